@@ -1,0 +1,97 @@
+"""What a lab is: settings, data and a function that trains. Imports no torch."""
+
+import dataclasses
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+from labcheck.metrics import Trials
+
+Settings = Mapping[str, Any]
+
+
+class Data(NamedTuple):
+    """What a lab trains on: its name, and a digest that changes when it does."""
+
+    name: str
+    digest: str
+
+
+def assumed(default: Any, why: str) -> Any:
+    """A setting that the report leaves open: its most likely value, and why that one."""
+    return dataclasses.field(default=default, metadata={"assumption": why})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab(ABC):
+    """One experiment of a report. Subclasses are frozen dataclasses of settings with a `train` method.
+
+    Attributes:
+        name: the first half of its claims' ids.
+        scales: the settings that a scale changes.
+        stack: how many seeds train side by side. Fixed, so that a trial's value depends on nothing but its settings
+            and its seed.
+    """
+
+    name: ClassVar[str]
+    scales: ClassVar[Mapping[str, Settings]] = {}
+    stack: ClassVar[int] = 20
+
+    @classmethod
+    @abstractmethod
+    def data(cls) -> Data:
+        """The data that `train` uses."""
+
+    @abstractmethod
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        """Train one model with each seed."""
+
+    @classmethod
+    def configure(cls, scale: str, overrides: Settings, arm: Settings) -> Self:
+        """The lab of an arm: what the arm says goes before what is overridden, and that before what the scale says.
+
+        Raises:
+            ValueError: no such setting, or a value that it cannot have.
+        """
+        settings = {**cls.scales.get(scale, {}), **overrides, **arm}
+        names = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(settings.keys() - set(names))
+        if unknown:
+            raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
+        return cls(**settings)
+
+    def assumptions(self) -> dict[str, dict[str, Any]]:
+        """The open settings: value, and the reason for the default."""
+        return {
+            field.name: {"value": getattr(self, field.name), "why": field.metadata["assumption"]}
+            for field in dataclasses.fields(self)
+            if "assumption" in field.metadata
+        }
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Any:
+        """The value of an open setting written on a command line.
+
+        Raises:
+            ValueError: not an open setting, or not of its type.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls) if "assumption" in field.metadata}
+        if name not in fields:
+            raise ValueError(f"{cls.name} has no open setting {name!r}; open are {', '.join(fields)}")
+        kind = typing.get_type_hints(cls)[name]
+        try:
+            return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            raise ValueError(f"{cls.name}.{name} is {kind.__name__}, not {text!r}") from None
+
+    def check(self, setting: str, allowed: typing.Iterable[str]) -> None:
+        """Refuse a word that is not one of those allowed.
+
+        Raises:
+            ValueError: naming the setting and the words.
+        """
+        value, allowed = getattr(self, setting), list(allowed)
+        if value not in allowed:
+            raise ValueError(f"{self.name}.{setting} is one of {', '.join(allowed)}, not {value!r}")

@@ -1,0 +1,128 @@
+"""What trials measured, and the numbers that claims take from it: one per seed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Reduction = Callable[[Floats], float]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """One arm, trained once with each of n seeds.
+
+    Attributes:
+        metrics: one number per seed (n,), such as "test_mse"; "epochs" tells how many epochs each seed trained.
+        curves: one number per seed and epoch (n, E), NaN after a seed's last epoch.
+    """
+
+    metrics: dict[str, Floats]
+    curves: dict[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.metrics["epochs"])
+
+    def first(self, n: int) -> "Trials":
+        """The trials of the first n seeds."""
+        cut = [{name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves)]
+        return Trials(*cut)
+
+    @staticmethod
+    def join(blocks: Sequence["Trials"]) -> "Trials":
+        """Blocks of seeds, one after the other."""
+
+        def stacked(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+        return Trials(stacked([block.metrics for block in blocks]), stacked([block.curves for block in blocks]))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number per seed that arms are compared by.
+
+    Attributes:
+        name: of a metric of the trials, or of a curve where there is a reduction.
+        higher_is_better: False for errors.
+        ratio: arms are compared by ratio, as errors are, which have no negative values; else by difference.
+        reduction: turns the curve of one seed (its epochs only) into a number; `label` says what it does.
+    """
+
+    name: str
+    higher_is_better: bool = False
+    ratio: bool = True
+    reduction: Reduction | None = None
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+    def of(self, trials: Trials) -> Floats:
+        """Its values (n,), rounded to float32, the precision that baselines keep.
+
+        Raises:
+            KeyError: the trials have no metric or curve of that name.
+        """
+        if self.reduction is None:
+            values = trials.metrics[self.name]
+        else:
+            epochs = trials.metrics["epochs"].astype(int)
+            curves = zip(trials.curves[self.name], epochs, strict=True)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = np.array([self.reduction(curve[:last]) for curve, last in curves])
+        return values.astype(np.float32).astype(np.float64)
+
+
+def epochs_to(curve: str, below: float) -> Metric:
+    """How many epochs until a curve first reaches a level; infinite when it never does."""
+
+    def reduce(values: Floats) -> float:
+        reached = np.flatnonzero(values <= below)
+        return float(reached[0]) + 1 if reached.size else np.inf
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} ≤ {below:g}")
+
+
+def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
+    """How many epochs until a curve first comes within a share of its own minimum: when it has about converged."""
+
+    def reduce(values: Floats) -> float:
+        reached = np.flatnonzero(values <= np.nanmin(values, initial=np.inf) * (1 + within))
+        return float(reached[0]) + 1 if reached.size else np.inf
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} within {within:.0%} of its best")
+
+
+def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
+    """How much a positive curve climbs back: the mean over epochs of the rise of its logarithm, falls counted as 0.
+
+    A curve that only falls has none, however steeply. Epochs are counted from 0 and may be negative, as in a slice.
+    """
+    epochs = slice(start, stop)
+
+    def reduce(values: Floats) -> float:
+        steps = np.diff(np.log(values[epochs]))
+        return float(np.maximum(steps, 0).mean()) if steps.size else np.nan
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"swing of {curve}{_span(epochs)}")
+
+
+def average(curve: str, start: int = 0, stop: int | None = None) -> Metric:
+    """The geometric mean of a positive curve over some epochs."""
+    epochs = slice(start, stop)
+
+    def reduce(values: Floats) -> float:
+        return float(np.exp(np.log(values[epochs]).mean())) if values[epochs].size else np.nan
+
+    return Metric(curve, reduction=reduce, label=f"mean {curve}{_span(epochs)}")
+
+
+def _span(epochs: slice) -> str:
+    if epochs.start < 0:
+        return f" over the last {-epochs.start} epochs"
+    if epochs.stop is not None:
+        return f" over epochs {epochs.start} to {epochs.stop}"
+    return f" from epoch {epochs.start}" if epochs.start else ""

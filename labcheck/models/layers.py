@@ -1,0 +1,194 @@
+"""Layers of K stacked models, forward and backward by hand.
+
+Activations are feature-major: ``(K, features, batch)``. A minibatch of all K models is then one batched matrix
+product, a feature's examples lie side by side, and reductions over the batch run along contiguous memory. On a CPU
+this, without autograd's graph, is what makes K tiny nets cheap to train at once.
+
+A layer owns what it is given: activations work in place, since no layer needs its own output's raw input again. Call
+`forward` before `backward`; `backward` takes the gradient of the loss by the layer's output, writes those of its
+parameters to `gradients`, and returns the one by its input. Every formula is held against torch's autograd in
+``tests/unit/test_layers.py``.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import init as initializers
+
+Init = Callable[[Tensor, torch.Generator], object]
+"""Fills one weight matrix (out, in) in place with numbers of the generator."""
+
+INITS: dict[str, Init | None] = {
+    "default": None,  # what torch.nn.Linear does, the bias included
+    "kaiming_normal": lambda weight, rng: initializers.kaiming_normal_(weight, generator=rng),
+    "xavier_normal": lambda weight, rng: initializers.xavier_normal_(weight, generator=rng),
+}
+
+
+class Layer:
+    """A step of a network; this base class is the one without parameters.
+
+    Attributes:
+        shapes: the shape of each parameter, for one model.
+        buffer_shapes: the shape of each number that is kept but not trained.
+        values, gradients, buffers: views (K, *shape) into the network's storage, set by `bind`.
+    """
+
+    shapes: tuple[tuple[int, ...], ...] = ()
+    buffer_shapes: tuple[tuple[int, ...], ...] = ()
+    values: Sequence[Tensor] = ()
+    gradients: Sequence[Tensor] = ()
+    buffers: Sequence[Tensor] = ()
+
+    def bind(self, values: Sequence[Tensor], gradients: Sequence[Tensor], buffers: Sequence[Tensor]) -> None:
+        self.values, self.gradients, self.buffers = values, gradients, buffers
+
+    def initialize(self, model: int, rng: torch.Generator) -> None:
+        """Draw the parameters of one of the K models."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        """(K, in, B) → (K, out, B)."""
+        raise NotImplementedError
+
+    def backward(self, g: Tensor) -> Tensor:
+        """(K, out, B) → (K, in, B)."""
+        raise NotImplementedError
+
+
+class Linear(Layer):
+    """y = W x + b.
+
+    Args:
+        inputs, outputs: features in and out.
+        bias: False where a BatchNorm follows, which subtracts any bias again.
+        init: a name in INITS. Anything but "default" fills the weights and leaves the bias as torch.nn.Linear draws it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, init: str = "default"):
+        self.shapes = ((outputs, inputs), (outputs, 1))[: 1 + bias]
+        self.init = INITS[init]
+        self.first = False  # the first layer of a network: nobody needs the gradient by its input
+
+    def initialize(self, model: int, rng: torch.Generator) -> None:
+        bound = self.shapes[0][1] ** -0.5
+        for value in self.values:
+            value[model].uniform_(-bound, bound, generator=rng)
+        if self.init is not None:
+            self.init(self.values[0][model], rng)
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self.x = x
+        weight, *bias = self.values
+        return torch.baddbmm(bias[0], weight, x) if bias else torch.bmm(weight, x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        weight, *bias = self.gradients
+        if g.shape[1] > self.x.shape[1]:  # a tall product takes the BLAS twice as long as its transpose
+            weight.copy_(torch.bmm(self.x, g.mT).mT)
+        else:
+            torch.bmm(g, self.x.mT, out=weight)  # (K, out, B) (K, B, in)
+        if bias:
+            torch.sum(g, 2, keepdim=True, out=bias[0])
+        return g if self.first else torch.bmm(self.values[0].mT, g)
+
+
+class BatchNorm(Layer):
+    """y = γ (x − mean) / √(var + ε) + β over the batch (Ioffe and Szegedy 2015), with torch's defaults.
+
+    Args:
+        features: features in and out.
+        running: evaluate with running averages, as `model.eval()` does; else with the statistics of the evaluated
+            batch, as a model does whose author forgot that call.
+    """
+
+    epsilon = 1e-5
+    momentum = 0.1
+
+    def __init__(self, features: int, running: bool):
+        self.shapes = ((features, 1), (features, 1))
+        self.running = running
+        self.buffer_shapes = self.shapes if running else ()
+
+    def initialize(self, model: int, rng: torch.Generator) -> None:
+        weight, bias = self.values
+        weight[model], bias[model] = 1, 0
+        if self.running:
+            var, mean = self.buffers
+            var[model], mean[model] = 1, 0
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        weight, bias = self.values
+        if self.running and not training:
+            var, mean = self.buffers
+            x = x - mean
+        else:
+            mean = x.mean(2, keepdim=True)
+            x = x.sub_(mean)  # two passes: the variance of float32 numbers far from zero needs it
+            var = torch.linalg.vector_norm(x, dim=2, keepdim=True).square_().div_(x.shape[2])
+            if self.running:
+                n = x.shape[2]
+                self.buffers[0].lerp_(var * (n / (n - 1)), self.momentum)
+                self.buffers[1].lerp_(mean, self.momentum)
+        self.inverse = (var + self.epsilon).rsqrt_()
+        self.centred = x
+        return x.mul(self.inverse * weight).add_(bias)
+
+    def backward(self, g: Tensor) -> Tensor:
+        weight, inverse, centred, n = self.values[0], self.inverse, self.centred, g.shape[2]
+        g_weight, g_bias = self.gradients
+        torch.sum(g, 2, keepdim=True, out=g_bias)
+        torch.sum(g * centred, 2, keepdim=True, out=g_weight).mul_(inverse)
+        # ∂y/∂x removes from g its mean and its part along the normalised x
+        centred.mul_(g_weight * inverse / n).add_(g_bias / n)
+        return g.sub_(centred).mul_(inverse * weight)
+
+
+class ReLU(Layer):
+    """y = max(x, 0); the slope at 0 is 0, as in torch."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self.y = x.relu_()
+        return self.y
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g.mul_(self.y.sign())
+
+
+class Tanh(Layer):
+    """y = tanh x, y' = 1 − y²."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self.y = x.tanh_()
+        return self.y
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g.mul_(1 - self.y.square())
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + exp −x), y' = y (1 − y)."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        self.y = x.sigmoid_()
+        return self.y
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g.mul_(self.y - self.y.square())
+
+
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+
+class MSE:
+    """Mean squared error of each model, over outputs and examples."""
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(K, out, B), (K, out, B) → (K,)."""
+        self.difference = prediction - target
+        return self.difference.square().mean((1, 2))
+
+    def backward(self) -> Tensor:
+        """The gradient of each model's loss by its prediction, (K, out, B)."""
+        _, outputs, n = self.difference.shape
+        return self.difference.mul_(2 / (outputs * n))

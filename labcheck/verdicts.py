@@ -1,0 +1,109 @@
+"""From "holds in k of n seeds" to a verdict, exactly.
+
+A reader who reruns a claim's arms with another seed sees its relation hold with some unknown probability. The bounds on
+it are Clopper and Pearson's (1934), which hold for any sample size; 3/4 is the threshold that Bouthillier et al. (2021)
+recommend for a difference that matters.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scipy.special import betaincinv
+
+EVEN = 1 / 2
+RELIABLE = 3 / 4
+ERROR_RATE = 0.05
+MOST_SEEDS = 10_000
+
+
+class Word(StrEnum):
+    """The three answers, from best to worst."""
+
+    REPRODUCED = "REPRODUCED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_REPRODUCED = "NOT_REPRODUCED"
+
+    def contradicts(self, other: "Word") -> bool:
+        """Whether one of the two says yes and the other no."""
+        return {self, other} == {Word.REPRODUCED, Word.NOT_REPRODUCED}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of one relation.
+
+    Attributes:
+        word: the verdict.
+        tag: of NOT_REPRODUCED: "reversed", "no effect" or "weak"; else empty.
+        holds, ties, n: seeds in which the relation holds, seeds that say neither yes nor no, and all seeds.
+        lower, upper: the bounds on the fraction of all seeds in which it holds.
+    """
+
+    word: Word
+    tag: str
+    holds: int
+    ties: int
+    n: int
+    lower: float
+    upper: float
+
+    def __str__(self) -> str:
+        return f"{self.word}{self.tag and f' ({self.tag})'}: holds in {self.holds} of {self.n} seeds" + (
+            f", {self.ties} ties" if self.ties else ""
+        )
+
+
+def lower_bound(k: int, n: int, error: float) -> float:
+    """The one-sided lower Clopper-Pearson bound of a fraction seen k times in n, at confidence 1 − error."""
+    return float(betaincinv(k, n - k + 1, error)) if k else 0.0
+
+
+def upper_bound(k: int, n: int, error: float) -> float:
+    """The upper one."""
+    return 1 - lower_bound(n - k, n, error)
+
+
+def judge(holds: int, ties: int, n: int, relations: int = 1) -> Verdict:
+    """The verdict on one of a claim's relations.
+
+    A tie counts against the relation where it would support it, and for it where it would refute it. A claim is
+    NOT_REPRODUCED as soon as one of its relations is, so the upper bound shares its error rate among them.
+
+    Args:
+        holds, ties: seeds in which the relation holds, and in which it is a tie.
+        n: all seeds.
+        relations: how many the claim has.
+
+    Raises:
+        ValueError: counts that cannot be.
+    """
+    if not (n > 0 and relations > 0 and min(holds, ties) >= 0 and holds + ties <= n):
+        raise ValueError(f"{holds} holding and {ties} ties of {n} seeds, {relations} relations")
+    lower = lower_bound(holds, n, ERROR_RATE)
+    upper = upper_bound(holds + ties, n, ERROR_RATE / relations)
+    word, tag = Word.INCONCLUSIVE, ""
+    if lower > EVEN and holds / n >= RELIABLE:
+        word = Word.REPRODUCED
+    elif upper < RELIABLE:
+        word = Word.NOT_REPRODUCED
+        tag = "reversed" if upper < EVEN else "weak" if lower > EVEN else "no effect"
+    return Verdict(word, tag, holds, ties, n, lower, upper)
+
+
+def seeds_to_decide(verdict: Verdict, relations: int = 1) -> int | None:
+    """With how many seeds an INCONCLUSIVE relation would probably be decided: the least number that does if its
+    fractions stay as they are, or None if 10,000 would not do."""
+    sizes = sorted({round(verdict.n * 1.02**step) for step in range(400)} | set(range(verdict.n, 4 * verdict.n)))
+    for n in sizes:
+        if n > MOST_SEEDS:
+            break
+        holds, ties = (round(count * n / verdict.n) for count in (verdict.holds, verdict.ties))
+        if judge(holds, min(ties, n - holds), n, relations).word is not Word.INCONCLUSIVE:
+            return n
+    return None
+
+
+def combine(words: Iterable[Word]) -> Word:
+    """A claim is REPRODUCED when all its relations are, NOT_REPRODUCED when one is."""
+    return max(words, key=list(Word).index)
