@@ -12,235 +12,17 @@
 A module-level Claim is all that the pytest plugin needs. Nothing here imports torch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binom
+from typing import Any
 
 from labcheck.labs.lab import Lab
-from labcheck.metrics import Floats, Metric, Trials, swing
-
-Bools = NDArray[np.bool_]
+from labcheck.metrics import Metric
+from labcheck.relations import Relation
 
 
 class ClaimError(ValueError):
     """A claim that cannot be judged as it is written."""
-
-
-class Term(NamedTuple):
-    """A metric of an arm."""
-
-    arm: str
-    metric: Metric
-
-
-class Effect(NamedTuple):
-    """The median over seeds of what a relation compares, with its 95 % interval.
-
-    Attributes:
-        kind: "ratio" or "difference" of the first term and the second, or "value" of the only one.
-    """
-
-    kind: str
-    median: float
-    low: float
-    high: float
-
-
-class Outcome(NamedTuple):
-    """Each seed's answer (n,): holds, tie, or, where neither is set, no."""
-
-    holds: Bools
-    ties: Bools
-    effect: Effect
-
-
-Rule = Callable[..., tuple[Bools, Bools]]
-"""The terms' values (n,), one array each → (holds, ties)."""
-
-
-@dataclass(frozen=True)
-class Relation:
-    """What a claim asserts about arms, decided for each seed.
-
-    Attributes:
-        name: as tests and tables show it.
-        terms: the numbers that it compares; the effect is that of the first against the second, if there is one.
-        rule: decides.
-    """
-
-    name: str
-    terms: tuple[Term, ...]
-    rule: Rule
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """The arms that it needs, each once."""
-        return tuple(dict.fromkeys(term.arm for term in self.terms))
-
-    def judge(self, trials: Mapping[str, Trials]) -> Outcome:
-        """Decide it for each seed, given the trials of its arms, paired by seed."""
-        values = [term.metric.of(trials[term.arm]) for term in self.terms]
-        holds, ties = self.rule(*values)
-        return Outcome(holds & ~ties, ties, _effect(self.terms[0].metric, values))
-
-
-def advantage(metric: Metric, a: Floats, b: Floats) -> Floats:
-    """By how much a is better than b, for each seed: a log ratio or a difference, positive where a is better.
-
-    A non-finite result is the worst there is; two of them cannot be told apart (NaN).
-    """
-    sign = 1 if metric.higher_is_better else -1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x, y = (np.log(a), np.log(b)) if metric.ratio else (a, b)
-        gap = np.where(a == b, 0.0, sign * (x - y))
-    lost_a, lost_b = ~np.isfinite(a), ~np.isfinite(b)
-    return np.select([lost_a & lost_b, lost_a, lost_b], [np.nan, -np.inf, np.inf], gap)
-
-
-def slack(metric: Metric, amount: float, better: bool) -> float:
-    """A share (of an error, 0.1 for 10 %) or an amount as an advantage: how far better, or worse, that is."""
-    if not metric.ratio:
-        return amount
-    more = better == metric.higher_is_better
-    return float(np.log1p(amount) if more else -np.log1p(-amount))
-
-
-def _said(name: str, says: str) -> str:
-    return f"{says}: {name}" if says else name
-
-
-def _against(metric: Metric, other: Metric | None) -> str:
-    return f" on {metric}" + (f" against {other}" if other else "")
-
-
-def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | None = None, says: str = "") -> Relation:
-    """Arm a is better than arm b by more than `by`: a share for metrics compared by ratio, else an amount.
-
-    Args:
-        other: the metric of b, where it is not that of a.
-        says: whose sentence it is, where a report says several.
-    """
-    least = slack(metric, by, better=True)
-
-    def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
-        gap = advantage(metric, x, y)
-        return gap > least, np.isnan(gap) | (gap == 0)
-
-    name = f"{a} beats {b}" + (f" by {by:g}" if by else "") + _against(metric, other)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
-
-
-def no_worse(
-    a: str, b: str, metric: Metric, *, margin: float = 0.0, other: Metric | None = None, says: str = ""
-) -> Relation:
-    """Arm a is not worse than arm b by more than the margin. Equal numbers hold; two non-finite ones are a tie."""
-    most = slack(metric, margin, better=False)
-
-    def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
-        gap = advantage(metric, x, y)
-        return gap >= -most, np.isnan(gap)
-
-    name = f"{a} no worse than {b}" + (f" by {margin:g}" if margin else "") + _against(metric, other)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
-
-
-def equivalent(a: str, b: str, metric: Metric, *, margin: float, says: str = "") -> Relation:
-    """Neither arm is worse than the other by more than the margin."""
-    most = slack(metric, margin, better=False)
-
-    def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
-        gap = advantage(metric, x, y)
-        return np.abs(gap) <= most, np.isnan(gap)
-
-    name = f"{a} equivalent to {b} within {margin:g} on {metric}"
-    return Relation(_said(name, says), (Term(a, metric), Term(b, metric)), rule)
-
-
-def reaches(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
-    """Arm a gets at least as good as a value. There are no ties."""
-
-    def rule(x: Floats) -> tuple[Bools, Bools]:
-        return advantage(metric, x, np.full_like(x, value)) >= 0, np.zeros(len(x), bool)
-
-    sign = "≥" if metric.higher_is_better else "≤"
-    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)
-
-
-def misses(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
-    """Arm a stays worse than a value. There are no ties; a non-finite result is worse."""
-
-    def rule(x: Floats) -> tuple[Bools, Bools]:
-        return advantage(metric, x, np.full_like(x, value)) < 0, np.zeros(len(x), bool)
-
-    sign = "<" if metric.higher_is_better else ">"
-    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)
-
-
-def unsettled(a: str, curve: str, *, last: int, above: float, says: str = "") -> Relation:
-    """The last epochs of a curve still swing: they climb back by more than a share an epoch, or are not finite."""
-    return _renamed(misses(a, above, swing(curve, -last)), f"{a} unsettled: {{}}", says)
-
-
-def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> Relation:
-    """From some epoch on, a curve climbs back by no more than a share an epoch."""
-    return _renamed(reaches(a, below, swing(curve, start)), f"{a} settled: {{}}", says)
-
-
-def _renamed(relation: Relation, name: str, says: str) -> Relation:
-    rest = relation.name.partition(" has ")[2]
-    return Relation(_said(name.format(rest), says), relation.terms, relation.rule)
-
-
-def diverges(a: str, loss: Metric, validation: Metric, mean: Metric, *, says: str = "") -> Relation:
-    """Training arm a ends non-finite, or it never does better than predicting the mean. There are no ties.
-
-    Args:
-        loss: the last training loss.
-        validation: the best validation error.
-        mean: that of predicting the mean.
-    """
-
-    def rule(last: Floats, lowest: Floats, constant: Floats) -> tuple[Bools, Bools]:
-        return ~np.isfinite(last) | ~(lowest < constant), np.zeros(len(last), bool)
-
-    return Relation(_said(f"{a} diverges", says), (Term(a, loss), Term(a, validation), Term(a, mean)), rule)
-
-
-def gains_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, says: str = "") -> Relation:
-    """The first arm of one pair is further ahead of the second than the first of the other pair is of its second."""
-
-    def rule(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[Bools, Bools]:
-        one, two = advantage(metric, a, b), advantage(metric, c, d)
-        unknown = np.isnan(one) | np.isnan(two)
-        return one > two, unknown | (one == two)
-
-    name = f"{better[0]} over {better[1]} gains more than {than[0]} over {than[1]} on {metric}"
-    return Relation(_said(name, says), tuple(Term(arm, metric) for arm in (*better, *than)), rule)
-
-
-def _effect(metric: Metric, values: Sequence[Floats]) -> Effect:
-    """The median and its distribution-free 95 % interval: two order statistics (binomial with p = 1/2)."""
-    worst = -np.inf if metric.higher_is_better else np.inf
-    first = np.where(np.isfinite(values[0]), values[0], worst)
-    if len(values) == 1:
-        kind, numbers = "value", first
-    else:
-        second = np.where(np.isfinite(values[1]), values[1], worst)
-        kind = "ratio" if metric.ratio else "difference"
-        with np.errstate(divide="ignore", invalid="ignore"):
-            numbers = first / second if metric.ratio else first - second
-        numbers = numbers[~np.isnan(numbers)]
-    if not len(numbers):
-        return Effect(kind, np.nan, np.nan, np.nan)
-    numbers = np.sort(numbers)
-    n = len(numbers)
-    outside = int(binom.ppf(0.025, n, 0.5))  # so many lie below the interval, and as many above
-    with np.errstate(invalid="ignore"):
-        return Effect(kind, float(np.median(numbers)), float(numbers[outside]), float(numbers[n - 1 - outside]))
 
 
 @dataclass(frozen=True)
@@ -302,9 +84,9 @@ class Claim:
                     raise ClaimError(
                         f"{self.id}: relation '{relation.name}' needs arm '{arm}'; arms are {', '.join(self.arms)}"
                     )
-        for name, arm in self.arms.items():
+        for name, configuration in self.arms.items():
             try:
-                self.lab.configure("", {}, arm.settings)
+                self.lab.configure("", {}, configuration.settings)
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
 

@@ -88,7 +88,7 @@ def train(
     for epoch in range(epochs):
         order = permutations(n, orders).to(device)
         total = torch.zeros(len(alive), dtype=network.state.dtype, device=device)
-        for index in order.split(batch, dim=1):
+        for index in torch.split(order, batch, dim=1):
             examples = parts["train"].batch(index)
             total += network.gradient(examples.x, examples.y, loss) * index.shape[1]
             optimizer.step(network.values, network.gradients, rates)

@@ -27,7 +27,7 @@ def split(generators: list[torch.Generator], dtype: torch.dtype = torch.float32)
     x, y = load()
     order = permutations(len(x), generators)
     sixth = len(x) // 6
-    val, test, train = order.split([sixth, sixth, len(x) - 2 * sixth], dim=1)
+    val, test, train = torch.split(order, [sixth, sixth, len(x) - 2 * sixth], dim=1)
     mean, std = x[train].mean(1, keepdim=True), x[train].std(1, correction=0, keepdim=True)
     return {
         part: Examples(((x[rows] - mean) / std).to(dtype), y[rows].to(dtype))

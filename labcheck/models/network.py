@@ -81,7 +81,7 @@ def _views(storage: Tensor, shapes: Sequence[tuple[int, ...]], start: int) -> tu
     """Cut (K, *shape) views out of the columns of storage from `start` on; also return where they end."""
     views = []
     for shape in shapes:
-        views.append(storage[:, start : start + prod(shape)].unflatten(1, shape))
+        views.append(storage[:, start : start + prod(shape)].view(-1, *shape))
         start += prod(shape)
     return views, start
 

@@ -1,0 +1,59 @@
+"""What results were measured on. Two runs with equal fingerprints give equal numbers."""
+
+import platform
+import re
+from functools import cache
+from pathlib import Path
+
+Fingerprint = dict[str, str | int]
+
+THREADS = 1
+"""Of each process that trains: sums, and so results, depend on how many share them; workers use the other cores."""
+
+
+@cache
+def pin() -> None:
+    """Fix what results depend on, in this process, before its first trial."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
+def fingerprint(device: str) -> Fingerprint:
+    """Everything outside labcheck that per-seed values may depend on, but the data."""
+    import numpy
+    import torch
+
+    pin()
+    return {
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu": _cpu(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        "numpy": numpy.__version__,
+        "precision": f"float32, matmul {torch.get_float32_matmul_precision()}",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def has_device(device: str) -> bool:
+    """Whether torch can use it: "cpu", "cuda" or "cuda:<i>"."""
+    if device == "cpu":
+        return True
+    import torch
+
+    return int(device.partition(":")[2] or 0) < torch.cuda.device_count()
+
+
+@cache
+def _cpu() -> str:
+    """The processor's name, with family and model where Linux tells them: one name is sold for several."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return f"{platform.processor() or platform.machine()} ({platform.system()})"
+    found = dict(re.findall(r"^(cpu family|model|model name)\s*: (.*)$", text, re.MULTILINE))
+    return f"{found.get('model name', platform.machine())} {found.get('cpu family', '')}-{found.get('model', '')}"
