@@ -32,10 +32,10 @@ def fingerprint(device: str) -> Fingerprint:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cpu": _cpu(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
-        "numpy": numpy.__version__,
+        "numpy": str(numpy.__version__),
         "precision": f"float32, matmul {torch.get_float32_matmul_precision()}",
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
     }
 
 

@@ -29,8 +29,8 @@ class History:
     epochs: Tensor
 
     def trials(self, **metrics: Tensor) -> Trials:
-        """These curves with the metrics (K,) of the finished models; `final_loss` is the last epoch's training loss."""
-        last = self.curves["train_loss"].gather(1, self.epochs.unsqueeze(1) - 1).squeeze(1)
+        """These curves with the metrics (K,) of the finished models; `final_loss` is the last epoch's minibatch loss."""
+        last = self.curves["batch_loss"].gather(1, self.epochs.unsqueeze(1) - 1).squeeze(1)
         metrics |= {"epochs": self.epochs, "final_loss": last}
         arrays = [
             {name: tensor.double().cpu().numpy() for name, tensor in part.items()} for part in (metrics, self.curves)
@@ -72,7 +72,7 @@ def train(
         best: leave the weights of the epoch with the lowest validation loss, instead of the last ones.
 
     Returns:
-        Curves `train_loss` (mean over an epoch's minibatches, by example), `<part>_loss` for each part watched, `lr`.
+        Curves `batch_loss` (mean over an epoch's minibatches, by example), `<part>_loss` for each part watched, `lr`.
     """
     parts = dict(parts)
     models, n = parts["train"].x.shape[:2]
@@ -81,7 +81,7 @@ def train(
     alive = torch.arange(models, device=device)
     learned = torch.full_like(network.state, torch.nan)
     lowest = torch.full((models,), torch.inf, dtype=network.state.dtype, device=device)
-    names = ("train_loss", *(f"{part}_loss" for part in watch), "lr")
+    names = ("batch_loss", *(f"{part}_loss" for part in watch), "lr")
     curves = {name: torch.full((models, epochs), torch.nan, dtype=torch.float64, device=device) for name in names}
     lasted = torch.zeros(models, dtype=torch.int64, device=device)
 
@@ -94,7 +94,7 @@ def train(
             optimizer.step(network.values, network.gradients, rates)
 
         losses = {f"{part}_loss": evaluate(network, parts[part], loss) for part in watch}
-        for name, value in {"train_loss": total / n, **losses, "lr": rates}.items():
+        for name, value in {"batch_loss": total / n, **losses, "lr": rates}.items():
             curves[name][alive, epoch] = value.double()
         lasted[alive] = epoch + 1
         val = losses["val_loss"]

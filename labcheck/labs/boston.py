@@ -10,7 +10,7 @@ from labcheck import training
 from labcheck.data import boston
 from labcheck.data.examples import digest, generators
 from labcheck.labs.lab import Data, Lab, assumed
-from labcheck.metrics import Trials
+from labcheck.metrics import Metric, Trials
 from labcheck.models.layers import ACTIVATIONS, MSE
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam, Optimizer, PlateauSchedule
@@ -51,8 +51,8 @@ class Boston(Lab):
 
         Returns:
             Metrics `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse` of the best-validation weights;
-            `final_loss`, the training loss of the last epoch; `mean_val_mse`, what predicting the training mean gets;
-            curves `train_loss`, `val_loss`, `lr`.
+            `final_loss`, the minibatch loss of the last epoch; `mean_val_mse`, what predicting the training mean gets;
+            curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`.
         """
         parts = boston.split(generators(seeds, "data"), dtype)
         parts = {name: part.to(device) for name, part in parts.items()}
@@ -80,3 +80,11 @@ class Boston(Lab):
             test_r2=1 - squared / parts["test"].y.var(1, correction=0).squeeze(1),
             mean_val_mse=(parts["val"].y - centre).square().mean((1, 2)),
         )
+
+
+VAL_MSE = Metric("val_mse")
+MEAN_VAL_MSE = Metric("mean_val_mse")
+TEST_MSE = Metric("test_mse")
+TEST_MAE = Metric("test_mae")
+TEST_R2 = Metric("test_r2", higher_is_better=True, ratio=False)
+FINAL_LOSS = Metric("final_loss")

@@ -31,13 +31,15 @@ class Lab(ABC):
     Attributes:
         name: the first half of its claims' ids.
         scales: the settings that a scale changes.
-        stack: how many seeds train side by side. Fixed, so that a trial's value depends on nothing but its settings
-            and its seed.
     """
 
     name: ClassVar[str]
     scales: ClassVar[Mapping[str, Settings]] = {}
-    stack: ClassVar[int] = 20
+
+    @property
+    def stack(self) -> int:
+        """How many seeds train side by side: settings alone decide, so that they alone decide a seed's result."""
+        return 20
 
     @classmethod
     @abstractmethod

@@ -1,0 +1,37 @@
+"""The table that a run ends with: one row a claim."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from labcheck.report.findings import Finding
+
+HEADER = ("claim", "verdict", "holds", "the relation it hangs on", "quoted", "measured")
+
+
+def table(findings: Sequence[Finding]) -> list[str]:
+    """Lines of text: a header and a row for each finding that has a relation judged."""
+    rows = [HEADER, *(_row(finding) for finding in findings if finding.judged)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    name, judged = finding.deciding
+    word = str(finding.verdict or "not all measured")
+    told = f"{word} ({judged['tag']})" if judged["tag"] else word
+    if judged["seeds_to_decide"]:
+        told += f" (about {judged['seeds_to_decide']} seeds would decide)"
+    terms = judged["terms"][:2]
+    return (
+        finding.claim["id"],
+        told,
+        f"{judged['holds']}/{judged['n']}",
+        name,
+        " : ".join(_short(term["quoted"]) for term in terms),
+        " : ".join(_short([term["median"]]) for term in terms),
+    )
+
+
+def _short(values: Sequence[Any]) -> str:
+    """Numbers with three digits; a dash where there are none."""
+    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in values) or "-"

@@ -1,0 +1,124 @@
+"""What the controlling process does with what its tests found: the table, report.json, the baselines."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from labcheck.report.findings import Finding
+
+
+class Reporter:
+    """A pytest plugin object, registered in the one process that hears of all tests."""
+
+    def __init__(self, config: pytest.Config, baselines: Path):
+        self.folder = config.option.claims_report
+        self.reason = config.option.claims_update
+        self.baselines = baselines
+        self.started = time.time()
+        self.claims: list[dict[str, Any]] = []
+        self.crashed: set[str] = set()
+        self.findings: list[Finding] = []
+        self.lines: list[str] = []
+        self.usage_error = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        claim = getattr(report, "claim", None)
+        if claim is None:
+            return
+        if "record" in claim:
+            self.claims.append(claim)
+        else:
+            self.crashed.add(claim["id"])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """xdist: a worker has finished."""
+        self.usage_error = getattr(node, "workeroutput", {}).get("claims_error", self.usage_error)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.usage_error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if not self.claims:
+            return
+        from labcheck.report.findings import gather
+
+        self.findings = gather(claim["record"] for claim in self.claims)
+        well = self._update() & self._report()
+        if not well and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _report(self) -> bool:
+        """Write report.json if it was asked for; False if that failed."""
+        if not self.folder:
+            return True
+        from labcheck.report import findings
+
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        times = {"finished": now, "seconds": round(time.time() - self.started, 1)}
+        try:
+            file = findings.write(findings.document(self.findings, times), Path(self.folder))
+        except OSError as error:
+            self.lines.append(f"no report written: {error}; name another folder with --claims-report")
+            return False
+        self.lines.append(f"report: {file}")
+        return True
+
+    def _update(self) -> bool:
+        """Write the baselines if that was asked for; such a run does not pass."""
+        if not self.reason:
+            return True
+        from labcheck import baselines
+
+        for finding in self.findings:
+            today = finding.today
+            if today.claim in self.crashed:
+                self.lines.append(f"{today.claim}: not written: a test of it could not be run")
+                continue
+            file = baselines.path(self.baselines, today.claim, today.scale, today.data["name"])
+            try:
+                stored = baselines.read(file) if file.exists() else None
+                changes = baselines.changes(stored, today)
+                if changes:
+                    today.update = {"reason": self.reason, "changes": changes, **_version(self.baselines)}
+                    baselines.write(baselines.merge(stored, today), file)
+            except baselines.BaselineError as error:
+                self.lines.append(str(error))
+                continue
+            self.lines += [f"{today.claim} ({today.scale}): {change}" for change in changes or ["as stored"]]
+        self.lines.append("a run with --claims-update does not pass: review the changes and run without it")
+        return False
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.usage_error:
+            terminalreporter.line(f"ERROR: {self.usage_error}", red=True)
+        if not self.findings:
+            return
+        from labcheck.report.terminal import table
+
+        terminalreporter.section("claims")
+        for line in [*table(self.findings), *self._notes(), *self.lines]:
+            terminalreporter.line(line)
+
+    def _notes(self) -> list[str]:
+        """What the tests had to say, each thing once."""
+        return list(dict.fromkeys(note for claim in self.claims for note in claim["notes"]))
+
+
+def _version(folder: Path) -> dict[str, Any]:
+    """The commit that is checked out, and whether anything differs from it; neither where there is no git."""
+    try:
+        told = [
+            subprocess.run(["git", *command], cwd=folder.parent, capture_output=True, text=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": told[0].strip(), "dirty": bool(told[1].strip())}
