@@ -238,8 +238,6 @@ def _dump(content: Any, indent: str = "") -> str:
     """JSON with sorted keys, and every list of numbers on a line of its own."""
     if isinstance(content, dict) and content:
         inner = indent + "  "
-        lines = [
-            f"{inner}{json.dumps(key, ensure_ascii=False)}: {_dump(content[key], inner)}" for key in sorted(content)
-        ]
+        lines = [inner + _dump(key) + ": " + _dump(content[key], inner) for key in sorted(content)]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}" + ("" if indent else "\n")
     return json.dumps(content, ensure_ascii=False)

@@ -39,8 +39,6 @@ def sample(
     def examples(x: Tensor) -> Examples:
         return Examples((((x - mean) / std) ** exponents).to(dtype), function(x).to(dtype))
 
-    rows = torch.split(order, [n - 2 * (n // 5), n // 5, n // 5], dim=1)
-    chosen = {
-        name: x.take_along_dim(row.unsqueeze(2), 1) for name, row in zip(("train", "val", "test"), rows, strict=True)
-    }
-    return {name: examples(x) for name, x in {**chosen, "grid": points}.items()}
+    shuffled = x.take_along_dim(order.unsqueeze(2), 1)
+    train, val, test = torch.split(shuffled, [n - 2 * (n // 5), n // 5, n // 5], dim=1)
+    return {name: examples(x) for name, x in {"train": train, "val": val, "test": test, "grid": points}.items()}
