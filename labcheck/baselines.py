@@ -127,7 +127,7 @@ def compare_arm(stored: Baseline, today: Baseline, arm: str) -> tuple[list[str],
     """Today's values of an arm against the stored ones.
 
     Args:
-        today: as it would be stored, of as many seeds or fewer.
+        today: as it would be stored; of more or fewer seeds, those that both have are compared.
 
     Returns:
         What fails, and what is only worth saying.
@@ -142,8 +142,6 @@ def compare_arm(stored: Baseline, today: Baseline, arm: str) -> tuple[list[str],
     ]
     for name in sorted(old["metrics"].keys() ^ new["metrics"].keys()):
         failures.append(f"{name} is {'no longer measured' if name in old['metrics'] else 'not stored'}")
-    if today.seeds > stored.seeds:
-        failures.append(f"{today.seeds} seeds, stored {stored.seeds}")
     same = stored.measured_on(today)
     common = sorted(old["metrics"].keys() & new["metrics"].keys())
     for name in common:
@@ -159,8 +157,8 @@ def compare_relation(stored: Baseline, today: Baseline, relation: str) -> tuple[
     """Today's verdict on a relation against the stored one; what fails, and what is only worth saying."""
     if relation not in stored.relations:
         return [f"no baseline for relation '{relation}'; {HOW}"], []
-    if today.seeds < stored.seeds:
-        return [], [f"{today.seeds} of the {stored.seeds} stored seeds: verdicts are shown and not compared"]
+    if today.seeds != stored.seeds:
+        return [], [f"{today.seeds} seeds where {stored.seeds} are stored: verdicts are shown and not compared"]
     words = [Word(baseline.relations[relation]["verdict"]) for baseline in (stored, today)]
     if words[0].contradicts(words[1]):
         return [f"{relation}: {words[1]}, stored {words[0]}; {HOW}"], []

@@ -98,7 +98,7 @@ class Check:
             self._measure(self.subject, trials[self.subject], bench, today, record)
         record["today"] = asdict(today)
         failures, notes = self._compare(today, bench)
-        return record, failures, notes
+        return record, failures, [*notes, *filter(None, [bench.store.problem])]
 
     def _claim(self, bench: Bench) -> Record:
         claim, overrides = self.claim, bench.overrides.get(self.claim.lab.name, {})
@@ -124,7 +124,7 @@ class Check:
             "settings": asdict(self.lab(bench, arm)),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
-        record["quoted"][arm] = [_quote(number, trials) for number in self.claim.arms[arm].quoted]
+        record["quoted"][arm] = [_quote(number, trials) for number in self.claim.arms[arm].quotes]
 
     def _judge(self, relation: Relation, trials: Mapping[str, Trials], record: Record) -> Record:
         holds, ties, effect = relation.judge(trials)
@@ -140,7 +140,7 @@ class Check:
         return judged
 
     def _term(self, term: Term, trials: Trials) -> Record:
-        quoted = [number.value for number in self.claim.arms[term.arm].quoted if number.metric == term.metric]
+        quoted = [number.value for number in self.claim.arms[term.arm].quotes if number.metric == term.metric]
         median = float(np.median(_worst(term.metric, term.metric.of(trials))))
         return {
             "arm": term.arm,

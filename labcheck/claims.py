@@ -14,7 +14,7 @@ A module-level Claim is all that the pytest plugin needs. Nothing here imports t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Metric
@@ -25,21 +25,30 @@ class ClaimError(ValueError):
     """A claim that cannot be judged as it is written."""
 
 
-@dataclass(frozen=True)
-class Quoted:
+class Quoted(NamedTuple):
     """A number that the report prints for an arm, and where."""
 
+    where: str
     metric: Metric
     value: float
-    where: str
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One configuration of the lab, and what the report quotes for it."""
+    """One configuration of a lab.
+
+    Attributes:
+        settings: those that differ from the lab's defaults.
+        quoted: what the report prints for it: place → metric → value.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
-    quoted: Sequence[Quoted] = ()
+    quoted: Mapping[str, Mapping[Metric, float]] = field(default_factory=dict)
+
+    @property
+    def quotes(self) -> list[Quoted]:
+        """Every quoted number."""
+        return [Quoted(where, *number) for where, numbers in self.quoted.items() for number in numbers.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +101,6 @@ class Claim:
 
     def metrics(self, arm: str) -> list[Metric]:
         """What is measured of an arm: whatever its relations and its quoted numbers need, each once."""
-        quoted = [number.metric for number in self.arms[arm].quoted]
+        quoted = [number.metric for number in self.arms[arm].quotes]
         terms = [term.metric for relation in self.relations for term in relation.terms if term.arm == arm]
         return list({str(metric): metric for metric in [*quoted, *terms]}.values())

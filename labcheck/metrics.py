@@ -99,13 +99,16 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
 def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
     """How much a positive curve climbs back: the mean over epochs of the rise of its logarithm, falls counted as 0.
 
-    A curve that only falls has none, however steeply. Epochs are counted from 0 and may be negative, as in a slice.
+    A curve that only falls has none, however steeply; nor does one that has stopped before these epochs, unless it was
+    not finite. Epochs are counted from 0 and may be negative, as in a slice.
     """
     epochs = slice(start, stop)
 
     def reduce(values: Floats) -> float:
         steps = np.diff(np.log(values[epochs]))
-        return float(np.maximum(steps, 0).mean()) if steps.size else np.nan
+        if not steps.size:
+            return 0.0 if np.isfinite(values[-1]) else np.nan
+        return float(np.maximum(steps, 0).mean())
 
     return Metric(curve, ratio=False, reduction=reduce, label=f"swing of {curve}{_span(epochs)}")
 

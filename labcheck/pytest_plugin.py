@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labcheck.reporter import Reporter
+from labcheck.report.reporter import Reporter
 
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
@@ -113,6 +113,13 @@ def _check_options(config: pytest.Config) -> None:
         raise pytest.UsageError("--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA")
     if option.claims_update and option.claims_set:
         raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
+    if option.claims_update:
+        try:
+            _baselines(config).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=_baselines(config)):
+                pass
+        except OSError as error:
+            raise pytest.UsageError(f"--claims-update cannot write to {_baselines(config)}: {error.strerror}") from None
 
 
 def _baselines(config: pytest.Config) -> Path:

@@ -29,7 +29,7 @@ class History:
     epochs: Tensor
 
     def trials(self, **metrics: Tensor) -> Trials:
-        """These curves with the metrics (K,) of the finished models; `final_loss` is the last epoch's minibatch loss."""
+        """These curves with the metrics (K,) of the trained models; `final_loss` is the last epoch's batch loss."""
         last = self.curves["batch_loss"].gather(1, self.epochs.unsqueeze(1) - 1).squeeze(1)
         metrics |= {"epochs": self.epochs, "final_loss": last}
         arrays = [

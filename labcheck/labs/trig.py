@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -65,6 +66,11 @@ class Trig(Lab):
     def widths(self) -> list[int]:
         """Of every layer, input and output included, as the report counts depth."""
         return [self.powers, *self.hidden, 1]
+
+    @property
+    def stack(self) -> int:
+        """Fewer side by side where the weights of twenty would not stay in a processor's cache."""
+        return 20 if sum(a * b for a, b in pairwise(self.widths)) < 20_000 else 5
 
     @classmethod
     def data(cls) -> Data:

@@ -5,7 +5,7 @@ from typing import Any
 
 from labcheck.report.findings import Finding
 
-HEADER = ("claim", "verdict", "holds", "the relation it hangs on", "quoted", "measured")
+HEADER = ("claim", "verdict", "holds", "quoted", "measured", "the relation it hangs on")
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
@@ -26,9 +26,9 @@ def _row(finding: Finding) -> tuple[str, ...]:
         finding.claim["id"],
         told,
         f"{judged['holds']}/{judged['n']}",
-        name,
         " : ".join(_short(term["quoted"]) for term in terms),
         " : ".join(_short([term["median"]]) for term in terms),
+        name,
     )
 
 

@@ -51,7 +51,7 @@ class Reporter:
         from labcheck.report.findings import gather
 
         self.findings = gather(claim["record"] for claim in self.claims)
-        well = self._update() & self._report()
+        well = self._update(whole=exitstatus != pytest.ExitCode.INTERRUPTED) & self._report()
         if not well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -71,10 +71,13 @@ class Reporter:
         self.lines.append(f"report: {file}")
         return True
 
-    def _update(self) -> bool:
+    def _update(self, whole: bool) -> bool:
         """Write the baselines if that was asked for; such a run does not pass."""
         if not self.reason:
             return True
+        if not whole:
+            self.lines.append("interrupted: no baseline was written")
+            return False
         from labcheck import baselines
 
         for finding in self.findings:

@@ -1,0 +1,25 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.trig import VAL_MSE, Trig
+from labcheck.relations import beats, gains_more
+
+claim = Claim(
+    id="trig/input-powers",
+    statement="Feeding x and its square is better than x alone or more powers, and is the largest gain of Table 2.",
+    source="report trig, Table 2 and the text below it, which Table 2 itself denies: depth 3 and Tanh lose more",
+    lab=Trig,
+    arms={
+        "p=1": Arm({"powers": 1}, {"Table 2": {VAL_MSE: 0.00316}}),
+        "p=2": Arm({}, {"Table 2": {VAL_MSE: 0.00273}}),
+        "p=3": Arm({"powers": 3}, {"Table 2": {VAL_MSE: 0.00324}}),
+        "p=4": Arm({"powers": 4}, {"Table 2": {VAL_MSE: 0.00288}}),
+        "depth 3": Arm({"hidden": (10,)}, {"Table 2": {VAL_MSE: 0.00470}}),
+        "Tanh": Arm({"activation": "tanh"}, {"Table 2": {VAL_MSE: 0.01236}}),
+    },
+    relations=[
+        beats("p=2", "p=1", VAL_MSE),
+        beats("p=2", "p=3", VAL_MSE),
+        beats("p=2", "p=4", VAL_MSE),
+        gains_more(("p=2", "p=1"), ("p=2", "depth 3"), VAL_MSE, says="text"),
+        gains_more(("p=2", "p=1"), ("p=2", "Tanh"), VAL_MSE, says="text"),
+    ],
+)

@@ -1,0 +1,24 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.trig import Trig
+from labcheck.metrics import average, swing
+from labcheck.relations import beats, misses, settled
+
+claim = Claim(
+    id="trig/loss-curve",
+    statement="The losses swing widely at first, the validation loss lies above the training loss, "
+    "and after 100 epochs both have settled.",
+    source="report trig, section 5, Fig. 5 and the text below it",
+    lab=Trig,
+    arms={"base": Arm()},
+    relations=[
+        misses("base", 0.1, swing("train_loss", 0, 50)),
+        misses("base", 0.1, swing("val_loss", 0, 50)),
+        beats("base", "base", average("train_loss"), other=average("val_loss")),
+        settled("base", "train_loss", start=100, below=0.1),
+        settled("base", "val_loss", start=100, below=0.1),
+    ],
+    notes=[
+        "A loss swings widely when it climbs back by more than 10 % an epoch on average, and has settled when less.",
+        "A run that its falling learning rate has stopped before epoch 100 has settled by then.",
+    ],
+)

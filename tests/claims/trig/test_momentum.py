@@ -1,0 +1,19 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.trig import VAL_MSE, Trig
+from labcheck.relations import beats
+
+claim = Claim(
+    id="trig/momentum",
+    statement="Momentum 0.9 is best: without it training gets caught in local minima, 0.99 overshoots.",
+    source="report trig, Table 3 and the text below it",
+    lab=Trig,
+    arms={
+        "m=0": Arm({"momentum": 0.0}, {"Table 3": {VAL_MSE: 0.00337}}),
+        "m=0.9": Arm({}, {"Table 3": {VAL_MSE: 0.00273}}),
+        "m=0.99": Arm({"momentum": 0.99}, {"Table 3": {VAL_MSE: 0.00331}}),
+    },
+    relations=[
+        beats("m=0.9", "m=0", VAL_MSE),
+        beats("m=0.9", "m=0.99", VAL_MSE),
+    ],
+)
