@@ -61,7 +61,7 @@ class Linear(Layer):
 
     Args:
         inputs, outputs: features in and out.
-        bias: False where a BatchNorm follows, which subtracts any bias again.
+        bias: False where a BatchNorm with batch statistics follows, which subtracts any bias again.
         init: a name in INITS. Anything but "default" fills the weights and leaves the bias as torch.nn.Linear draws it.
     """
 

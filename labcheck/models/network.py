@@ -109,7 +109,7 @@ def mlp(
     last = len(widths) - 2
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
         normed = norm if i < last else output_norm
-        layers.append(Linear(inputs, outputs, bias=not normed, init=init))
+        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init))
         if normed:
             layers.append(BatchNorm(outputs, running))
         if i < last:
