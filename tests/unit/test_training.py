@@ -35,7 +35,7 @@ def stack(seeds: Any = SEEDS, norm: bool = True, running: bool = True) -> Networ
 # A small rate: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in these hundred steps.
 def run(network: Network, data: dict[str, Examples], seeds: Any = SEEDS, **settings: Any) -> History:
     defaults: dict[str, Any] = {
-        "loss": MSE(), "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": 0.005, "batch": 16, "epochs": 25,
+        "loss": MSE(), "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": 0.002, "batch": 16, "epochs": 25,
     }  # fmt: skip
     return train(network, data, generators(seeds, "order"), **(defaults | settings))
 
@@ -64,8 +64,8 @@ def plainly(
 
 
 OPTIMIZERS = {
-    "momentum": (lambda: SGD(0.9), lambda p: torch.optim.SGD(p, 0.005, momentum=0.9)),
-    "adam": (lambda: Adam(), lambda p: torch.optim.Adam(p, 0.005)),
+    "momentum": (lambda: SGD(0.9), lambda p: torch.optim.SGD(p, 0.002, momentum=0.9)),
+    "adam": (lambda: Adam(), lambda p: torch.optim.Adam(p, 0.002)),
 }
 SCHEDULES = {
     "constant": (Schedule, lambda o: None),
@@ -141,7 +141,7 @@ def test_weights_that_were_never_good_are_not_finite() -> None:
 
 def test_curves_tell_the_learning_rate_of_each_epoch() -> None:
     history = run(stack(), parts(), schedule=StepSchedule(10))
-    assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([0.005, 0.005, 0.0005, 0.00005])
+    assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([0.002, 0.002, 0.0002, 0.00002])
 
 
 def test_a_part_that_is_watched_is_evaluated_after_each_epoch() -> None:
