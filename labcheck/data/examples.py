@@ -29,8 +29,9 @@ class Examples:
 
     def batch(self, index: Tensor) -> "Examples":
         """Each model's own examples: index (K, B) → (K, B, in), (K, B, out)."""
-        columns = index.unsqueeze(2)
-        return Examples(torch.take_along_dim(self.x, columns, 1), torch.take_along_dim(self.y, columns, 1))
+        models, n = self.x.shape[:2]
+        rows = index + torch.arange(0, models * n, n, device=index.device).unsqueeze(1)
+        return Examples(self.x.flatten(0, 1)[rows], self.y.flatten(0, 1)[rows])
 
     def keep(self, rows: Tensor) -> "Examples":
         """Those of some models only."""

@@ -4,10 +4,10 @@ Activations are feature-major: ``(K, features, batch)``. A minibatch of all K mo
 product, a feature's examples lie side by side, and reductions over the batch run along contiguous memory. On a CPU
 this, without autograd's graph, is what makes K tiny nets cheap to train at once.
 
-A layer owns what it is given: activations work in place, since no layer needs its own output's raw input again. Call
-`forward` before `backward`; `backward` takes the gradient of the loss by the layer's output, writes those of its
-parameters to `gradients`, and returns the one by its input. Every formula is held against torch's autograd in
-``tests/unit/test_layers.py``.
+A layer owns what it is given and works in place where it can, for a fresh large tensor costs more in page faults than
+the arithmetic that fills it. `backward` follows its `forward`, once: it takes the gradient of the loss by the layer's
+output, writes those of its parameters to `gradients`, returns the one by its input, and uses up what `forward` kept.
+Every formula is held against torch's autograd in ``tests/unit/test_layers.py``.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,6 +43,13 @@ class Layer:
 
     def bind(self, values: Sequence[Tensor], gradients: Sequence[Tensor], buffers: Sequence[Tensor]) -> None:
         self.values, self.gradients, self.buffers = values, gradients, buffers
+        self._kept: dict[torch.Size, Tensor] = {}
+
+    def memory(self, x: Tensor) -> Tensor:
+        """Memory of the shape of x, the same each time."""
+        if x.shape not in self._kept:
+            self._kept[x.shape] = torch.empty_like(x)
+        return self._kept[x.shape]
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
         """Draw the parameters of one of the K models."""
@@ -131,14 +138,14 @@ class BatchNorm(Layer):
                 self.buffers[0].lerp_(var * (n / (n - 1)), self.momentum)
                 self.buffers[1].lerp_(mean, self.momentum)
         self.inverse = (var + self.epsilon).rsqrt_()
-        self.centred = x
-        return x.mul(self.inverse * weight).add_(bias)
+        self.centred, self.y = x, self.memory(x)
+        return torch.mul(x, self.inverse * weight, out=self.y).add_(bias)
 
     def backward(self, g: Tensor) -> Tensor:
         weight, inverse, centred, n = self.values[0], self.inverse, self.centred, g.shape[2]
         g_weight, g_bias = self.gradients
         torch.sum(g, 2, keepdim=True, out=g_bias)
-        torch.sum(g * centred, 2, keepdim=True, out=g_weight).mul_(inverse)
+        torch.sum(torch.mul(g, centred, out=self.y), 2, keepdim=True, out=g_weight).mul_(inverse)
         # ∂y/∂x removes from g its mean and its part along the normalised x
         centred.mul_(g_weight * inverse / n).add_(g_bias / n)
         return g.sub_(centred).mul_(inverse * weight)
@@ -152,7 +159,7 @@ class ReLU(Layer):
         return self.y
 
     def backward(self, g: Tensor) -> Tensor:
-        return g.mul_(self.y.sign())
+        return g.mul_(self.y.sign_())
 
 
 class Tanh(Layer):
@@ -163,7 +170,7 @@ class Tanh(Layer):
         return self.y
 
     def backward(self, g: Tensor) -> Tensor:
-        return g.mul_(1 - self.y.square())
+        return g.addcmul_(g, self.y.square_(), value=-1)
 
 
 class Sigmoid(Layer):
@@ -174,7 +181,7 @@ class Sigmoid(Layer):
         return self.y
 
     def backward(self, g: Tensor) -> Tensor:
-        return g.mul_(self.y - self.y.square())
+        return g.mul_(self.y.addcmul_(self.y, self.y, value=-1))
 
 
 ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}

@@ -62,7 +62,7 @@ class Network:
         self._hold(state)
 
     def predict(self, x: Tensor, training: bool = False) -> Tensor:
-        """(K, B, in) examples → (K, out, B) outputs."""
+        """(K, B, in) examples → (K, out, B) outputs, good until the next call."""
         h = x.mT
         for layer in self.layers:
             h = layer.forward(h, training)
