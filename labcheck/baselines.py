@@ -69,6 +69,11 @@ def path(folder: Path, claim: str, scale: str, data: str) -> Path:
     return folder / claim / f"{scale}-{data}.json"
 
 
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a file gives them back: JSON has lists and no tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
 def numbers(values: Floats) -> Numbers:
     """(n,) → what a file holds."""
     return [float(str(value)) if np.isfinite(value) else None for value in values.astype(np.float32)]
@@ -134,6 +139,8 @@ def compare_arm(stored: Baseline, today: Baseline, arm: str) -> tuple[list[str],
     """
     if arm not in stored.arms:
         return [f"no baseline for arm '{arm}'; {HOW}"], []
+    if stored.data != today.data:
+        return [f"arm '{arm}' has drifted: trained on other data ({_differing(stored, today)}); {HOW}"], []
     old, new = stored.arms[arm], today.arms[arm]
     failures = [
         f"setting {name} is {new['settings'].get(name)!r}, stored {old['settings'].get(name)!r}"
@@ -142,7 +149,7 @@ def compare_arm(stored: Baseline, today: Baseline, arm: str) -> tuple[list[str],
     ]
     for name in sorted(old["metrics"].keys() ^ new["metrics"].keys()):
         failures.append(f"{name} is {'no longer measured' if name in old['metrics'] else 'not stored'}")
-    same = stored.measured_on(today)
+    same = stored.environment == today.environment
     common = sorted(old["metrics"].keys() & new["metrics"].keys())
     for name in common:
         before, after = floats(old["metrics"][name]), floats(new["metrics"][name])
@@ -165,14 +172,18 @@ def compare_relation(stored: Baseline, today: Baseline, relation: str) -> tuple[
     return [], [] if words[0] == words[1] else [f"{relation}: {words[1]}, stored {words[0]}"]
 
 
-def merge(stored: Baseline | None, today: Baseline) -> Baseline:
-    """The baseline to write: what was measured today in the place of what was stored, the rest as it is.
+def compare_names(stored: Baseline, names: Iterable[str]) -> list[str]:
+    """Stored arms and relations that the claim, which has these names, has no more; each fails."""
+    gone = (stored.arms.keys() | stored.relations.keys()) - set(names)
+    return [f"'{name}' is stored, but the claim has it no more; {HOW}" for name in sorted(gone)]
+
+
+def merge(stored: Baseline, today: Baseline) -> Baseline:
+    """What was measured today in the place of what was stored, the rest as it is.
 
     Raises:
         BaselineError: the rest was measured elsewhere or of other seeds, and would not fit.
     """
-    if stored is None:
-        return today
     kept = (stored.arms.keys() - today.arms.keys()) | (stored.relations.keys() - today.relations.keys())
     if kept and not (stored.measured_on(today) and stored.seeds == today.seeds):
         raise BaselineError(
@@ -184,16 +195,21 @@ def merge(stored: Baseline | None, today: Baseline) -> Baseline:
     )
 
 
-def changes(stored: Baseline | None, today: Baseline) -> list[str]:
-    """Old → new, a line for each relation and each arm that today's results change."""
-    lines = []
-    for name, new in sorted(today.relations.items()):
-        old = stored.relations.get(name) if stored else None
-        if old != new:
-            lines.append(f"{name}: {_told(old)} → {_told(new)}")
-    for name, arm in sorted(today.arms.items()):
-        if stored is None or stored.arms.get(name) != arm:
-            lines.append(f"arm {name}: {'changed' if stored and name in stored.arms else 'new'}")
+def changes(stored: Baseline | None, new: Baseline) -> list[str]:
+    """Old → new, a line for everything in which the baseline to write differs from the stored one."""
+    if stored is None:
+        stored = dataclasses.replace(new, arms={}, relations={})
+    lines = [f"measured on: {stored.seeds} seeds → {new.seeds} seeds"] if stored.seeds != new.seeds else []
+    if not stored.measured_on(new):
+        lines.append(f"measured on: {_differing(stored, new)}")
+    for name in sorted(stored.relations.keys() | new.relations.keys()):
+        old, now = stored.relations.get(name), new.relations.get(name)
+        if old != now:
+            lines.append(f"{name}: {_told(old)} → {_told(now)}")
+    for name in sorted(stored.arms.keys() | new.arms.keys()):
+        if stored.arms.get(name) != new.arms.get(name):
+            how = "new" if name not in stored.arms else "changed" if name in new.arms else "gone"
+            lines.append(f"arm {name}: {how}")
     return lines
 
 
@@ -220,12 +236,16 @@ def _changed(before: Floats, after: Floats) -> str:
 
 
 def _elsewhere(stored: Baseline, today: Baseline, checks: int) -> str:
-    old, new = ({**base.environment, **base.data} for base in (stored, today))
-    differing = ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in sorted(new) if old.get(key) != new[key])
-    note = f"measured elsewhere ({differing}): distributions are compared, not values"
+    note = f"measured elsewhere ({_differing(stored, today)}): distributions are compared, not values"
     if today.seeds < drift.ENOUGH:
         note += f"; {today.seeds} seeds show a shift of {drift.smallest_shift(stored.seeds, today.seeds, checks):g} sd"
     return note
+
+
+def _differing(stored: Baseline, today: Baseline) -> str:
+    """In what two environments, or data, differ."""
+    old, new = ({**base.environment, **base.data} for base in (stored, today))
+    return ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in sorted(new) if old.get(key) != new[key])
 
 
 def _digest(content: Mapping[str, Any]) -> str:

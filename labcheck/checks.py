@@ -121,7 +121,7 @@ class Check:
     def _measure(self, arm: str, trials: Trials, bench: Bench, today: Baseline, record: Record) -> None:
         values = {str(metric): metric.of(trials) for metric in self.claim.metrics(arm)}
         today.arms[arm] = {
-            "settings": asdict(self.lab(bench, arm)),
+            "settings": baselines.plain(asdict(self.lab(bench, arm))),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
         record["quoted"][arm] = [_quote(number, trials) for number in self.claim.arms[arm].quotes]
@@ -163,6 +163,7 @@ class Check:
                     failures, notes = baselines.compare_relation(stored, today, self.subject.name)
                 else:
                     failures, notes = baselines.compare_arm(stored, today, self.subject)
+                failures += baselines.compare_names(stored, self.claim.names)
             except baselines.BaselineError as error:
                 failures = [str(error)]
         for name, judged in today.relations.items():

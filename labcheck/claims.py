@@ -99,6 +99,11 @@ class Claim:
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
 
+    @property
+    def names(self) -> list[str]:
+        """Of its arms and its relations: what a baseline has results of."""
+        return [*self.arms, *(relation.name for relation in self.relations)]
+
     def metrics(self, arm: str) -> list[Metric]:
         """What is measured of an arm: whatever its relations and its quoted numbers need, each once."""
         quoted = [number.metric for number in self.arms[arm].quotes]

@@ -74,8 +74,9 @@ class Trig(Lab):
 
     @classmethod
     def data(cls) -> Data:
-        train = cls()._parts([0])["train"]
-        return Data("drawn", digest(train.x, train.y))
+        parts = cls()._parts([0], torch.float64).values()
+        rounded = [(number * 1e4).round() for part in parts for number in (part.x, part.y)]  # as on any processor
+        return Data("drawn", digest(*rounded))
 
     def _parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         rngs = generators(seeds, "data")

@@ -80,6 +80,7 @@ class Reporter:
             return False
         from labcheck import baselines
 
+        version = _version(self.baselines)
         for finding in self.findings:
             today = finding.today
             if today.claim in self.crashed:
@@ -88,10 +89,11 @@ class Reporter:
             file = baselines.path(self.baselines, today.claim, today.scale, today.data["name"])
             try:
                 stored = baselines.read(file) if file.exists() else None
-                changes = baselines.changes(stored, today)
+                new = baselines.merge(stored, today) if stored and finding.missing else today
+                changes = baselines.changes(stored, new)
                 if changes:
-                    today.update = {"reason": self.reason, "changes": changes, **_version(self.baselines)}
-                    baselines.write(baselines.merge(stored, today), file)
+                    new.update = {"reason": self.reason, "changes": changes, **version}
+                    baselines.write(new, file)
             except baselines.BaselineError as error:
                 self.lines.append(str(error))
                 continue

@@ -1,0 +1,56 @@
+"""The claims of this repository and the files that belong to them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from labcheck import baselines
+from labcheck.claims import Claim
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "tests" / "claims").rglob("test_*.py"))
+
+
+def claim(module: Path) -> Claim:
+    spec = importlib.util.spec_from_file_location(module.stem, module)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded.claim
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: f"{module.parent.name}/{module.stem}")
+def test_a_claim_is_where_its_id_says(module: Path) -> None:
+    lab, name = claim(module).id.split("/")
+    assert module == ROOT / "tests" / "claims" / lab / f"test_{name.replace('-', '_')}.py"
+    assert claim(module).lab.name == lab
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: f"{module.parent.name}/{module.stem}")
+def test_a_claim_has_a_baseline_of_all_its_seeds(module: Path) -> None:
+    found = claim(module)
+    for scale, seeds in found.seeds.items():
+        stored = baselines.read(baselines.path(ROOT / "baselines", found.id, scale, found.lab.data().name))
+        assert stored.seeds == seeds >= 60
+        assert stored.arms.keys() == found.arms.keys()
+        assert stored.relations.keys() == {relation.name for relation in found.relations}
+
+
+def test_every_claim_of_the_labs_is_there() -> None:
+    ids = {claim(module).id for module in MODULES}
+    assert {lab: sum(name.startswith(f"{lab}/") for name in ids) for lab in ("trig", "boston")} == {
+        "trig": 11,
+        "boston": 4,
+    }
+
+
+def test_no_baseline_is_without_a_claim() -> None:
+    claims = [claim(module) for module in MODULES]
+    used = [
+        baselines.path(ROOT / "baselines", found.id, scale, found.lab.data().name)
+        for found in claims
+        for scale in found.seeds
+    ]
+    assert baselines.unused(ROOT / "baselines", used) == []
