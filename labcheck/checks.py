@@ -102,6 +102,7 @@ class Check:
 
     def _claim(self, bench: Bench) -> Record:
         claim, overrides = self.claim, bench.overrides.get(self.claim.lab.name, {})
+        stated = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
         assumed = claim.lab.configure(self.scale, overrides, {}).assumptions()
         capped = {name: {"value": value, "why": f"{self.scale} scale"} for name, value in self._scale().items()}
         return {
@@ -112,7 +113,9 @@ class Check:
             "arms": list(claim.arms),
             "relations": [relation.name for relation in claim.relations],
             "overridden": {f"{claim.lab.name}.{name}": value for name, value in overrides.items()},
-            "assumptions": [{"setting": name, **said} for name, said in sorted({**assumed, **capped}.items())],
+            "assumptions": [
+                {"setting": name, **said} for name, said in sorted({**assumed, **capped}.items()) if name not in stated
+            ],
         }
 
     def _scale(self) -> Mapping[str, Any]:
