@@ -96,8 +96,12 @@ def _said(name: str, says: str) -> str:
     return f"{says}: {name}" if says else name
 
 
-def _against(metric: Metric, other: Metric | None) -> str:
-    return f" on {metric}" + (f" against {other}" if other else "")
+def _compared(a: str, b: str, how: str, amount: float, metric: Metric, other: Metric | None) -> str:
+    """How a comparison is called: of two arms on a metric, or, of one arm, of two of its metrics."""
+    by = f" by {amount:g}" if amount else ""
+    if a == b:
+        return f"{a}: {metric} {how} {other}{by}"
+    return f"{a} {how} {b}{by} on {metric}" + (f" against {other}" if other else "")
 
 
 def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | None = None, says: str = "") -> Relation:
@@ -113,7 +117,7 @@ def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | No
         gap = advantage(metric, x, y)
         return gap > least, np.isnan(gap) | (gap == 0)
 
-    name = f"{a} beats {b}" + (f" by {by:g}" if by else "") + _against(metric, other)
+    name = _compared(a, b, "beats", by, metric, other)
     return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
 
 
@@ -127,7 +131,7 @@ def no_worse(
         gap = advantage(metric, x, y)
         return gap >= -most, np.isnan(gap)
 
-    name = f"{a} no worse than {b}" + (f" by {margin:g}" if margin else "") + _against(metric, other)
+    name = _compared(a, b, "no worse than", margin, metric, other)
     return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
 
 
