@@ -1,5 +1,6 @@
 """What a claim's tests do: train what they need, judge it, and compare it with the baseline."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,13 +11,11 @@ import numpy as np
 from labcheck import baselines, environment, verdicts
 from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
-from labcheck.labs.lab import Lab
+from labcheck.labs.lab import Lab, Settings
 from labcheck.metrics import Floats, Metric, Trials
 from labcheck.relations import Relation, Term
+from labcheck.report.findings import Finding
 from labcheck.trials import Block, TrialStore, blocks
-
-Record = dict[str, Any]
-"""What one test found, in JSON's types: it travels from worker to controller."""
 
 
 class CheckFailedError(Exception):
@@ -47,64 +46,73 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One test of a claim at a scale: of an arm (drift) or of a relation (verdict)."""
+class Check(ABC):
+    """One test of a claim at a scale."""
 
     claim: Claim
     scale: str
-    subject: str | Relation
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """A readable test name."""
-        kind, subject = ("relation", self.subject.name) if isinstance(self.subject, Relation) else ("arm", self.subject)
-        return f"{kind}[{subject}-{self.scale}]"
 
     @property
+    @abstractmethod
     def arms(self) -> Sequence[str]:
         """The arms that it needs."""
-        return self.subject.arms if isinstance(self.subject, Relation) else (self.subject,)
+
+    @abstractmethod
+    def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
+        """Add to the finding what these trials of its arms show."""
+
+    @abstractmethod
+    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
+        """What fails, and what is only worth saying."""
 
     def seeds(self, bench: Bench) -> int:
-        """How many it needs of each."""
+        """How many it needs of each arm."""
         return bench.seeds or self.claim.seeds[self.scale]
 
     def lab(self, bench: Bench, arm: str) -> Lab:
         """An arm's settings."""
-        lab = self.claim.lab
-        return lab.configure(self.scale, bench.overrides.get(lab.name, {}), self.claim.arms[arm].settings)
+        return self.claim.lab.configure(self.scale, self._overrides(bench), self.claim.arms[arm].settings)
 
     def blocks(self, bench: Bench) -> list[Block]:
         """What has to be trained for it."""
         return [block for arm in self.arms for block in blocks(self.lab(bench, arm), self.seeds(bench), bench.device)]
 
-    def run(self, bench: Bench) -> tuple[Record, list[str], list[str]]:
+    def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
         """Train, judge and compare.
 
         Returns:
-            The record, what fails, and what is only worth saying.
+            What was found, what of it fails, and what is only worth saying.
         """
         n = self.seeds(bench)
         trials = {arm: bench.store.trials(self.lab(bench, arm), n, bench.device) for arm in self.arms}
         data = self.claim.lab.data()._asdict()
         today = Baseline(self.claim.id, self.scale, data, n, environment.fingerprint(bench.device))
-        record = {"claim": self._claim(bench), "quoted": {}, "judged": {}}
-        if isinstance(self.subject, Relation):
-            judged = self._judge(self.subject, trials, record)
-            today.relations[self.subject.name] = StoredRelation(
-                verdict=judged["verdict"], tag=judged["tag"], holds=judged["holds"], ties=judged["ties"], n=judged["n"]
-            )
-        else:
-            self._measure(self.subject, trials[self.subject], bench, today, record)
-        record["today"] = asdict(today)
-        failures, notes = self._compare(today, bench)
-        return record, failures, [*notes, *filter(None, [bench.store.problem])]
+        finding = Finding(self._claim(bench), today)
+        self.measure(trials, bench, finding)
+        failures, notes = self._against_baseline(today, bench)
+        if bench.strict:
+            failures += [
+                f"{name}: {verdict['verdict']}, holds in {verdict['holds']} of {verdict['n']} seeds"
+                for name, verdict in today.relations.items()
+                if verdict["verdict"] != verdicts.Word.REPRODUCED
+            ]
+        return finding, failures, [*notes, *filter(None, [bench.store.problem])]
 
-    def _claim(self, bench: Bench) -> Record:
-        claim, overrides = self.claim, bench.overrides.get(self.claim.lab.name, {})
-        stated = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
+    def _overrides(self, bench: Bench) -> Settings:
+        return bench.overrides.get(self.claim.lab.name, {})
+
+    def _claim(self, bench: Bench) -> dict[str, Any]:
+        """What the claim says of itself, and what had to be assumed: open settings that not every arm gives."""
+        claim, overrides = self.claim, self._overrides(bench)
+        given = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
         assumed = claim.lab.configure(self.scale, overrides, {}).assumptions()
-        capped = {name: {"value": value, "why": f"{self.scale} scale"} for name, value in self._scale().items()}
+        scaled = claim.lab.scales.get(self.scale, {})
+        assumed |= {name: {"value": value, "why": f"{self.scale} scale"} for name, value in scaled.items()}
         return {
             "id": claim.id,
             "statement": claim.statement,
@@ -113,72 +121,104 @@ class Check:
             "arms": list(claim.arms),
             "relations": [relation.name for relation in claim.relations],
             "overridden": {f"{claim.lab.name}.{name}": value for name, value in overrides.items()},
-            "assumptions": [
-                {"setting": name, **said} for name, said in sorted({**assumed, **capped}.items()) if name not in stated
-            ],
+            "assumptions": [{"setting": name, **assumed[name]} for name in sorted(assumed.keys() - given)],
         }
 
-    def _scale(self) -> Mapping[str, Any]:
-        return self.claim.lab.scales.get(self.scale, {})
+    def _against_baseline(self, today: Baseline, bench: Bench) -> tuple[list[str], list[str]]:
+        overrides = self._overrides(bench)
+        if overrides:
+            settings = ", ".join(f"{self.claim.lab.name}.{name}={value}" for name, value in overrides.items())
+            return [], [f"{settings} overridden: nothing is compared with the baselines"]
+        if bench.update:
+            return [], []
+        try:
+            stored = baselines.read(baselines.path(bench.baselines, today.claim, today.scale, today.data["name"]))
+        except baselines.BaselineError as error:
+            return [str(error)], []
+        failures, notes = self.compare(stored, today)
+        return failures + baselines.compare_names(stored, self.claim.names), notes
 
-    def _measure(self, arm: str, trials: Trials, bench: Bench, today: Baseline, record: Record) -> None:
-        values = {str(metric): metric.of(trials) for metric in self.claim.metrics(arm)}
-        today.arms[arm] = {
-            "settings": baselines.plain(asdict(self.lab(bench, arm))),
+
+@dataclass(frozen=True)
+class ArmCheck(Check):
+    """Has this arm drifted?"""
+
+    arm: str
+
+    @property
+    def name(self) -> str:
+        return f"arm[{self.arm}-{self.scale}]"
+
+    @property
+    def arms(self) -> Sequence[str]:
+        return [self.arm]
+
+    def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
+        values = {str(metric): metric.of(trials[self.arm]) for metric in self.claim.metrics(self.arm)}
+        finding.today.arms[self.arm] = {
+            "settings": baselines.plain(asdict(self.lab(bench, self.arm))),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
-        record["quoted"][arm] = [_quote(number, trials) for number in self.claim.arms[arm].quotes]
+        finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in self.claim.arms[self.arm].quotes]
 
-    def _judge(self, relation: Relation, trials: Mapping[str, Trials], record: Record) -> Record:
-        holds, ties, effect = relation.judge(trials)
+    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
+        return baselines.compare_arm(stored, today, self.arm)
+
+
+@dataclass(frozen=True)
+class RelationCheck(Check):
+    """Does this relation hold?"""
+
+    relation: Relation
+
+    @property
+    def name(self) -> str:
+        return f"relation[{self.relation.name}-{self.scale}]"
+
+    @property
+    def arms(self) -> Sequence[str]:
+        return self.relation.arms
+
+    def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
+        holds, ties, effect = self.relation.judge(trials)
         count = len(self.claim.relations)
         verdict = verdicts.judge(int(holds.sum()), int(ties.sum()), len(holds), count)
-        judged = asdict(verdict)
-        judged["verdict"] = str(judged.pop("word"))
-        judged["effect"] = {name: _plain(value) for name, value in effect._asdict().items()}
-        undecided = verdict.word is verdicts.Word.INCONCLUSIVE
-        judged["seeds_to_decide"] = verdicts.seeds_to_decide(verdict, count) if undecided else None
-        judged["terms"] = [self._term(term, trials[term.arm]) for term in relation.terms]
-        record["judged"][relation.name] = judged
-        return judged
+        stored = StoredRelation(
+            verdict=str(verdict.word), tag=verdict.tag, holds=verdict.holds, ties=verdict.ties, n=verdict.n
+        )
+        finding.today.relations[self.relation.name] = stored
+        finding.judged[self.relation.name] = {
+            **stored,
+            "lower": verdict.lower,
+            "upper": verdict.upper,
+            "seeds_to_decide": verdicts.seeds_to_decide(verdict, count),
+            "effect": {name: _plain(value) for name, value in effect._asdict().items()},
+            "terms": [self._term(term, trials[term.arm]) for term in self.relation.terms],
+        }
 
-    def _term(self, term: Term, trials: Trials) -> Record:
+    def _term(self, term: Term, trials: Trials) -> dict[str, Any]:
         quoted = [number.value for number in self.claim.arms[term.arm].quotes if number.metric == term.metric]
-        median = float(np.median(_worst(term.metric, term.metric.of(trials))))
         return {
             "arm": term.arm,
             "metric": str(term.metric),
-            "median": _plain(median),
+            "median": _plain(float(np.median(_worst(term.metric, term.metric.of(trials))))),
             "quoted": [_plain(value) for value in quoted],
         }
 
-    def _compare(self, today: Baseline, bench: Bench) -> tuple[list[str], list[str]]:
-        failures: list[str] = []
-        notes: list[str] = []
-        overridden = bench.overrides.get(self.claim.lab.name)
-        if overridden:
-            settings = ", ".join(f"{self.claim.lab.name}.{name}={value}" for name, value in overridden.items())
-            notes.append(f"{settings} overridden: nothing is compared with the baselines")
-        elif not bench.update:
-            try:
-                stored = baselines.read(baselines.path(bench.baselines, today.claim, today.scale, today.data["name"]))
-                if isinstance(self.subject, Relation):
-                    failures, notes = baselines.compare_relation(stored, today, self.subject.name)
-                else:
-                    failures, notes = baselines.compare_arm(stored, today, self.subject)
-                failures += baselines.compare_names(stored, self.claim.names)
-            except baselines.BaselineError as error:
-                failures = [str(error)]
-        for name, judged in today.relations.items():
-            if bench.strict and judged["verdict"] != verdicts.Word.REPRODUCED:
-                failures.append(f"{name}: {judged['verdict']}, holds in {judged['holds']} of {judged['n']} seeds")
-        return failures, notes
+    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
+        return baselines.compare_relation(stored, today, self.relation.name)
 
 
 def checks(claim: Claim) -> list[Check]:
     """All of a claim's checks."""
-    subjects: list[str | Relation] = [*claim.arms, *claim.relations]
-    return [Check(claim, scale, subject) for scale in claim.seeds for subject in subjects]
+    return [
+        check
+        for scale in claim.seeds
+        for check in (
+            *(ArmCheck(claim, scale, arm) for arm in claim.arms),
+            *(RelationCheck(claim, scale, relation) for relation in claim.relations),
+        )
+    ]
 
 
 def _worst(metric: Metric, values: Floats) -> Floats:
@@ -186,7 +226,7 @@ def _worst(metric: Metric, values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, -np.inf if metric.higher_is_better else np.inf)
 
 
-def _quote(number: Quoted, trials: Trials) -> Record:
+def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:
     """The report's number and the share of our seeds that lie below it, in percent, half of the equal ones counted."""
     values = _worst(number.metric, number.metric.of(trials))
     value = _worst(number.metric, np.array([number.value]))[0]

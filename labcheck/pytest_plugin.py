@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +203,8 @@ class ClaimItem(pytest.Item):
     def runtest(self) -> None:
         from labcheck.checks import CheckFailedError
 
-        self.found["record"], failures, self.found["notes"] = self.check.run(self.config.stash[BENCH])
+        finding, failures, notes = self.check.run(self.config.stash[BENCH])
+        self.found = {"record": asdict(finding), "notes": notes}
         if failures:
             raise CheckFailedError(*failures)
 

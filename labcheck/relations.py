@@ -98,10 +98,10 @@ def _said(name: str, says: str) -> str:
 
 def _compared(a: str, b: str, how: str, amount: float, metric: Metric, other: Metric | None) -> str:
     """How a comparison is called: of two arms on a metric, or, of one arm, of two of its metrics."""
-    by = f" by {amount:g}" if amount else ""
+    limit = f" (by {amount:g})" if amount else ""
     if a == b:
-        return f"{a}: {metric} {how} {other}{by}"
-    return f"{a} {how} {b}{by} on {metric}" + (f" against {other}" if other else "")
+        return f"{a}: {metric} {how} {other}{limit}"
+    return f"{a} {how} {b}{limit} on {metric}" + (f" against {other}" if other else "")
 
 
 def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | None = None, says: str = "") -> Relation:
@@ -143,7 +143,7 @@ def equivalent(a: str, b: str, metric: Metric, *, margin: float, says: str = "")
         gap = advantage(metric, x, y)
         return np.abs(gap) <= most, np.isnan(gap)
 
-    name = f"{a} equivalent to {b} within {margin:g} on {metric}"
+    name = _compared(a, b, "equivalent to", margin, metric, None)
     return Relation(_said(name, says), (Term(a, metric), Term(b, metric)), rule)
 
 

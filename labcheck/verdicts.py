@@ -92,8 +92,13 @@ def judge(holds: int, ties: int, n: int, relations: int = 1) -> Verdict:
 
 
 def seeds_to_decide(verdict: Verdict, relations: int = 1) -> int | None:
-    """With how many seeds an INCONCLUSIVE relation would probably be decided: the least number that does if its
-    fractions stay as they are, or None if 10,000 would not do."""
+    """With how many seeds an INCONCLUSIVE relation would probably be decided.
+
+    Returns:
+        The least number that does if its fractions stay as they are; None if it is decided, or 10,000 would not do.
+    """
+    if verdict.word is not Word.INCONCLUSIVE:
+        return None
     sizes = sorted({round(verdict.n * 1.02**step) for step in range(400)} | set(range(verdict.n, 4 * verdict.n)))
     for n in sizes:
         if n > MOST_SEEDS:

@@ -15,14 +15,13 @@ SCHEMA = 1
 
 @dataclass
 class Finding:
-    """All that one run's tests found of one claim at one scale on one data set.
+    """What one test, or all tests of a run, found of one claim at one scale on one data set.
 
     Attributes:
         claim: what the claim says of itself.
         today: what was measured, as it would be stored.
         quoted: per arm, the report's numbers and their percentiles.
         judged: per relation, the verdict in full.
-        failed: tests of it that failed or could not be run.
     """
 
     claim: dict[str, Any]
@@ -30,13 +29,17 @@ class Finding:
     quoted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     judged: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Take in what another test found."""
-        other = Baseline(**record["today"])
-        self.today.arms |= other.arms
-        self.today.relations |= other.relations
-        self.quoted |= record["quoted"]
-        self.judged |= record["judged"]
+    @staticmethod
+    def of(record: dict[str, Any]) -> "Finding":
+        """What asdict made a record of, to travel from worker to controller."""
+        return Finding(**{**record, "today": Baseline(**record["today"])})
+
+    def add(self, other: "Finding") -> None:
+        """Take in what another test found of the same."""
+        self.today.arms |= other.today.arms
+        self.today.relations |= other.today.relations
+        self.quoted |= other.quoted
+        self.judged |= other.judged
 
     @property
     def missing(self) -> list[str]:
@@ -87,11 +90,9 @@ def gather(records: Iterable[dict[str, Any]]) -> list[Finding]:
     """The findings of a run, in the order of their ids."""
     found: dict[tuple[str, str, str], Finding] = {}
     for record in records:
-        today = Baseline(**record["today"])
-        key = (today.claim, today.scale, today.data["name"])
-        if key not in found:
-            found[key] = Finding(record["claim"], today)
-        found[key].add(record)
+        finding = Finding.of(record)
+        today = finding.today
+        found.setdefault((today.claim, today.scale, today.data["name"]), finding).add(finding)
     return [found[key] for key in sorted(found)]
 
 
