@@ -1,0 +1,181 @@
+"""Numbers that are taken from curves, on curves small enough to work them out by hand."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from labcheck.metrics import Metric, Trials, average, epochs_to, epochs_to_settle, swing
+
+NAN, INF = np.nan, np.inf
+E = np.e
+
+
+def of(metric: Metric, *curves: list[float], length: int = 6) -> list[float]:
+    """The metric of seeds with these curves, each padded after its last epoch."""
+    padded = np.array([curve + [NAN] * (length - len(curve)) for curve in curves])
+    epochs = np.array([len(curve) for curve in curves], float)
+    return metric.of(Trials({"epochs": epochs}, {"loss": padded})).tolist()
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([0.25], 1),
+        ([0.5, 0.25], 1),
+        ([4, 2, 0.5, 0.25, 4, 4], 3),
+        ([4, 0.25, 4, 0.25], 2),
+        ([4, 2, 1], INF),
+        ([4, NAN, 0.25], 3),
+        ([INF, 2, 0.5], 3),
+        ([NAN, NAN, NAN], INF),
+        ([4, INF, NAN], INF),
+    ],
+)
+def test_epochs_to_is_the_first_epoch_at_the_level_or_below(curve: list[float], expected: float) -> None:
+    assert of(epochs_to("loss", 0.5), curve) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([3], 1),
+        ([8, 4, 2, 1], 4),
+        ([8, 1.25, 1, 1.25], 2),
+        ([8, 1.375, 1.25, 1], 3),
+        ([1, 2, 4], 1),
+        ([8, NAN, 1, 1], 3),
+        ([INF, 8, 1], 3),
+        ([1, NAN, NAN], 1),
+        ([NAN, NAN], INF),
+    ],
+)
+def test_epochs_to_settle_is_the_first_epoch_within_a_share_of_the_minimum(curve: list[float], expected: float) -> None:
+    assert of(epochs_to_settle("loss", within=0.25), curve) == [expected]
+
+
+def test_settling_is_within_a_tenth_unless_said() -> None:
+    assert of(epochs_to_settle("loss"), [8, 1.125, 1.0625, 1]) == [3]
+
+
+def test_numbers_are_of_each_seed_and_of_its_own_epochs() -> None:
+    curves = [8, 4, 2, 1], [2, 1], [1, 8]
+    assert of(epochs_to("loss", 1), *curves) == [4, 2, 1]
+    assert of(epochs_to_settle("loss"), *curves) == [4, 2, 1]
+    assert of(swing("loss", -2), *curves) == pytest.approx([0, 0, np.log(8)])
+    assert of(average("loss", -2), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
+
+
+def test_nothing_after_the_last_epoch_counts() -> None:
+    trials = Trials({"epochs": np.array([2.0])}, {"loss": np.array([[4.0, 2.0, 0.5, 64.0]])})
+    metrics = epochs_to("loss", 0.5), epochs_to_settle("loss"), swing("loss"), average("loss")
+    assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "curve", "expected"),
+    [
+        (0, None, [1, E, 1, E**2], 1),  # rises of 1, 0 and 2
+        (2, None, [1, E, 1, E**2], 2),
+        (-2, None, [1, E, 1, E**2], 2),
+        (-3, None, [1, E, 1, E**2], 1),
+        (0, 3, [1, E, 1, E**2], 0.5),
+        (1, 3, [1, E, 1, E**2], 0),
+        (0, None, [8, 4, 0.001, 0.0001], 0),
+        (0, None, [1, 0, 0.5], INF),
+        (-10, None, [1, E], 1),
+        (4, None, [1, E, E**2], 0),
+        (2, None, [1, E, E**2], 0),
+        (4, None, [1, E, NAN], NAN),
+        (4, None, [1, E, INF], NAN),
+        (0, None, [1, NAN, 1], NAN),
+        (0, None, [E, 1, NAN], NAN),
+        (0, None, [1, INF, INF], NAN),
+        (0, None, [1, 2, INF], INF),
+        (2, None, [NAN, 1, 1, E], 1),
+        (0, None, [3], 0),
+        (0, None, [NAN], NAN),
+    ],
+)
+def test_swing_is_the_mean_rise_of_the_logarithm(
+    start: int, stop: int | None, curve: list[float], expected: float
+) -> None:
+    assert of(swing("loss", start, stop), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "curve", "expected"),
+    [
+        (0, None, [1, 4], 2),
+        (0, None, [1, 2, 4, 8, 16, 32], 2**2.5),
+        (-1, None, [1, 4, 9], 9),
+        (1, None, [1, 4, 9], 6),
+        (1, 3, [1, 4, 9, 64], 6),
+        (-9, None, [1, 4], 2),
+        (3, None, [1, 4, 9], NAN),
+        (0, None, [1, NAN, 4], NAN),
+        (0, None, [1, 4, INF], INF),
+        (0, None, [1, 0, 4], 0),
+    ],
+)
+def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[float], expected: float) -> None:
+    assert of(average("loss", start, stop), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        (Metric("test_mse"), "test_mse"),
+        (epochs_to("val_mse", 0.05), "epochs to val_mse ≤ 0.05"),
+        (epochs_to_settle("val_mse", 0.25), "epochs to val_mse within 25% of its best"),
+        (swing("loss"), "swing of loss"),
+        (swing("loss", 20), "swing of loss from epoch 20"),
+        (swing("loss", -20), "swing of loss over the last 20 epochs"),
+        (average("loss", 0, 20), "mean loss over epochs 0 to 20"),
+    ],
+)
+def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
+    assert str(metric) == name
+
+
+@pytest.mark.parametrize(
+    ("metric", "ratio"),
+    [(epochs_to("loss", 1), False), (epochs_to_settle("loss"), False), (swing("loss"), False), (average("loss"), True)],
+)
+def test_only_averages_of_curves_are_compared_by_ratio(metric: Metric, ratio: bool) -> None:
+    assert metric.ratio is ratio
+    assert not metric.higher_is_better
+
+
+def test_values_have_the_precision_of_float32() -> None:
+    values = Metric("mse").of(Trials({"epochs": np.ones(3), "mse": np.array([0.1, 1 + 1e-12, NAN])}, {}))
+    assert values.dtype == np.float64
+    assert_array_equal(values, [float(np.float32(0.1)), 1, NAN])
+
+
+@pytest.mark.parametrize("metric", [Metric("loss"), swing("val_mse")])
+def test_what_was_not_measured_is_an_error(metric: Metric) -> None:
+    with pytest.raises(KeyError):
+        metric.of(Trials({"epochs": np.ones(1)}, {"loss": np.ones((1, 1))}))
+
+
+def numbered(*seeds: int) -> Trials:
+    column = np.array(seeds, float)
+    return Trials({"epochs": column + 1, "mse": column * 10}, {"loss": column[:, None] + [0, 0.5]})
+
+
+def equal(a: Trials, b: Trials) -> bool:
+    return all(
+        part.keys() == other.keys() and all(np.array_equal(part[name], other[name]) for name in part)
+        for part, other in ((a.metrics, b.metrics), (a.curves, b.curves))
+    )
+
+
+def test_the_first_seeds_of_trials() -> None:
+    assert equal(numbered(5, 3, 8).first(2), numbered(5, 3))
+    assert len(numbered(5, 3, 8).first(2)) == 2
+
+
+def test_blocks_join_in_order() -> None:
+    joined = Trials.join([numbered(5, 3), numbered(8), numbered(1, 2)])
+    assert equal(joined, numbered(5, 3, 8, 1, 2))
+    assert len(joined) == 5

@@ -1,0 +1,475 @@
+"""Relations, on trials of a few seeds with the answers written beside them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy.stats import binom
+
+from labcheck.claims import Arm, Claim, ClaimError
+from labcheck.labs.lab import Data, Lab
+from labcheck.metrics import Metric, Trials, average
+from labcheck.relations import (
+    Outcome,
+    Relation,
+    beats,
+    diverges,
+    equivalent,
+    gains_more,
+    misses,
+    no_worse,
+    reaches,
+    settled,
+    unsettled,
+)
+
+NAN, INF = np.nan, np.inf
+ERROR = Metric("x")
+SCORE = Metric("x", higher_is_better=True, ratio=False)
+ACCURACY = Metric("x", higher_is_better=True)
+EPOCHS = Metric("x", ratio=False)
+METRICS = [ERROR, SCORE, ACCURACY, EPOCHS]
+METRIC_IDS = ["error", "score", "accuracy", "epochs"]
+
+Form = Callable[[Metric], Relation]
+FORMS: dict[str, Form] = {
+    "beats": lambda metric: beats("a", "b", metric),
+    "beats by": lambda metric: beats("a", "b", metric, by=0.25),
+    "no_worse": lambda metric: no_worse("a", "b", metric),
+    "no_worse by": lambda metric: no_worse("a", "b", metric, margin=0.25),
+    "equivalent": lambda metric: equivalent("a", "b", metric, margin=0.25),
+    "reaches": lambda metric: reaches("a", 1.0, metric),
+    "misses": lambda metric: misses("a", 1.0, metric),
+    "gains_more": lambda metric: gains_more(("a", "b"), ("c", "d"), metric),
+}
+
+
+def trials(values: Sequence[float]) -> Trials:
+    return Trials({"epochs": np.ones(len(values)), "x": np.array(values, float)}, {})
+
+
+def curves(*rows: Sequence[float]) -> Trials:
+    longest = max(map(len, rows))
+    padded = np.array([[*row, *[NAN] * (longest - len(row))] for row in rows])
+    return Trials({"epochs": np.array([len(row) for row in rows], float)}, {"loss": padded})
+
+
+def decide(relation: Relation, *arms: Sequence[float]) -> Outcome:
+    return relation.judge({name: trials(values) for name, values in zip("abcd", arms, strict=False)})
+
+
+def said(outcome: Outcome) -> str:
+    """A sign for each seed: + holds, = tie, - neither, ! both."""
+    return "".join("-+=!"[held + 2 * tied] for held, tied in zip(outcome.holds, outcome.ties, strict=True))
+
+
+VALUES = st.sampled_from([0.0, 0.25, 0.5, 0.625, 1.0, 1.25, 2.0, NAN, INF])
+SEEDS = st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), min_size=1, max_size=12)
+
+
+# Two arms: what each seed of a and b has, and what is said of them.
+
+
+@pytest.mark.parametrize(
+    ("metric", "by", "expected"),
+    [
+        # a:              1, 2, 1, 4, 3
+        # b:              2, 1, 1, 8, 8
+        (ERROR, 0.0, "+-=++"),
+        (ERROR, 0.4, "+-=++"),
+        (ERROR, 0.5, "--=-+"),
+        (ERROR, 0.6, "--=-+"),
+        (ERROR, 0.7, "--=--"),
+        (EPOCHS, 0.0, "+-=++"),
+        (EPOCHS, 1.0, "--=++"),
+        (EPOCHS, 4.0, "--=-+"),
+        (SCORE, 0.0, "-+=--"),
+        (SCORE, 0.5, "-+=--"),
+        (SCORE, 1.0, "--=--"),
+        (ACCURACY, 0.9, "-+=--"),
+        (ACCURACY, 1.1, "--=--"),
+    ],
+)
+def test_beats(metric: Metric, by: float, expected: str) -> None:
+    assert said(decide(beats("a", "b", metric, by=by), [1, 2, 1, 4, 3], [2, 1, 1, 8, 8])) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "expected"),
+    [
+        # a:                1, 5, 1, 9
+        # b:                2, 4, 1, 8
+        (ERROR, 0.0, "+-+-"),
+        (ERROR, 0.25, "++++"),
+        (ERROR, 0.2, "+-++"),
+        (EPOCHS, 0.0, "+-+-"),
+        (EPOCHS, 1.0, "++++"),
+        (SCORE, 0.0, "-+++"),
+        (SCORE, 1.0, "++++"),
+        (SCORE, 0.9, "-+++"),
+        (ACCURACY, 0.5, "++++"),
+        (ACCURACY, 0.4, "-+++"),
+    ],
+)
+def test_no_worse(metric: Metric, margin: float, expected: str) -> None:
+    assert said(decide(no_worse("a", "b", metric, margin=margin), [1, 5, 1, 9], [2, 4, 1, 8])) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "margin", "expected"),
+    [
+        # a:                1, 5, 1, 4, 8
+        # b:                2, 4, 1, 5, 9
+        (ERROR, 0.25, "-++++"),
+        (ERROR, 0.2, "--+-+"),
+        (ERROR, 1.0, "+++++"),
+        (ACCURACY, 0.2, "-++++"),
+        (ACCURACY, 0.15, "--+-+"),
+        (SCORE, 1.0, "+++++"),
+        (SCORE, 0.9, "--+--"),
+        (EPOCHS, 0.0, "--+--"),
+    ],
+)
+def test_equivalent(metric: Metric, margin: float, expected: str) -> None:
+    assert said(decide(equivalent("a", "b", metric, margin=margin), [1, 5, 1, 4, 8], [2, 4, 1, 5, 9])) == expected
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        # a: 1,   NAN, INF, NAN, INF, NAN
+        # b: NAN, 1,   1,   NAN, INF, INF
+        ("beats", "+--==="),
+        ("beats by", "+--==="),
+        ("no_worse", "+--==="),
+        ("no_worse by", "+--==="),
+        ("equivalent", "---==="),
+    ],
+)
+def test_a_non_finite_number_is_the_worst_and_two_are_a_tie(form: str, expected: str, metric: Metric) -> None:
+    outcome = decide(FORMS[form](metric), [1, NAN, INF, NAN, INF, NAN], [NAN, 1, 1, NAN, INF, INF])
+    assert said(outcome) == expected
+
+
+def test_a_negative_infinity_is_no_good_error_either() -> None:
+    assert said(decide(beats("a", "b", EPOCHS), [-INF, 1, -INF], [1, -INF, INF])) == "-+="
+
+
+def test_an_error_of_zero_is_the_best() -> None:
+    assert said(decide(beats("a", "b", ERROR, by=0.99), [0, 1, 0, 0], [1, 0, 0, NAN])) == "+-=+"
+    assert said(decide(no_worse("a", "b", ERROR), [0, 1, 0, 0], [1, 0, 0, NAN])) == "+-++"
+
+
+def test_the_arms_may_be_compared_on_different_metrics() -> None:
+    both = {
+        arm: Trials({"epochs": np.ones(3), "train": np.array(train), "test": np.array(test)}, {})
+        for arm, train, test in (("a", [1.0, 2, 3], [9.0, 9, 9]), ("b", [9.0, 9, 9], [2.0, 2, 2]))
+    }
+    train, test = Metric("train"), Metric("test")
+    assert said(beats("a", "b", train, other=test).judge(both)) == "+=-"
+    assert said(no_worse("a", "b", train, other=test).judge(both)) == "++-"
+    assert said(beats("a", "a", train, other=test).judge(both)) == "+++"
+
+
+# One arm against a value.
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"), [(ERROR, "++---"), (EPOCHS, "++---"), (SCORE, "-++--"), (ACCURACY, "-++--")]
+)
+def test_reaching_a_value_is_not_missing_it_and_there_are_no_ties(metric: Metric, expected: str) -> None:
+    values = [0.25, 0.5, 0.75, NAN, INF]
+    assert said(decide(reaches("a", 0.5, metric), values)) == expected
+    assert said(decide(misses("a", 0.5, metric), values)) == expected.translate(str.maketrans("+-", "-+"))
+
+
+def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
+    e = np.e
+    seeds = curves(
+        [1, e, 1, 0.9, 0.8, 0.7],  # calm at the end
+        [1, 1, 1, 1, e**0.25, e],  # rises of 1/4 and 3/4
+        [1, 1, 1, 1, 1, NAN],
+        [1, e, 1],  # stopped
+        [1, e, NAN],  # stopped, and lost
+    )
+    assert said(settled("a", "loss", start=3, below=0.1).judge({"a": seeds})) == "+--+-"
+    assert said(settled("a", "loss", start=3, below=0.5).judge({"a": seeds})) == "++-+-"
+    assert said(settled("a", "loss", start=0, below=0.1).judge({"a": seeds})) == "-----"
+    assert said(unsettled("a", "loss", last=3, above=0.4).judge({"a": seeds})) == "-++++"
+    assert said(unsettled("a", "loss", last=3, above=0.5).judge({"a": seeds})) == "--+-+"
+    assert said(unsettled("a", "loss", last=2, above=0.5).judge({"a": seeds})) == "-++-+"
+
+
+@pytest.mark.parametrize(
+    ("last", "lowest", "mean", "expected"),
+    [
+        (0.5, 0.5, 1.0, "-"),
+        (0.5, 1.0, 1.0, "+"),
+        (0.5, 2.0, 1.0, "+"),
+        (NAN, 0.5, 1.0, "+"),
+        (INF, 0.5, 1.0, "+"),
+        (0.5, NAN, 1.0, "+"),
+        (0.5, INF, 1.0, "+"),
+        (5.0, 0.5, 1.0, "-"),
+    ],
+)
+def test_diverges(last: float, lowest: float, mean: float, expected: str) -> None:
+    names = ("final_loss", "val_mse", "mean_val_mse")
+    numbers = dict(zip(names, map(np.atleast_1d, (last, lowest, mean)), strict=True))
+    relation = diverges("a", *map(Metric, names))
+    assert said(relation.judge({"a": Trials({"epochs": np.ones(1), **numbers}, {})})) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "a", "b", "c", "d", "expected"),
+    [
+        (ERROR, 1, 4, 10, 30, "+"),  # a quarter against a third
+        (EPOCHS, 1, 4, 10, 30, "-"),  # 3 against 20
+        (ERROR, 1, 2, 2, 4, "="),
+        (EPOCHS, 1, 2, 2, 4, "-"),
+        (EPOCHS, 1, 3, 2, 4, "="),
+        (SCORE, 4, 1, 2, 1, "+"),
+        (SCORE, 4, 1, 9, 2, "-"),
+        (ERROR, 3, 2, 4, 1, "+"),  # less far behind
+        (ERROR, 1, NAN, 1, 9, "+"),
+        (ERROR, NAN, 1, 1, 9, "-"),
+        (ERROR, 1, 9, NAN, 1, "+"),
+        (ERROR, 1, 9, 1, NAN, "-"),
+        (ERROR, 1, NAN, 1, INF, "="),
+        (ERROR, NAN, 1, INF, 1, "="),
+        (ERROR, NAN, INF, 1, 9, "="),
+        (ERROR, 1, 9, NAN, NAN, "="),
+    ],
+)
+def test_gains_more(metric: Metric, a: float, b: float, c: float, d: float, expected: str) -> None:
+    assert said(decide(gains_more(("a", "b"), ("c", "d"), metric), [a], [b], [c], [d])) == expected
+
+
+# Laws.
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(metric=st.sampled_from(METRICS), rows=SEEDS, data=st.data())
+def test_the_order_of_seeds_is_irrelevant(form: str, metric: Metric, rows: list[tuple], data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(rows))))
+    relation = FORMS[form](metric)
+    straight = decide(relation, *zip(*rows, strict=True))
+    permuted = decide(relation, *zip(*(rows[i] for i in order), strict=True))
+    assert_array_equal(permuted.holds, straight.holds[order])
+    assert_array_equal(permuted.ties, straight.ties[order])
+    assert permuted.effect.kind == straight.effect.kind
+    assert_array_equal(permuted.effect[1:], straight.effect[1:])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(metric=st.sampled_from(METRICS), rows=SEEDS)
+def test_no_seed_both_holds_and_ties(form: str, metric: Metric, rows: list[tuple]) -> None:
+    assert "!" not in said(decide(FORMS[form](metric), *zip(*rows, strict=True)))
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
+@given(rows=SEEDS, by=st.sampled_from([0.0, 0.25, 0.5]))
+def test_either_arm_beats_the_other_or_both_tie(metric: Metric, rows: list[tuple], by: float) -> None:
+    a, b, *_ = zip(*rows, strict=True)
+    one, other = decide(beats("a", "b", metric, by=by), a, b), decide(beats("a", "b", metric, by=by), b, a)
+    assert not (one.holds & other.holds).any()
+    assert_array_equal(one.ties, other.ties)
+    if not by:
+        assert (one.holds | other.holds | one.ties).all()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
+@given(rows=SEEDS)
+def test_to_beat_is_to_be_no_worse_and_to_be_equivalent_too(metric: Metric, rows: list[tuple]) -> None:
+    a, b, *_ = zip(*rows, strict=True)
+    assert (decide(FORMS["no_worse"](metric), a, b).holds >= decide(FORMS["beats"](metric), a, b).holds).all()
+    either_way = [decide(FORMS["no_worse by"](metric), *pair).holds for pair in ((a, b), (b, a))]
+    assert_array_equal(decide(FORMS["equivalent"](metric), a, b).holds, either_way[0] & either_way[1])
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
+@given(rows=SEEDS)
+def test_more_is_harder_to_beat_by_and_easier_to_be_within(metric: Metric, rows: list[tuple]) -> None:
+    a, b, *_ = zip(*rows, strict=True)
+    amounts = (0.0, 0.1, 0.25, 0.5, 0.75)
+    ahead = [decide(beats("a", "b", metric, by=amount), a, b).holds for amount in amounts]
+    within = [decide(no_worse("a", "b", metric, margin=amount), a, b).holds for amount in amounts]
+    assert (np.diff(np.array(ahead, int), axis=0) <= 0).all()
+    assert (np.diff(np.array(within, int), axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("form", ["beats", "beats by", "no_worse"])
+@given(rows=SEEDS, power=st.integers(-8, 8))
+def test_errors_may_be_measured_in_any_unit(form: str, rows: list[tuple], power: int) -> None:
+    columns = np.array(rows).T
+    relation = FORMS[form](ERROR)
+    plain, scaled = decide(relation, *columns), decide(relation, *columns * 2.0**power)
+    assert said(scaled) == said(plain)
+    assert_array_equal(scaled.effect[1:], plain.effect[1:])
+
+
+# Effects.
+
+
+@pytest.mark.parametrize("n", [6, 7, 8, 9, 10, 16, 20, 41, 60, 61, 100, 200])
+def test_the_interval_is_the_shortest_symmetric_one_that_covers_the_median_in_95_of_100(n: int) -> None:
+    values = np.random.default_rng(n).permutation(n)
+    kind, median, low, high = decide(reaches("a", 0.0, EPOCHS), values).effect
+    below, above = int(low), n - 1 - int(high)
+    assert (kind, median, below) == ("value", (n - 1) / 2, above)
+
+    def coverage(outside: int) -> float:
+        """The median lies between order statistics where neither tail of n fair coins is that short."""
+        return float(1 - 2 * binom.cdf(outside, n, 0.5))
+
+    assert coverage(below) >= 0.95 > coverage(below + 1)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_with_few_seeds_the_interval_is_all_of_them(n: int) -> None:
+    effect = decide(reaches("a", 0.0, EPOCHS), range(n)).effect
+    assert effect == ("value", (n - 1) / 2, 0, n - 1)
+
+
+def test_errors_have_a_ratio_of_pairs_and_not_of_medians() -> None:
+    assert decide(beats("a", "b", ERROR), [1, 2, 8], [4, 8, 2]).effect == ("ratio", 0.25, 0.25, 4)
+
+
+def test_other_metrics_have_a_difference() -> None:
+    assert decide(beats("a", "b", SCORE), [1, 2, 8], [4, 8, 2]).effect == ("difference", -3, -6, 6)
+    assert decide(equivalent("a", "b", EPOCHS, margin=1), [1, 2, 8], [4, 8, 2]).effect == ("difference", -3, -6, 6)
+
+
+def test_a_single_term_has_a_value() -> None:
+    assert decide(misses("a", 1.0, ERROR), [3, 1, 2]).effect == ("value", 2, 1, 3)
+
+
+def test_gains_show_the_first_pair() -> None:
+    outcome = decide(gains_more(("a", "b"), ("c", "d"), ERROR), [1, 1, 1], [2, 4, 8], [9, 9, 9], [7, 7, 7])
+    assert outcome.effect == ("ratio", 0.25, 0.125, 0.5)
+
+
+def test_a_lost_seed_is_the_far_end_of_an_effect() -> None:
+    assert decide(beats("a", "b", ERROR), [1, 1, NAN], [2, 4, 8]).effect == ("ratio", 0.5, 0.25, INF)
+    assert decide(beats("a", "b", ERROR), [1, 1, 1], [2, 4, NAN]).effect == ("ratio", 0.25, 0, 0.5)
+    assert decide(beats("a", "b", SCORE), [5, 5, NAN], [2, 4, 8]).effect == ("difference", 1, -INF, 3)
+    assert decide(beats("a", "b", SCORE), [5, 5, 5], [2, 4, NAN]).effect == ("difference", 3, 1, INF)
+    assert decide(reaches("a", 1, ERROR), [1, 3, NAN]).effect == ("value", 3, 1, INF)
+    assert decide(reaches("a", 1, SCORE), [1, 3, NAN]).effect == ("value", 1, -INF, 3)
+
+
+def test_a_pair_of_lost_seeds_has_no_part_in_an_effect() -> None:
+    assert decide(beats("a", "b", ERROR), [1, NAN, 1], [2, INF, 4]).effect == ("ratio", 0.375, 0.25, 0.5)
+    lost = decide(beats("a", "b", SCORE), [NAN, NAN], [NAN, INF]).effect
+    assert lost.kind == "difference"
+    assert np.isnan(lost[1:]).all()
+
+
+# Names, arms and claims.
+
+
+@pytest.mark.parametrize(
+    ("relation", "name", "arms"),
+    [
+        (beats("a", "b", ERROR), "a beats b on x", ("a", "b")),
+        (beats("a", "b", ERROR, by=0.1, says="Table 1"), "Table 1: a beats b (by 0.1) on x", ("a", "b")),
+        (beats("a", "b", ERROR, other=Metric("y")), "a beats b on x against y", ("a", "b")),
+        (beats("b", "b", ERROR, by=0.1, other=Metric("y")), "b: x beats y (by 0.1)", ("b",)),
+        (no_worse("a", "b", ERROR, margin=0.1), "a no worse than b (by 0.1) on x", ("a", "b")),
+        (equivalent("a", "b", ERROR, margin=0.1), "a equivalent to b (by 0.1) on x", ("a", "b")),
+        (reaches("a", 0.5, ERROR), "a has x ≤ 0.5", ("a",)),
+        (reaches("a", 0.5, SCORE), "a has x ≥ 0.5", ("a",)),
+        (misses("a", 0.5, ERROR, says="text"), "text: a has x > 0.5", ("a",)),
+        (misses("a", 0.5, SCORE), "a has x < 0.5", ("a",)),
+        (settled("a", "loss", start=20, below=0.01), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
+        (unsettled("a", "loss", last=20, above=0.01), "a has swing of loss over the last 20 epochs > 0.01", ("a",)),
+        (diverges("a", ERROR, ERROR, ERROR), "a diverges", ("a",)),
+        (gains_more(("d", "b"), ("c", "d"), ERROR), "d over b gains more than c over d on x", ("d", "b", "c")),
+    ],
+)
+def test_a_relation_says_what_it_asserts_and_names_each_arm_once(
+    relation: Relation, name: str, arms: tuple[str, ...]
+) -> None:
+    assert (relation.name, relation.arms) == (name, arms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kettle(Lab):
+    name: ClassVar[str] = "kettle"
+
+    litres: int = 2
+    water: str = "tap"
+
+    def __post_init__(self) -> None:
+        self.check("water", ["tap", "spring"])
+
+    @classmethod
+    def data(cls) -> Data:
+        return Data("water", "0")
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        raise NotImplementedError
+
+
+def claim(*relations: Relation, **arms: Arm) -> Claim:
+    return Claim(id="kettle/c", statement="", source="", lab=Kettle, arms=arms, relations=relations)
+
+
+def test_a_claim_whose_parts_fit_is_valid() -> None:
+    relations = beats("a", "b", ERROR), no_worse("b", "a", ERROR), beats("a", "b", SCORE, says="again")
+    claim(*relations, a=Arm({"litres": 3}), b=Arm({"water": "spring"})).validate()
+
+
+@pytest.mark.parametrize(
+    ("relations", "arms", "message"),
+    [
+        ([], {"a": {}}, "kettle/c: a claim needs at least one relation"),
+        (
+            [beats("a", "d", ERROR)],
+            {"a": {}, "b": {}},
+            "kettle/c: relation 'a beats d on x' needs arm 'd'; arms are a, b",
+        ),
+        (
+            [gains_more(("a", "b"), ("a", "d"), ERROR)],
+            {"a": {}, "b": {}},
+            "kettle/c: relation 'a over b gains more than a over d on x' needs arm 'd'; arms are a, b",
+        ),
+        (
+            [beats("a", "b", ERROR), reaches("a", 1, ERROR), beats("a", "b", SCORE)],
+            {"a": {}, "b": {}},
+            "kettle/c: two relations are called 'a beats b on x'",
+        ),
+        (
+            [reaches("a", 1, ERROR)],
+            {"a": {}, "b": {"volts": 1}},
+            "kettle/c: arm 'b': kettle has no setting 'volts'; it has litres, water",
+        ),
+        (
+            [reaches("a", 1, ERROR)],
+            {"a": {"water": "sea"}},
+            "kettle/c: arm 'a': kettle.water is one of tap, spring, not 'sea'",
+        ),
+    ],
+    ids=["no relation", "unknown arm", "unknown fourth arm", "one name twice", "unknown setting", "unknown word"],
+)
+def test_a_claim_whose_parts_do_not_fit_is_refused(
+    relations: list[Relation], arms: dict[str, dict[str, Any]], message: str
+) -> None:
+    wrong = claim(*relations, **{name: Arm(settings) for name, settings in arms.items()})
+    with pytest.raises(ClaimError) as error:
+        wrong.validate()
+    assert str(error.value) == message
+
+
+def test_an_arm_is_measured_by_all_that_its_relations_and_quotes_need_each_once() -> None:
+    relations = beats("a", "b", ERROR, other=SCORE), reaches("a", 1, average("loss")), reaches("a", 2, ERROR)
+    told = claim(*relations, a=Arm(quoted={"Table 1": {Metric("y"): 1.5, ERROR: 2.5}, "text": {ERROR: 3}}), b=Arm())
+    assert [str(metric) for metric in told.metrics("a")] == ["y", "x", "mean loss"]
+    assert told.metrics("b") == [SCORE]
+    assert told.arms["a"].quotes == [("Table 1", Metric("y"), 1.5), ("Table 1", ERROR, 2.5), ("text", ERROR, 3)]

@@ -1,0 +1,302 @@
+"""What a run tells: report.json, equal however it was run, and the table at the end."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from labcheck.checks import Bench, checks
+from labcheck.claims import Arm, Claim
+from labcheck.labs.lab import Data, Lab
+from labcheck.metrics import Metric, Trials
+from labcheck.relations import beats
+from labcheck.report import findings, terminal
+from labcheck.trials import TrialStore
+
+from .conftest import Project, Session, said
+
+ERROR = Metric("error")
+ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
+NAN = float("nan")
+ONE, TWO = "relation[a beats b on error", "relation[b beats a on error"
+RELATION = {
+    "name", "verdict", "tag", "holds", "ties", "n", "lower", "upper", "effect", "seeds_to_decide", "terms",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Literal(Lab):
+    """Its results are its settings."""
+
+    name: ClassVar[str] = "literal"
+
+    values: Sequence[float] = (1.0, 2.0, 3.0, 4.0)
+
+    @property
+    def stack(self) -> int:
+        return len(self.values)
+
+    @classmethod
+    def data(cls) -> Data:
+        return Data("none", "0")
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        values = np.array(self.values)
+        return Trials({"error": values, "accuracy": values, "epochs": np.ones(len(values))}, {})
+
+
+def found(tmp_path: Path, subject: str, arms: dict[str, Arm], seeds: int = 4, name: str = "one") -> dict[str, Any]:
+    """What one test of a claim finds, that a beats b and b beats a, as it travels from a worker."""
+    claim = Claim(
+        id=f"literal/{name}", statement="", source="", lab=Literal, arms=arms, seeds={"quick": seeds},
+        relations=[beats("a", "b", ERROR), beats("b", "a", ERROR)],
+    )  # fmt: skip
+    (check,) = (check for check in checks(claim) if check.name == f"{subject}-quick]")
+    return asdict(check.run(Bench(TrialStore(tmp_path), tmp_path / "none"))[0])
+
+
+def arms(a: Sequence[float], b: Sequence[float]) -> dict[str, Arm]:
+    return {"a": Arm({"values": tuple(a)}), "b": Arm({"values": tuple(b)})}
+
+
+BETTER = arms([1.0] * 16, [2.0] * 16)
+MIXED = arms([1.0] * 12 + [3.0] * 4, [2.0] * 16)
+
+
+# what one test finds
+
+
+@pytest.mark.parametrize(
+    ("metric", "quoted", "values", "percentile"),
+    [
+        (ERROR, 0.5, (1.0, 2.0, 3.0, 4.0), 0.0),
+        (ERROR, 1.0, (1.0, 2.0, 3.0, 4.0), 12.5),
+        (ERROR, 2.0, (1.0, 2.0, 2.0, 4.0), 50.0),
+        (ERROR, 2.5, (1.0, 2.0, 3.0), 66.7),
+        (ERROR, 9.0, (1.0, 2.0, 3.0, 4.0), 100.0),
+        (ERROR, 9.0, (1.0, 2.0, 3.0, NAN), 75.0),
+        (ERROR, NAN, (1.0, 2.0, 3.0, 4.0), 100.0),
+        (ERROR, NAN, (1.0, NAN, 3.0, np.inf), 75.0),
+        (ACCURACY, 2.0, (1.0, 2.0, 3.0, NAN), 62.5),
+        (ACCURACY, NAN, (1.0, 2.0, 3.0, 4.0), 0.0),
+        (ACCURACY, NAN, (1.0, NAN, 3.0, NAN), 25.0),
+    ],
+)
+def test_a_quoted_number_stands_at_a_percentile_of_our_seeds(
+    tmp_path: Path, metric: Metric, quoted: float, values: Sequence[float], percentile: float
+):
+    a = Arm({"values": values}, {"Table 1": {metric: quoted}})
+    told = found(tmp_path, "arm[a", {"a": a, "b": Arm()}, seeds=len(values))["quoted"]
+    number = None if np.isnan(quoted) else quoted
+    assert told == {"a": [{"metric": str(metric), "value": number, "where": "Table 1", "percentile": percentile}]}
+
+
+def test_each_number_quoted_of_an_arm_has_its_place(tmp_path: Path):
+    a = Arm({}, {"Table 1": {ERROR: 1.0, ACCURACY: 2.0}, "text": {ERROR: 3.0}})
+    quoted = found(tmp_path, "arm[a", {"a": a, "b": Arm()})["quoted"]["a"]
+    assert [(q["where"], q["metric"], q["value"], q["percentile"]) for q in quoted] == [
+        ("Table 1", "error", 1.0, 12.5), ("Table 1", "accuracy", 2.0, 37.5), ("text", "error", 3.0, 62.5),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1] * 16, [2] * 16, {"verdict": "REPRODUCED", "tag": "", "holds": 16, "ties": 0, "seeds_to_decide": None}),
+        ([2] * 16, [1] * 16, {"verdict": "NOT_REPRODUCED", "tag": "reversed", "holds": 0, "ties": 0}),
+        ([1] * 16, [1] * 16, {"verdict": "INCONCLUSIVE", "tag": "", "holds": 0, "ties": 16, "seeds_to_decide": None}),
+        ([1] * 12 + [3] * 4, [2] * 16, {"verdict": "REPRODUCED", "holds": 12, "lower": 0.515604}),
+        ([1] * 11 + [3] * 5, [2] * 16, {"verdict": "INCONCLUSIVE", "holds": 11, "ties": 0}),
+        ([NAN] * 2 + [1] * 14, [NAN, 2] * 8, {"verdict": "REPRODUCED", "holds": 14, "ties": 1}),
+    ],
+)
+def test_a_relation_is_judged(tmp_path: Path, a: list[float], b: list[float], expected: dict[str, Any]):
+    (judged,) = found(tmp_path, ONE, arms(a, b), seeds=16)["judged"].values()
+    for key, value in expected.items():
+        assert judged[key] == (pytest.approx(value, abs=1e-6) if isinstance(value, float) else value), key
+    assert 0 <= judged["lower"] <= judged["holds"] / judged["n"] <= judged["upper"] <= 1
+
+
+def test_the_effect_stands_beside_the_verdict(tmp_path: Path):
+    (judged,) = found(tmp_path, ONE, BETTER, seeds=16)["judged"].values()
+    assert judged["effect"] == {"kind": "ratio", "median": 0.5, "low": 0.5, "high": 0.5}
+    assert judged["terms"] == [
+        {"arm": "a", "metric": "error", "median": 1.0, "quoted": []},
+        {"arm": "b", "metric": "error", "median": 2.0, "quoted": []},
+    ]
+
+
+# what a run makes of it
+
+
+def test_findings_are_gathered_whatever_the_order(tmp_path: Path):
+    records = [
+        found(tmp_path, subject, BETTER, 16, name)
+        for name in ("two", "one")
+        for subject in ("arm[b", TWO, ONE, "arm[a")
+    ]
+    one, two = findings.gather(records)
+    assert (one.claim["id"], two.claim["id"]) == ("literal/one", "literal/two")
+    assert findings.document(findings.gather(records[::-1]), {}) == findings.document([one, two], {})
+    assert [arm["name"] for arm in one.document()["arms"]] == ["a", "b"]
+    assert [relation["name"] for relation in one.document()["relations"]] == [
+        "a beats b on error",
+        "b beats a on error",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict", "missing"),
+    [
+        (["arm[a"], None, ["b", ONE, TWO]),
+        ([ONE, "arm[a", "arm[b"], None, [TWO]),
+        ([TWO], "NOT_REPRODUCED", ["a", "b", ONE]),
+        ([ONE, TWO], "NOT_REPRODUCED", ["a", "b"]),
+    ],
+)
+def test_a_claim_has_no_verdict_before_it_is_decided(
+    tmp_path: Path, measured: list[str], verdict: str | None, missing: list[str]
+):
+    (finding,) = findings.gather(found(tmp_path, subject, BETTER, 16) for subject in measured)
+    told = finding.document()
+    assert (told["verdict"], told["missing"]) == (verdict, [name.removeprefix("relation[") for name in missing])
+
+
+def test_a_row_shows_the_relation_that_a_claim_hangs_on(tmp_path: Path):
+    quoting = {"a": Arm({"values": (1.0,) * 16}, {"text": {ERROR: 0.12345}}), "b": BETTER["b"]}
+    lines = terminal.table(findings.gather(found(tmp_path, subject, quoting, 16) for subject in (ONE, TWO)))
+    assert [re.split("  +", line) for line in lines] == [
+        ["claim", "verdict", "holds", "quoted", "measured", "the relation it hangs on"],
+        ["literal/one", "NOT_REPRODUCED (reversed)", "0/16", "- : 0.123", "2 : 1", "b beats a on error"],
+    ]
+
+
+def test_a_row_says_how_many_seeds_would_decide(tmp_path: Path):
+    _, row = terminal.table(findings.gather([found(tmp_path, ONE, arms([1] * 11 + [3] * 5, [2] * 16), 16)]))
+    assert "not all measured (about 210 seeds would decide)" in row
+
+
+def test_a_claim_of_which_nothing_was_judged_has_no_row(tmp_path: Path):
+    assert len(terminal.table(findings.gather([found(tmp_path, "arm[a", BETTER)]))) == 1
+
+
+def test_a_report_replaces_another_whole(tmp_path: Path):
+    file = findings.write({"a": 1}, tmp_path / "new" / "folder")
+    assert file == findings.write({"größe": None}, tmp_path / "new" / "folder")
+    assert json.loads(file.read_text(encoding="utf-8")) == {"größe": None}
+    assert list(file.parent.iterdir()) == [file]
+
+
+# report.json of a session
+
+
+def test_workers_report_what_one_process_does(alone: Session, shared: Session):
+    assert set(shared.report.pop("times")) == {"finished", "seconds"}
+    alone.report.pop("times")
+    assert shared.report == alone.report
+
+
+def test_a_report_holds_the_evidence(alone: Session):
+    report = alone.report
+    assert report["schema"] == 1
+    assert set(report["environment"]) == {"capability", "cpu", "device", "numpy", "precision", "threads", "torch"}
+    order, top = report["claims"]
+    for claim in (order, top):
+        assert claim["scale"] == "quick"
+        assert claim["data"] == {"name": "drawn", "digest": "0123456789abcdef"}
+        assert claim["missing"] == []
+        assert claim["overridden"] == {}
+        assert claim["assumptions"] == [
+            {"setting": "epochs", "value": 3, "why": "quick scale"},
+            {"setting": "loud", "value": False, "why": "seldom is"},
+            {"setting": "noise", "value": 0.1, "why": "not stated"},
+        ]
+        for arm in claim["arms"]:
+            assert {len(values) for values in arm["metrics"].values()} == {claim["seeds"]}
+        for relation in claim["relations"]:
+            assert set(relation) == RELATION
+            assert set(relation["effect"]) == {"kind", "median", "low", "high"}
+    assert {key: order[key] for key in ("id", "statement", "source", "seeds", "verdict", "notes")} == {
+        "id": "toy/order",
+        "statement": "Low errs less than high.",
+        "source": "Table 1",
+        "seeds": 16,
+        "verdict": "REPRODUCED",
+        "notes": ["An error is what Toy calls one."],
+    }
+    low, high = order["arms"]
+    assert (low["name"], list(low["metrics"])) == ("low", ["error"])
+    assert (high["name"], list(high["metrics"])) == ("high", ["error", "accuracy"])
+    assert high["settings"] == {"level": 2.0, "epochs": 3, "widths": [3, 4], "noise": 0.1, "loud": False}
+    assert high["quoted"] == [
+        {"metric": "error", "value": None, "where": "Table 1", "percentile": 100.0},
+        {"metric": "accuracy", "value": 0.5, "where": "text", "percentile": 100.0},
+    ]
+    assert top["verdict"] == "NOT_REPRODUCED"
+    assert [(found["name"], found["verdict"], found["tag"]) for found in top["relations"]] == [
+        ("top beats low on error", "NOT_REPRODUCED", "reversed"),
+        ("low beats top on error", "REPRODUCED", ""),
+    ]
+
+
+def test_values_that_are_not_finite_are_null(project: Project):
+    project.change("metrics['error'][:] = [np.nan, np.inf, -np.inf, 1, 2, 3][:len(seeds)]")
+    project.run("test_order.py", "--claims-report", "out")
+    (order,) = project.report()["claims"]
+    assert order["arms"][0]["metrics"]["error"][:6] == [None, None, None, 1.0, 2.0, 3.0]
+    assert order["relations"][0]["ties"] == 16
+
+
+def test_a_report_does_not_depend_on_what_else_runs(project: Project, alone: Session):
+    for folder, args in {"first": [], "second": [], "one": ["test_top.py"]}.items():
+        project.run("--claims-report", folder, *args)
+    first, second, one = (project.report(folder) for folder in ("first", "second", "one"))
+    assert {**first, "times": None} == {**second, "times": None}
+    assert one["claims"] == [first["claims"][1]]
+    assert first["claims"] == alone.report["claims"]
+
+
+def test_a_report_of_a_part_says_what_is_missing(project: Project):
+    part = ["test_top.py::relation[low beats top on error-quick]", "test_order.py::arm[high-quick]"]
+    project.run(*part, "--claims-report", "out")
+    order, top = project.report()["claims"]
+    assert (order["verdict"], order["missing"]) == (None, ["low", "low beats high on error"])
+    assert (top["verdict"], top["missing"]) == (None, ["low", "top", "top beats low on error"])
+    assert [arm["name"] for arm in order["arms"]] == ["high"]
+    project.run("test_top.py::relation[top beats low on error-quick]", "--claims-report", "out")
+    (top,) = project.report()["claims"]
+    assert (top["verdict"], top["missing"]) == ("NOT_REPRODUCED", ["low", "top", "low beats top on error"])
+
+
+def test_a_report_names_what_was_overridden(project: Project):
+    overrides = ["--claims-set", "toy.noise=0.5", "--claims-set", "toy.loud=true"]
+    project.run("test_top.py", *overrides, "--claims-report", "out")
+    (top,) = project.report()["claims"]
+    assert top["overridden"] == {"toy.noise": 0.5, "toy.loud": True}
+    assert {said["setting"]: said["value"] for said in top["assumptions"]} == {"epochs": 3, "loud": True, "noise": 0.5}
+    assert top["arms"][0]["settings"] == {"level": 1.0, "epochs": 3, "widths": [3, 4], "noise": 0.5, "loud": True}
+
+
+def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Project):
+    project.recorded()
+    (project.folder / "taken").touch()
+    result = project.run("--claims-report", "taken")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=7)
+    assert said(result, "no report written: ") == 1
+    assert said(result, "name another folder with --claims-report") == 1
+    assert said(result, "Traceback") == said(result, "INTERNALERROR") == 0
+
+
+def test_the_terminal_shows_a_row_a_claim(alone: Session, shared: Session):
+    for output in (alone.output, shared.output):
+        rows = [re.split("  +", line) for line in output.splitlines() if re.match("toy/[a-z]+  ", line)]
+        assert [(*row[:4], row[-1]) for row in rows] == [
+            ("toy/order", "REPRODUCED", "16/16", "1 : not finite", "low beats high on error"),
+            ("toy/top", "NOT_REPRODUCED (reversed)", "0/10", "- : -", "top beats low on error"),
+        ]

@@ -1,0 +1,244 @@
+"""Trials of a session: each block is trained once, whole, whoever asks for it; no failure loses a result or hangs."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from labcheck import baselines
+from labcheck.labs.lab import Data, Lab
+from labcheck.metrics import Trials
+from labcheck.trials import Block, TrialStore, blocks
+
+from .conftest import LAB, Project, Session, said
+
+CHILD = """
+import pathlib, sys, time
+from labcheck import environment
+from labcheck.trials import TrialStore
+from toy import Toy
+
+environment.pin()
+here = pathlib.Path(sys.argv[1])
+(here / "ready").touch()
+while not (here / "go").exists():
+    time.sleep(0.001)
+store = TrialStore(here / "store")
+print(sum(store.trials(Toy(level=level), 24, "cpu").metrics["error"].sum() for level in (1.0, 2.0, 3.0)))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(Lab):
+    """Remembers what it was asked to train."""
+
+    name: ClassVar[str] = "counted"
+
+    level: float = 1.0
+    asked: list[tuple[float, Sequence[int]]] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def stack(self) -> int:
+        return 4
+
+    @classmethod
+    def data(cls) -> Data:
+        return Data("none", "0")
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        self.asked.append((self.level, list(seeds)))
+        values = self.level * (1.0 + np.array(seeds))
+        curve = np.outer(values, [1.0, np.nan])
+        return Trials({"error": values, "epochs": np.ones(len(seeds))}, {"loss": curve})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vandal(Counted):
+    """Removes the folder that its trials would be shared in."""
+
+    folder: Path
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        shutil.rmtree(self.folder)
+        return super().train(seeds, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(Counted):
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        super().train(seeds, device)
+        raise ValueError("no luck")
+
+
+def errors(store: TrialStore, lab: Lab, seeds: int) -> list[float]:
+    return store.trials(lab, seeds, "cpu").metrics["error"].tolist()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TrialStore:
+    return TrialStore(tmp_path)
+
+
+@pytest.mark.parametrize(("seeds", "starts"), [(1, [0]), (4, [0]), (5, [0, 4]), (12, [0, 4, 8])])
+def test_blocks_are_whole_and_as_few_as_hold_the_seeds(store: TrialStore, seeds: int, starts: list[int]):
+    lab = Counted()
+    assert errors(store, lab, seeds) == [1.0 + seed for seed in range(seeds)]
+    assert lab.asked == [(1.0, [start, start + 1, start + 2, start + 3]) for start in starts]
+    assert blocks(lab, seeds, "cpu") == [Block(lab, start // 4, "cpu") for start in starts]
+
+
+def test_a_block_is_trained_once(store: TrialStore):
+    lab = Counted()
+    assert errors(store, lab, 6)[:3] == errors(store, lab, 3)
+    assert len(lab.asked) == 2
+
+
+def test_another_store_of_the_folder_reads_what_is_there(store: TrialStore):
+    lab = Counted()
+    trained = store.trials(lab, 6, "cpu")
+    read = TrialStore(store.folder).trials(lab, 6, "cpu")
+    assert len(lab.asked) == 2
+    for part in ("metrics", "curves"):
+        np.testing.assert_equal(getattr(read, part), getattr(trained, part))
+
+
+@pytest.mark.parametrize(
+    "other", [Block(Counted(level=2.0), 0, "cpu"), Block(Counted(), 1, "cpu"), Block(Counted(), 0, "cuda"),
+              Block(Broken(), 0, "cpu")]
+)  # fmt: skip
+def test_other_settings_seeds_devices_and_labs_share_nothing(other: Block):
+    assert other.key != Block(Counted(), 0, "cpu").key
+    assert replace(other).key == other.key
+
+
+def test_a_result_that_cannot_be_shared_is_kept_and_told(tmp_path: Path):
+    store = TrialStore(tmp_path / "store")
+    store.folder.mkdir()
+    lab = Vandal(folder=store.folder)
+    assert errors(store, lab, 2) == [1.0, 2.0]
+    assert "trials could not be shared" in store.problem
+    assert errors(store, lab, 4) == [1.0, 2.0, 3.0, 4.0]
+    assert len(lab.asked) == 1
+
+
+def test_an_error_of_a_lab_is_raised_each_time_and_leaves_no_lock(store: TrialStore):
+    lab = Broken()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no luck"):
+            store.trials(lab, 1, "cpu")
+    assert len(lab.asked) == 2
+    assert list(store.folder.glob("*.npz")) == []
+
+
+def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialStore):
+    asked: list[tuple[float, Sequence[int]]] = []
+    needed, broken, later = Counted(asked=asked), Broken(level=2.0, asked=asked), Counted(level=3.0, asked=asked)
+    store.expect(block for lab in (needed, broken, later) for block in blocks(lab, 4, "cpu"))
+    path = store.folder / f"{Block(needed, 0, 'cpu').key}.npz"
+    other = TrialStore(store.folder / "other")
+    other.folder.mkdir()
+    other.trials(Counted(level=7.0), 4, "cpu")
+    with FileLock(path.with_suffix(".lock")):
+        thread = threading.Thread(target=store.trials, args=(needed, 4, "cpu"), daemon=True)
+        thread.start()
+        wait_for(lambda: list(store.folder.glob("*.npz")))
+        assert [level for level, _ in asked] == [2.0, 3.0]
+        next(other.folder.glob("*.npz")).rename(path)  # the other one is done
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    assert errors(store, needed, 2) == [7.0, 14.0]
+    assert [level for level, _ in asked] == [2.0, 3.0]
+
+
+def wait_for(condition: Any) -> None:
+    pause = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise TimeoutError
+
+
+def test_two_processes_train_each_block_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TOY", "import time; time.sleep(.03)")
+    (tmp_path / "toy.py").write_text(LAB)
+    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / "store").mkdir()
+    sides = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "store").symlink_to(tmp_path / "store")
+        command = [sys.executable, str(tmp_path / "child.py"), str(tmp_path / name)]
+        sides.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    try:
+        wait_for(lambda: all((tmp_path / name / "ready").exists() for name in ("one", "two")))
+        for name in ("one", "two"):
+            (tmp_path / name / "go").touch()
+        told = [side.communicate(timeout=60) for side in sides]
+    finally:
+        for side in sides:
+            side.kill()
+    assert [side.returncode for side in sides] == [0, 0], told
+    assert told[0] == told[1]
+    lines = (tmp_path / "trained.log").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 12
+
+
+# in a session
+
+
+@pytest.mark.parametrize("workers", ["alone", "shared"])
+def test_a_session_trains_each_block_once(workers: str, request: pytest.FixtureRequest):
+    session: Session = request.getfixturevalue(workers)
+    starts = [
+        (1, 0),
+        (1, 6),
+        (1, 12),
+        (2, 0),
+        (2, 6),
+        (2, 12),
+        (3, 0),
+        (3, 6),
+    ]  # ten seeds of level 3, 16 of the others
+    assert sorted(session.trained) == sorted(f"{level} {list(range(start, start + 6))}" for level, start in starts)
+
+
+@pytest.mark.parametrize(("seeds", "trained"), [("1", 1), ("6", 1), ("7", 2)])
+def test_a_number_of_seeds_trains_whole_blocks(project: Project, seeds: str, trained: int):
+    project.run("test_order.py::arm[low-quick]", "--claims-seeds", seeds)
+    assert project.trained() == ["1 [0, 1, 2, 3, 4, 5]", "1 [6, 7, 8, 9, 10, 11]"][:trained]
+
+
+def test_a_session_trains_only_what_is_selected(project: Project):
+    project.run("test_top.py::arm[top-quick]")
+    assert {line[0] for line in project.trained()} == {"3"}
+
+
+def test_a_session_leaves_no_trials_behind(project: Project, monkeypatch: pytest.MonkeyPatch):
+    temporary = project.folder / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    project.change("metrics['error'] *= len(os.listdir('tmp'))")
+    project.recorded("test_order.py")
+    assert list(temporary.glob("labcheck-*")) == []
+    assert 0 not in baselines.read(project.file("order")).arms["low"]["metrics"]["error"]  # it was there
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_lab_that_raises_fails_its_tests_only(project: Project, workers: str):
+    project.change("if lab.level == 2: raise ValueError('no luck')")
+    run = project.run_apart if workers == "2" else project.run
+    result = run("-n", workers, "--claims-update", "it crashes")
+    result.assert_outcomes(passed=5, failed=2)
+    assert said(result, "ValueError: no luck") >= 2
+    assert said(result, "INTERNALERROR") == 0
+    assert not project.file("order").exists()
+    assert project.file("top").exists()
