@@ -1,12 +1,13 @@
 """Trials per second: labcheck's stacked loop against the loops that students write.
 
 Trig's base net, 600 training samples, batch 64, 100 epochs, a learning rate that drops on a validation plateau. Every
-round is preceded by one of the DataLoader loop, so that speeds are compared pair by pair and a noisy machine slows both.
+round is preceded by one of the DataLoader loop: speeds are compared pair by pair, and a noisy machine slows both.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def network(seeds: range, dtype: torch.dtype) -> Network:
 def sequential(dtype: torch.dtype) -> nn.Sequential:
     """The net of seed 0 with torch.nn, biases included, although the BatchNorm that follows cancels them."""
     modules: list[nn.Module] = []
-    for inputs, outputs in zip(WIDTHS, WIDTHS[1:-1], strict=False):
+    for inputs, outputs in pairwise(WIDTHS[:-1]):
         modules += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
     model = nn.Sequential(*modules, nn.Linear(WIDTHS[-2], WIDTHS[-1])).to(dtype)
     linears = [module for module in model if isinstance(module, nn.Linear)]
