@@ -90,7 +90,7 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
     """How many epochs until a curve first comes within a share of its own minimum: when it has about converged."""
 
     def reduce(values: Floats) -> float:
-        reached = np.flatnonzero(values <= np.nanmin(values, initial=np.inf) * (1 + within))
+        reached = np.flatnonzero(np.isfinite(values) & (values <= np.nanmin(values, initial=np.inf) * (1 + within)))
         return float(reached[0]) + 1 if reached.size else np.inf
 
     return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} within {within:.0%} of its best")

@@ -95,7 +95,8 @@ def seeds_to_decide(verdict: Verdict, relations: int = 1) -> int | None:
     """With how many seeds an INCONCLUSIVE relation would probably be decided.
 
     Returns:
-        The least number that does if its fractions stay as they are; None if it is decided, or 10,000 would not do.
+        The least number, within 2 %, that does if its fractions stay as they are; None if it is decided, or if 10,000
+        would not do.
     """
     if verdict.word is not Word.INCONCLUSIVE:
         return None

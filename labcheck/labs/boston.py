@@ -41,6 +41,8 @@ class Boston(Lab):
     def __post_init__(self) -> None:
         self.check("activation", ACTIVATIONS)
         self.check("optimizer", OPTIMIZERS)
+        self.at_least(0, "hidden_layers", "lr", "momentum", "patience", "factor")
+        self.at_least(1, "width", "batch", "epochs")
 
     @classmethod
     def data(cls) -> Data:

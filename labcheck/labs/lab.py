@@ -97,3 +97,13 @@ class Lab(ABC):
         value, allowed = getattr(self, setting), list(allowed)
         if value not in allowed:
             raise ValueError(f"{self.name}.{setting} is one of {', '.join(allowed)}, not {value!r}")
+
+    def at_least(self, least: float, *settings: str) -> None:
+        """Refuse a number that is too small.
+
+        Raises:
+            ValueError: naming the setting and the least that it can be.
+        """
+        for setting in settings:
+            if not getattr(self, setting) >= least:
+                raise ValueError(f"{self.name}.{setting} is at least {least:g}, not {getattr(self, setting)!r}")

@@ -65,6 +65,10 @@ class Trig(Lab):
         self.check("init", INITS)
         self.check("optimizer", OPTIMIZERS)
         self.check("schedule", SCHEDULES)
+        self.at_least(0, "lr", "momentum", "stop_lr")
+        self.at_least(1, "powers", "max_epochs")
+        self.at_least(2, "batch")
+        self.at_least(10, "samples")  # two to validate with
 
     @property
     def widths(self) -> list[int]:

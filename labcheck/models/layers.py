@@ -135,7 +135,7 @@ class BatchNorm(Layer):
             var = torch.linalg.vector_norm(x, dim=2, keepdim=True).square_().div_(x.shape[2])
             if self.running:
                 n = x.shape[2]
-                self.buffers[0].lerp_(var * (n / (n - 1)), self.momentum)
+                self.buffers[0].lerp_(var * (n / max(n - 1, 1)), self.momentum)
                 self.buffers[1].lerp_(mean, self.momentum)
         self.inverse = (var + self.epsilon).rsqrt_()
         self.centred, self.y = x, self.memory(x)

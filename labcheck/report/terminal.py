@@ -26,7 +26,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
         finding.claim["id"],
         told,
         f"{judged['holds']}/{judged['n']}",
-        " : ".join(_short(term["quoted"]) for term in terms),
+        " : ".join(_short(term["quoted"]) for term in terms) if any(term["quoted"] for term in terms) else "-",
         " : ".join(_short([term["median"]]) for term in terms),
         name,
     )

@@ -105,24 +105,13 @@ def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, tod
     assert count <= binom.ppf(0.999, repetitions, 0.001)
 
 
-def test_several_checks_share_the_false_alarms() -> None:
-    def any_of_twenty(rng: Generator) -> str:
-        return "".join(moved(rng.normal(size=60), rng.normal(size=60), checks=20) for _ in range(20))
+@pytest.mark.parametrize(("stored", "today"), [(161, 10), (20, 100), (300, 60)])
+def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(stored: int, today: int) -> None:
+    def rare(rng: Generator) -> str:
+        return moved((rng.random(stored) < 0.02).astype(float), (rng.random(today) < 0.02).astype(float))
 
-    assert alarms(1_000, any_of_twenty) <= binom.ppf(0.999, 1_000, 0.001)
-
-
-def test_what_is_found_with_more_checks_is_more_improbable() -> None:
-    rng = np.random.default_rng(0)
-    found = dict.fromkeys((1, 2, 5, 20, 100), 0)
-    for _ in range(300):
-        stored, today = rng.normal(size=60), rng.normal(size=60) + 0.8
-        answers = {checks: bool(moved(stored, today, checks)) for checks in found}
-        assert list(answers.values()) == sorted(answers.values(), reverse=True)
-        for checks, answer in answers.items():
-            found[checks] += answer
-            assert not answer or rank_sum_p(stored, today) < FALSE_ALARMS / checks
-    assert 300 > found[1] > found[5] > found[100] > 0
+    repetitions = 200_000 // (stored + today)
+    assert alarms(repetitions // 5, rare) <= binom.ppf(0.999, repetitions // 5, 0.001)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -165,7 +154,6 @@ def test_equal_values_are_no_drift_and_separate_ones_are() -> None:
     assert moved(values, values) == ""
     assert moved(values, values + 2) == "median 3.5, stored 1.5"
     assert moved(values, values - 2) == "median -0.5, stored 1.5"
-    assert moved(values, values + 2, checks=1000) == ""
 
 
 def test_the_smallest_shift_that_is_found_falls_with_seeds() -> None:
@@ -176,7 +164,6 @@ def test_the_smallest_shift_that_is_found_falls_with_seeds() -> None:
     assert 2.5 <= smallest_shift(10, 10) <= 3
 
 
-def test_the_smallest_shift_grows_with_checks_and_falls_with_stored_seeds() -> None:
-    assert smallest_shift(10, 10) < smallest_shift(10, 10, 30) < np.inf
+def test_the_smallest_shift_falls_with_stored_seeds() -> None:
     assert smallest_shift(20, 5) < smallest_shift(5, 5)
     assert smallest_shift(2, 60) == np.inf

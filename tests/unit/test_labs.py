@@ -122,6 +122,22 @@ def test_a_word_that_a_setting_does_not_know_is_refused(lab: type[Lab], settings
 
 
 @pytest.mark.parametrize(
+    ("lab", "setting", "value"),
+    [
+        (Trig, "batch", 1),
+        (Trig, "samples", 9),
+        (Trig, "lr", -0.1),
+        (Boston, "epochs", 0),
+        (Boston, "width", 0),
+        (Boston, "momentum", float("nan")),
+    ],
+)
+def test_a_number_that_is_too_small_is_refused(lab: type[Lab], setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"{lab.name}.{setting} is at least \d+, not {value!r}"):
+        lab(**{setting: value})
+
+
+@pytest.mark.parametrize(
     ("lab", "names"),
     [
         (Trig, {"samples", "batch", "output_norm", "running"}),
