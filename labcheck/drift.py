@@ -47,9 +47,7 @@ def moved(stored: Floats, today: Floats) -> str:
     """
     finite = [values[np.isfinite(values)] for values in (stored, today)]
     lost = [len(values) - len(kept) for values, kept in zip((stored, today), finite, strict=True)]
-    level = (
-        FALSE_ALARMS / 2 if any(lost) else FALSE_ALARMS
-    )  # only where there is something to count are there two tests
+    level = FALSE_ALARMS / 2 if any(lost) else FALSE_ALARMS  # where none is lost, only one of the tests can raise it
     table = [[lost[0], len(finite[0])], [lost[1], len(finite[1])]]
     if fisher_exact(table).pvalue < level:
         return f"non-finite in {lost[1]} of {len(today)} seeds, stored {lost[0]} of {len(stored)}"

@@ -95,7 +95,7 @@ def alarms(repetitions: int, find: Callable[[Generator], str]) -> int:
     return sum(bool(find(rng)) for _ in range(repetitions))
 
 
-@pytest.mark.parametrize(("stored", "today", "repetitions"), [(10, 10, 20_000), (60, 60, 5_000), (10, 60, 1_000)])
+@pytest.mark.parametrize(("stored", "today", "repetitions"), [(10, 10, 10_000), (60, 60, 5_000), (10, 60, 1_000)])
 @pytest.mark.parametrize("draw", [normal, lognormal, tied, nearly_constant, sometimes_lost])
 def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, today: int, repetitions: int) -> None:
     assert FALSE_ALARMS == 0.001
@@ -105,13 +105,12 @@ def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, tod
     assert count <= binom.ppf(0.999, repetitions, 0.001)
 
 
-@pytest.mark.parametrize(("stored", "today"), [(161, 10), (20, 100), (300, 60)])
+@pytest.mark.parametrize(("stored", "today"), [(161, 10), (10, 161), (20, 100)])
 def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(stored: int, today: int) -> None:
     def rare(rng: Generator) -> str:
         return moved((rng.random(stored) < 0.02).astype(float), (rng.random(today) < 0.02).astype(float))
 
-    repetitions = 200_000 // (stored + today)
-    assert alarms(repetitions // 5, rare) <= binom.ppf(0.999, repetitions // 5, 0.001)
+    assert alarms(2_000, rare) <= binom.ppf(0.999, 2_000, 0.001)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
