@@ -71,7 +71,13 @@ def path(folder: Path, claim: str, scale: str, data: str) -> Path:
 
 def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a file gives them back: JSON has lists and no tuples."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def numbers(values: Floats) -> Numbers:
@@ -97,7 +103,9 @@ def read(file: Path) -> Baseline:
         if schema != SCHEMA:
             raise BaselineError(f"{file}: schema {schema} is not one that this labcheck reads ({SCHEMA})")
         if digest != _digest(content):
-            raise BaselineError(f"{file}: edited by hand; restore it from version control, or {HOW[3:]}")
+            raise BaselineError(
+                f"{file}: edited by hand; restore it from version control, or remove it and record it anew"
+            )
         return Baseline(**content)
     except FileNotFoundError:
         raise BaselineError(f"{file}: no baseline; record one with --claims-update REASON") from None
@@ -215,7 +223,7 @@ def changes(stored: Baseline | None, new: Baseline) -> list[str]:
 
 def unused(folder: Path, used: Iterable[Path]) -> list[Path]:
     """Files under the folder that no claim uses."""
-    return sorted(set(folder.rglob("*.*")) - set(used))
+    return sorted({path for path in folder.rglob("*") if path.is_file()} - set(used))
 
 
 def _told(relation: StoredRelation | None) -> str:

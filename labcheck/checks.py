@@ -112,7 +112,11 @@ class Check(ABC):
         given = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
         assumed = claim.lab.configure(self.scale, overrides, {}).assumptions()
         scaled = claim.lab.scales.get(self.scale, {})
-        assumed |= {name: {"value": value, "why": f"{self.scale} scale"} for name, value in scaled.items()}
+        assumed |= {
+            name: {"value": value, "why": f"{self.scale} scale"}
+            for name, value in scaled.items()
+            if name not in overrides
+        }
         return {
             "id": claim.id,
             "statement": claim.statement,
@@ -120,8 +124,10 @@ class Check(ABC):
             "notes": list(claim.notes),
             "arms": list(claim.arms),
             "relations": [relation.name for relation in claim.relations],
-            "overridden": {f"{claim.lab.name}.{name}": value for name, value in overrides.items()},
-            "assumptions": [{"setting": name, **assumed[name]} for name in sorted(assumed.keys() - given)],
+            "overridden": baselines.plain({f"{claim.lab.name}.{name}": value for name, value in overrides.items()}),
+            "assumptions": [
+                baselines.plain({"setting": name, **assumed[name]}) for name in sorted(assumed.keys() - given)
+            ],
         }
 
     def _against_baseline(self, today: Baseline, bench: Bench) -> tuple[list[str], list[str]]:
@@ -197,7 +203,7 @@ class RelationCheck(Check):
         }
 
     def _term(self, term: Term, trials: Trials) -> dict[str, Any]:
-        quoted = [number.value for number in self.claim.arms[term.arm].quotes if number.metric == term.metric]
+        quoted = [number.value for number in self.claim.arms[term.arm].quotes if str(number.metric) == str(term.metric)]
         return {
             "arm": term.arm,
             "metric": str(term.metric),
@@ -229,7 +235,7 @@ def _worst(metric: Metric, values: Floats) -> Floats:
 def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:
     """The report's number and the share of our seeds that lie below it, in percent, half of the equal ones counted."""
     values = _worst(number.metric, number.metric.of(trials))
-    value = _worst(number.metric, np.array([number.value]))[0]
+    value = _worst(number.metric, np.array([number.value], dtype=np.float32))[0]
     percentile = 100 * float(np.mean(values < value) + np.mean(values == value) / 2)
     return {
         "metric": str(number.metric),

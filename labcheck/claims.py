@@ -84,6 +84,8 @@ class Claim:
         """
         if not self.relations:
             raise ClaimError(f"{self.id}: a claim needs at least one relation")
+        if not self.seeds or min(self.seeds.values()) < 1:
+            raise ClaimError(f"{self.id}: a claim needs at least one seed")
         names = [relation.name for relation in self.relations]
         for relation in self.relations:
             if names.count(relation.name) > 1:

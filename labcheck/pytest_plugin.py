@@ -107,7 +107,7 @@ def _check_options(config: pytest.Config) -> None:
 
         if not has_device(option.claims_device):
             raise pytest.UsageError(f"--claims-device {option.claims_device}: torch sees no such GPU; use cpu or auto")
-    root = option.claims_data_root or os.environ.get("LABCHECK_DATA")
+    root = option.claims_data_root or (os.environ.get("LABCHECK_DATA") if option.claims_data == "real" else None)
     if root is not None and not Path(root).is_dir():
         raise pytest.UsageError(f"no folder {root}: --claims-data-root, or LABCHECK_DATA, names where real data lies")
     if option.claims_data == "real" and root is None:
@@ -138,6 +138,10 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
 
     option = config.option
     labs = {check.claim.lab.name: check.claim.lab for check in checks}
+    claims: dict[str, Any] = {}
+    for claim in (check.claim for check in checks):
+        if claims.setdefault(claim.id, claim) is not claim:
+            raise pytest.UsageError(f"two claims are called {claim.id}, and would share a baseline")
     overrides: dict[str, dict[str, Any]] = {}
     for name, setting, value in option.claims_set:
         if name not in labs:
@@ -172,7 +176,13 @@ def pytest_pycollect_makeitem(
         obj.validate()
     except claims.ClaimError as error:
         raise collector.CollectError(str(error)) from None
-    return [ClaimItem.from_parent(collector, name=check.name, check=check) for check in checks(obj)]
+    if any(other is not obj for other in vars(collector.obj).values() if isinstance(other, claims.Claim)):
+        raise collector.CollectError(f"{obj.id}: a module has one claim, whose tests its name tells apart")
+    return [
+        # told whole, or pytest takes the brackets for a name's and --lf does not find it again
+        ClaimItem.from_parent(collector, name=check.name, nodeid=f"{collector.nodeid}::{check.name}", check=check)
+        for check in checks(obj)
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -212,11 +222,12 @@ class ClaimItem(pytest.Item):
         from labcheck.checks import CheckFailedError
 
         if isinstance(excinfo.value, CheckFailedError):
-            return "\n".join([f"{self.check.claim.id} ({self.check.scale}):", *map(str, excinfo.value.args)])
+            return f"{self.check.claim.id} ({self.check.scale}): " + "\n".join(map(str, excinfo.value.args))
+        excinfo.traceback = excinfo.traceback.cut(path=__file__)  # without pytest's own calls
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.path, None, f"{self.check.claim.id} {self.name}"
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"{self.check.claim.id} {self.name}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -224,7 +235,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if isinstance(item, ClaimItem) and report.when == "call":
+    if isinstance(item, ClaimItem) and (report.when == "call" or report.failed):
         # whatever a report carries travels from an xdist worker to the controller
         report.claim = {"id": item.check.claim.id, **item.found}  # type: ignore[attr-defined]
     return report

@@ -151,7 +151,7 @@ def reaches(a: str, value: float, metric: Metric, *, says: str = "") -> Relation
     """Arm a gets at least as good as a value. There are no ties."""
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
-        return advantage(metric, x, np.full_like(x, value)) >= 0, np.zeros(len(x), bool)
+        return advantage(metric, x, np.full_like(x, np.float32(value))) >= 0, np.zeros(len(x), bool)
 
     sign = "≥" if metric.higher_is_better else "≤"
     return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)
@@ -161,7 +161,7 @@ def misses(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
     """Arm a stays worse than a value. There are no ties; a non-finite result is worse."""
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
-        return advantage(metric, x, np.full_like(x, value)) < 0, np.zeros(len(x), bool)
+        return advantage(metric, x, np.full_like(x, np.float32(value))) < 0, np.zeros(len(x), bool)
 
     sign = "<" if metric.higher_is_better else ">"
     return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)

@@ -83,6 +83,8 @@ class Lab(ABC):
         if name not in fields:
             raise ValueError(f"{cls.name} has no open setting {name!r}; open are {', '.join(fields)}")
         kind = typing.get_type_hints(cls)[name]
+        if kind not in (bool, int, float, str):
+            raise ValueError(f"{cls.name}.{name} cannot be told in a word")
         try:
             return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
         except (KeyError, ValueError):

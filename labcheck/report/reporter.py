@@ -27,12 +27,13 @@ class Reporter:
         self.findings: list[Finding] = []
         self.lines: list[str] = []
         self.usage_error = ""
+        self.died = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         claim = getattr(report, "claim", None)
         if claim is None:
             return
-        if "record" in claim:
+        if report.when == "call" and "record" in claim:
             self.claims.append(claim)
         else:
             self.crashed.add(claim["id"])
@@ -40,18 +41,19 @@ class Reporter:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """xdist: a worker has finished."""
+        self.died = self.died or bool(error)
         self.usage_error = getattr(node, "workeroutput", {}).get("claims_error", self.usage_error)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.usage_error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        if not self.claims:
+        if not self.claims and not self.crashed:
             return
         from labcheck.report.findings import gather
 
         self.findings = gather(claim["record"] for claim in self.claims)
-        well = self._update(whole=exitstatus != pytest.ExitCode.INTERRUPTED) & self._report()
+        well = self._update(whole=exitstatus != pytest.ExitCode.INTERRUPTED and not self.died) & self._report()
         if not well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -76,15 +78,15 @@ class Reporter:
         if not self.reason:
             return True
         if not whole:
-            self.lines.append("interrupted: no baseline was written")
+            self.lines.append(f"{'a worker died' if self.died else 'interrupted'}: no baseline was written")
             return False
         from labcheck import baselines
 
         version = _version(self.baselines)
+        self.lines += [f"{claim}: not written: a test of it could not be run" for claim in sorted(self.crashed)]
         for finding in self.findings:
             today = finding.today
             if today.claim in self.crashed:
-                self.lines.append(f"{today.claim}: not written: a test of it could not be run")
                 continue
             file = baselines.path(self.baselines, today.claim, today.scale, today.data["name"])
             try:
@@ -104,12 +106,12 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.usage_error:
             terminalreporter.line(f"ERROR: {self.usage_error}", red=True)
-        if not self.findings:
+        if not self.findings and not self.lines:
             return
         from labcheck.report.terminal import table
 
         terminalreporter.section("claims")
-        for line in [*table(self.findings), *self._notes(), *self.lines]:
+        for line in [*(table(self.findings) if self.findings else []), *self._notes(), *self.lines]:
             terminalreporter.line(line)
 
     def _notes(self) -> list[str]:
