@@ -62,7 +62,7 @@ class Lab(ABC):
         unknown = sorted(settings.keys() - set(names))
         if unknown:
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
-        return cls(**settings)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
     def assumptions(self) -> dict[str, dict[str, Any]]:
         """The open settings: value, and the reason for the default."""

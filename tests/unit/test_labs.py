@@ -160,3 +160,9 @@ def test_open_settings_of_trig_change_what_is_trained(setting: dict[str, int]) -
 )
 def test_open_settings_of_boston_change_what_is_trained(setting: dict[str, float]) -> None:
     assert not equal(Boston(epochs=25).train([0]), Boston(**{"epochs": 25, **setting}).train([0]))
+
+
+def test_an_arm_may_give_widths_as_a_list() -> None:
+    one, other = (Trig.configure("quick", {}, {"hidden": widths}) for widths in ([5, 5], (5, 5)))
+    assert hash(one) == hash(other)
+    assert repr(one) == repr(other)
