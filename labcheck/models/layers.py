@@ -70,12 +70,13 @@ class Linear(Layer):
         inputs, outputs: features in and out.
         bias: False where a BatchNorm with batch statistics follows, which subtracts any bias again.
         init: a name in INITS. Anything but "default" fills the weights and leaves the bias as torch.nn.Linear draws it.
+        first: the first layer of a network, by whose input nobody needs the gradient.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, init: str = "default"):
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, init: str = "default", first: bool = False):
         self.shapes = ((outputs, inputs), (outputs, 1))[: 1 + bias]
         self.init = INITS[init]
-        self.first = False  # the first layer of a network: nobody needs the gradient by its input
+        self.first = first
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
         bound = self.shapes[0][1] ** -0.5

@@ -109,10 +109,9 @@ def mlp(
     last = len(widths) - 2
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
         normed = norm if i < last else output_norm
-        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init))
+        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init, first=i == 0))
         if normed:
             layers.append(BatchNorm(outputs, running))
         if i < last:
             layers.append(ACTIVATIONS[activation]())
-    layers[0].first = True  # type: ignore[attr-defined]
     return layers
