@@ -12,7 +12,7 @@ from labcheck import baselines, environment, verdicts
 from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
-from labcheck.metrics import Floats, Metric, Trials
+from labcheck.metrics import Trials
 from labcheck.relations import Relation, Term
 from labcheck.report.findings import Finding
 from labcheck.trials import Block, TrialStore, blocks
@@ -207,7 +207,7 @@ class RelationCheck(Check):
         return {
             "arm": term.arm,
             "metric": str(term.metric),
-            "median": _plain(float(np.median(_worst(term.metric, term.metric.of(trials))))),
+            "median": _plain(float(np.median(term.metric.filled(term.metric.of(trials))))),
             "quoted": [_plain(value) for value in quoted],
         }
 
@@ -227,15 +227,10 @@ def checks(claim: Claim) -> list[Check]:
     ]
 
 
-def _worst(metric: Metric, values: Floats) -> Floats:
-    """Non-finite values as the infinity that is worst."""
-    return np.where(np.isfinite(values), values, -np.inf if metric.higher_is_better else np.inf)
-
-
 def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:
     """The report's number and the share of our seeds that lie below it, in percent, half of the equal ones counted."""
-    values = _worst(number.metric, number.metric.of(trials))
-    value = _worst(number.metric, np.array([number.value], dtype=np.float32))[0]
+    values = number.metric.filled(number.metric.of(trials))
+    value = number.metric.filled(np.array([number.value], dtype=np.float32))[0]
     percentile = 100 * float(np.mean(values < value) + np.mean(values == value) / 2)
     return {
         "metric": str(number.metric),

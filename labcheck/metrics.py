@@ -60,6 +60,11 @@ class Metric:
     def __str__(self) -> str:
         return self.label or self.name
 
+    def filled(self, values: Floats) -> Floats:
+        """Values with the worst that there is, 0 or an infinity, in the place of those that are not finite."""
+        worst = np.inf if not self.higher_is_better else 0.0 if self.ratio else -np.inf
+        return np.where(np.isfinite(values), values, worst)
+
     def of(self, trials: Trials) -> Floats:
         """Its values (n,), rounded to float32, the precision that baselines keep.
 

@@ -5,6 +5,7 @@ schedule's threshold may lie between two roundings: 0.1 times three tenths is 1.
 1e-4.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -64,6 +65,10 @@ class Adam:
     def keep(self, rows: Tensor) -> None:
         if self.moments is not None:
             self.moments = self.moments[0][rows], self.moments[1][rows]
+
+
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {"sgd": SGD, "adam": lambda momentum: Adam()}
+"""By name; each is made from the momentum that it may not have."""
 
 
 class Schedule:

@@ -206,12 +206,11 @@ def gains_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *
 
 def _effect(metric: Metric, values: Sequence[Floats]) -> Effect:
     """The median and its distribution-free 95 % interval: two order statistics (binomial with p = 1/2)."""
-    worst = np.inf if not metric.higher_is_better else 0.0 if metric.ratio else -np.inf
-    first = np.where(np.isfinite(values[0]), values[0], worst)
+    first = metric.filled(values[0])
     if len(values) == 1:
         kind, numbers = "value", first
     else:
-        second = np.where(np.isfinite(values[1]), values[1], worst)
+        second = metric.filled(values[1])
         kind = "ratio" if metric.ratio else "difference"
         with np.errstate(divide="ignore", invalid="ignore"):
             numbers = first / second if metric.ratio else first - second

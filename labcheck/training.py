@@ -122,5 +122,5 @@ def train(
         for stateful in (network, optimizer, schedule):
             stateful.keep(rows)
 
-    network.restore(learned)
+    network.hold(learned)
     return History(curves, lasted)

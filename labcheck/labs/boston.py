@@ -1,6 +1,6 @@
 """Boston housing with a feedforward net (report boston-mnist, part 1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,12 +13,7 @@ from labcheck.labs.lab import Data, Lab, assumed
 from labcheck.metrics import Metric, Trials
 from labcheck.models.layers import ACTIVATIONS, MSE
 from labcheck.models.network import Network, mlp
-from labcheck.optim import SGD, Adam, Optimizer, PlateauSchedule
-
-OPTIMIZERS: dict[str, Callable[["Boston"], Optimizer]] = {
-    "sgd": lambda lab: SGD(lab.momentum),
-    "adam": lambda lab: Adam(),
-}
+from labcheck.optim import OPTIMIZERS, PlateauSchedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +60,7 @@ class Boston(Lab):
             parts,
             generators(seeds, "order"),
             loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self),
+            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
             schedule=PlateauSchedule(self.patience, self.factor),
             lr=self.lr,
             batch=self.batch,

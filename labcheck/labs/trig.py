@@ -15,12 +15,8 @@ from labcheck.labs.lab import Data, Lab, assumed
 from labcheck.metrics import Metric, Trials
 from labcheck.models.layers import ACTIVATIONS, INITS, MSE
 from labcheck.models.network import Network, mlp
-from labcheck.optim import SGD, Adam, Optimizer, PlateauSchedule, Schedule, StepSchedule
+from labcheck.optim import OPTIMIZERS, PlateauSchedule, Schedule, StepSchedule
 
-OPTIMIZERS: dict[str, Callable[["Trig"], Optimizer]] = {
-    "sgd": lambda lab: SGD(lab.momentum),
-    "adam": lambda lab: Adam(),
-}
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "constant": Schedule,
     "step": lambda: StepSchedule(every=10),
@@ -114,7 +110,7 @@ class Trig(Lab):
             parts,
             generators(seeds, "order"),
             loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self),
+            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
             schedule=SCHEDULES[self.schedule](),
             lr=self.lr,
             batch=self.batch,

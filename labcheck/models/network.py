@@ -34,13 +34,13 @@ class Network:
         self.layers = layers
         self.size = sum(prod(shape) for layer in layers for shape in layer.shapes)
         extra = sum(prod(shape) for layer in layers for shape in layer.buffer_shapes)
-        self._hold(torch.empty(len(generators), self.size + extra, dtype=dtype))
+        self.hold(torch.empty(len(generators), self.size + extra, dtype=dtype))
         for model, rng in enumerate(generators):
             for layer in layers:
                 layer.initialize(model, rng)
-        self._hold(self.state.to(device))
+        self.hold(self.state.to(device))
 
-    def _hold(self, state: Tensor) -> None:
+    def hold(self, state: Tensor) -> None:
         """Make `state` this network's storage and hand every layer its views."""
         self.state = state
         self.values = state[:, : self.size]
@@ -55,11 +55,7 @@ class Network:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these of the models only."""
-        self._hold(self.state[rows])
-
-    def restore(self, state: Tensor) -> None:
-        """Take over a whole state, as `state` was once."""
-        self._hold(state)
+        self.hold(self.state[rows])
 
     def predict(self, x: Tensor, training: bool = False) -> Tensor:
         """(K, B, in) examples → (K, out, B) outputs, good until the next call."""

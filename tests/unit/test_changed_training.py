@@ -54,7 +54,7 @@ def drawn_otherwise(*args: Any) -> dict[str, Examples]:
 train_honestly, sample_honestly = training.train, functions.sample
 OTHERWISE = "val_mse: 20 of 20 seeds differ"
 CHANGES: dict[str, tuple[object, str, object, str]] = {
-    "momentum 0.8": (trig, "OPTIMIZERS", {**trig.OPTIMIZERS, "sgd": lambda lab: SGD(0.8)}, OTHERWISE),
+    "momentum 0.8": (trig, "OPTIMIZERS", {**trig.OPTIMIZERS, "sgd": lambda momentum: SGD(0.8)}, OTHERWISE),
     "running statistics": (
         trig,
         "mlp",
