@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Reduction = Callable[[Floats], float]
+Ints = NDArray[np.int64]
+Reduction = Callable[[Floats, Ints], float]
+"""The curve of one seed, up to its last epoch, and after how many epochs each of its numbers was taken → a number."""
 
 
 @dataclass(frozen=True)
@@ -16,19 +18,25 @@ class Trials:
 
     Attributes:
         metrics: one number per seed (n,), such as "test_mse"; "epochs" tells how many epochs each seed trained.
-        curves: one number per seed and epoch (n, E), NaN after a seed's last epoch.
+        curves: one number per seed and record (n, E), NaN after a seed's last epoch.
+        recorded: after how many epochs each record was taken (E,); None where that was after every one.
     """
 
     metrics: dict[str, Floats]
     curves: dict[str, Floats]
+    recorded: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.metrics["epochs"])
 
+    def after(self, curve: str) -> Ints:
+        """After how many epochs each number of a curve was taken, (E,)."""
+        return np.arange(self.curves[curve].shape[1]) + 1 if self.recorded is None else self.recorded
+
     def first(self, n: int) -> "Trials":
         """The trials of the first n seeds."""
-        cut = [{name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves)]
-        return Trials(*cut)
+        metrics, curves = ({name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves))
+        return Trials(metrics, curves, self.recorded)
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
@@ -37,7 +45,8 @@ class Trials:
         def stacked(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-        return Trials(stacked([block.metrics for block in blocks]), stacked([block.curves for block in blocks]))
+        metrics, curves = [block.metrics for block in blocks], [block.curves for block in blocks]
+        return Trials(stacked(metrics), stacked(curves), blocks[0].recorded)
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Metric:
         name: of a metric of the trials, or of a curve where there is a reduction.
         higher_is_better: False for errors.
         ratio: arms are compared by ratio, as errors are, which have no negative values; else by difference.
-        reduction: turns the curve of one seed (its epochs only) into a number; `label` says what it does.
+        reduction: turns the curve of one seed into a number; `label` says what it does.
     """
 
     name: str
@@ -74,19 +83,20 @@ class Metric:
         if self.reduction is None:
             values = trials.metrics[self.name]
         else:
-            epochs = trials.metrics["epochs"].astype(int)
-            curves = zip(trials.curves[self.name], epochs, strict=True)
+            after = trials.after(self.name)
+            lasts = np.searchsorted(after, trials.metrics["epochs"], "right")
+            curves = zip(trials.curves[self.name], lasts, strict=True)
             with np.errstate(invalid="ignore", divide="ignore"):
-                values = np.array([self.reduction(curve[:last]) for curve, last in curves])
+                values = np.array([self.reduction(curve[:last], after[:last]) for curve, last in curves])
         return values.astype(np.float32).astype(np.float64)
 
 
 def epochs_to(curve: str, below: float) -> Metric:
     """How many epochs until a curve first reaches a level; infinite when it never does."""
 
-    def reduce(values: Floats) -> float:
+    def reduce(values: Floats, after: Ints) -> float:
         reached = np.flatnonzero(values <= below)
-        return float(reached[0]) + 1 if reached.size else np.inf
+        return float(after[reached[0]]) if reached.size else np.inf
 
     return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} ≤ {below:g}")
 
@@ -94,22 +104,69 @@ def epochs_to(curve: str, below: float) -> Metric:
 def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
     """How many epochs until a curve first comes within a share of its own minimum: when it has about converged."""
 
-    def reduce(values: Floats) -> float:
+    def reduce(values: Floats, after: Ints) -> float:
         reached = np.flatnonzero(np.isfinite(values) & (values <= np.nanmin(values, initial=np.inf) * (1 + within)))
-        return float(reached[0]) + 1 if reached.size else np.inf
+        return float(after[reached[0]]) if reached.size else np.inf
 
     return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} within {within:.0%} of its best")
 
 
+def epochs_to_lowest(curve: str) -> Metric:
+    """After how many epochs a curve is lowest; infinite when it is never finite."""
+
+    def reduce(values: Floats, after: Ints) -> float:
+        finite = np.where(np.isfinite(values), values, np.inf)
+        return float(after[finite.argmin()]) if np.isfinite(values).any() else np.inf
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to lowest {curve}")
+
+
+def lowest(curve: str) -> Metric:
+    """The lowest number of a curve."""
+
+    def reduce(values: Floats, after: Ints) -> float:
+        return float(values[np.isfinite(values)].min(initial=np.inf))
+
+    return Metric(curve, reduction=reduce, label=f"lowest {curve}")
+
+
+def at(curve: str, epoch: int) -> Metric:
+    """A curve after so many epochs; NaN for a seed that has trained fewer.
+
+    A seed that has trained so long, but has no record there, is an error (ValueError).
+    """
+
+    def reduce(values: Floats, after: Ints) -> float:
+        found = values[after == epoch]
+        if not found.size and after.size and after[-1] > epoch:
+            raise ValueError(f"{curve} has no record after {epoch} epochs")
+        return float(found[0]) if found.size else np.nan
+
+    return Metric(curve, reduction=reduce, label=f"{curve} after {epoch} epochs")
+
+
+def fall(curve: str, after: int) -> Metric:
+    """How far a curve still falls after so many epochs, in its own unit; 0 for a seed that has trained no longer.
+
+    Not finite where the curve is not.
+    """
+
+    def reduce(values: Floats, epochs: Ints) -> float:
+        rest = values[epochs >= after]
+        return float(rest[0] - rest.min()) if rest.size else float(values[-1] - values[-1])
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"fall of {curve} after epoch {after}")
+
+
 def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
-    """How much a positive curve climbs back: the mean over epochs of the rise of its logarithm, falls counted as 0.
+    """How much a positive curve climbs back: the mean over records of the rise of its logarithm, falls counted as 0.
 
     A curve that only falls has none, however steeply; nor does one that has stopped before these epochs, unless it was
-    not finite. Epochs are counted from 0 and may be negative, as in a slice.
+    not finite. Epochs, of a curve with a record after each, are counted from 0 and may be negative, as in a slice.
     """
     epochs = slice(start, stop)
 
-    def reduce(values: Floats) -> float:
+    def reduce(values: Floats, after: Ints) -> float:
         steps = np.diff(np.log(values[epochs]))
         if not steps.size:
             return 0.0 if np.isfinite(values[-1]) else np.nan
@@ -122,13 +179,15 @@ def average(curve: str, start: int = 0, stop: int | None = None) -> Metric:
     """The geometric mean of a positive curve over some epochs."""
     epochs = slice(start, stop)
 
-    def reduce(values: Floats) -> float:
+    def reduce(values: Floats, after: Ints) -> float:
         return float(np.exp(np.log(values[epochs]).mean())) if values[epochs].size else np.nan
 
     return Metric(curve, reduction=reduce, label=f"mean {curve}{_span(epochs)}")
 
 
 def _span(epochs: slice) -> str:
+    if epochs.start < 0 and epochs.stop is not None:
+        return f" from {-epochs.start} to {-epochs.stop} epochs before the end"
     if epochs.start < 0:
         return f" over the last {-epochs.start} epochs"
     if epochs.stop is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrik
 
-from labcheck.metrics import Floats, Metric, Trials, swing
+from labcheck.metrics import Floats, Metric, Trials, at, lowest, swing
 
 Bools = NDArray[np.bool_]
 
@@ -190,6 +190,22 @@ def diverges(a: str, loss: Metric, validation: Metric, mean: Metric, *, says: st
         return ~np.isfinite(last) | ~(lowest < constant), np.zeros(len(last), bool)
 
     return Relation(_said(f"{a} diverges", says), (Term(a, loss), Term(a, validation), Term(a, mean)), rule)
+
+
+def turns(a: str, curve: str, *, start: int, stop: int, by: float, says: str = "") -> Relation:
+    """A curve of arm a improves and then gets worse again: lowest in between, by more than a share on either side.
+
+    Args:
+        start, stop: after how many epochs its sides are. A side that is not finite is higher than anything.
+    """
+    first, last, least = at(curve, start), at(curve, stop), slack(lowest(curve), by, better=True)
+
+    def rule(low: Floats, end: Floats, begin: Floats) -> tuple[Bools, Bools]:
+        falls, rises = advantage(first, low, begin), advantage(first, low, end)
+        return (falls > least) & (rises > least), np.isnan(falls) | np.isnan(rises)
+
+    name = f"{a}: {curve} falls from {start} epochs on and rises again until {stop} (each by {by:g})"
+    return Relation(_said(name, says), (Term(a, lowest(curve)), Term(a, last), Term(a, first)), rule)
 
 
 def gains_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, says: str = "") -> Relation:

@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from labcheck import environment
 from labcheck.labs.lab import Lab
-from labcheck.metrics import Floats, Trials
+from labcheck.metrics import Trials
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ class TrialStore:
 
     def _share(self, trials: Trials, path: Path) -> None:
         """Write whole or not at all. A full disk costs the sharing, not the result: it stays in this process."""
-        arrays = {f"metric {name}": array for name, array in trials.metrics.items()}
+        arrays: dict[str, NDArray[Any]] = {f"metric {name}": array for name, array in trials.metrics.items()}
         arrays |= {f"curve {name}": array for name, array in trials.curves.items()}
+        arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
@@ -109,10 +112,10 @@ class TrialStore:
 
 
 def _load(path: Path) -> Trials:
-    metrics: dict[str, Floats] = {}
-    curves: dict[str, Floats] = {}
     with np.load(path, allow_pickle=False) as file:
-        for name in file.files:
-            kind, _, name_ = name.partition(" ")
-            (metrics if kind == "metric" else curves)[name_] = file[name]
-    return Trials(metrics, curves)
+        arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
+    recorded = arrays.pop(("recorded", ""), None)
+    metrics, curves = (
+        {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve")
+    )
+    return Trials(metrics, curves, recorded)

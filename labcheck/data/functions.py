@@ -1,44 +1,147 @@
-"""Samples of a function of one variable, and the grid on which to look at a fit."""
+"""Functions of one variable to fit, samples of them, and the grid on which to look at a fit."""
 
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from labcheck.data.examples import Examples, permutations
+from labcheck.data.examples import Examples, digest, permutations
 
-Function = Callable[[Tensor], Tensor]
+Array = NDArray[np.float64]
+Function = Callable[[Array], Array]
+"""An array (n,) → the values there, (n,)."""
 PERIOD = 2 * math.pi
 
 
-def trig(x: Tensor) -> Tensor:
+def sine(x: Array) -> Array:
+    """sin x."""
+    y: Array = np.sin(x)
+    return y
+
+
+def trig(x: Array) -> Array:
     """sin x + cos x + sin x cos x."""
-    return x.sin() + x.cos() + x.sin() * x.cos()
+    y: Array = np.sin(x) + np.cos(x) + np.sin(x) * np.cos(x)
+    return y
 
 
-def sample(
-    function: Function, n: int, powers: int, grid: int, rngs: list[torch.Generator], dtype: torch.dtype = torch.float32
+def f(x: Array) -> Array:
+    """x² + 2 sin x + cos(x − 1) − 5 (report curve-cifar, exercise 1)."""
+    y: Array = x**2 + 2 * np.sin(x) + np.cos(x - 1) - 5
+    return y
+
+
+def g(x: Array) -> Array:
+    """(x + 1)² + sin(x² + 1) − ln(x² + 1) (report curve-cifar, exercise 1.C)."""
+    y: Array = (x + 1) ** 2 + np.sin(x**2 + 1) - np.log(x**2 + 1)
+    return y
+
+
+def values(function: Function, x: Tensor) -> Tensor:
+    """A function at points of any shape, float64.
+
+    Raises:
+        ValueError: it fails, or gives anything but one finite number for each point.
+    """
+    points = x.double().flatten().numpy()
+    try:
+        found = np.asarray(function(points.copy()))
+    except Exception as error:
+        raise ValueError(f"it raised {type(error).__name__} ({error}); it gets a NumPy array (n,)") from error
+    if found.shape != points.shape:
+        raise ValueError(f"of an array {points.shape} it made one {found.shape}; both must have the same shape")
+    if found.dtype.kind not in "fiu":
+        raise ValueError(f"it gave values of type {found.dtype}, not real numbers")
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        raise ValueError(
+            f"it is {found[wrong][0]} at x = {points[wrong][0]:g}; it must be finite all over the interval"
+        )
+    return torch.from_numpy(found.astype(np.float64)).view_as(x)
+
+
+class Own:
+    """A function of the user's, told from others by its name and its values on an interval.
+
+    Raises:
+        ValueError: `values` does, or the function gives other values when it is called again.
+    """
+
+    def __init__(self, function: Function, interval: tuple[float, float]):
+        points = grid(1001, interval)
+        seen = values(function, points)
+        if not torch.equal(seen, values(function, points)):
+            raise ValueError("it gave other values when it was called again")
+        self.function = function
+        self.name = f"{getattr(function, '__name__', type(function).__name__)} {digest(_rounded(seen))}"
+
+    def __call__(self, x: Array) -> Array:
+        return self.function(x)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Own) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def uniform(n: int, interval: tuple[float, float], rngs: list[torch.Generator]) -> Tensor:
+    """n draws from [low, high) with each generator, (K, n, 1), float64."""
+    low, high = interval
+    return torch.stack([torch.rand(n, 1, generator=rng, dtype=torch.float64) for rng in rngs]) * (high - low) + low
+
+
+def grid(n: int, interval: tuple[float, float]) -> Tensor:
+    """n equally spaced points of [low, high), (n, 1), float64."""
+    low, high = interval
+    return low + torch.arange(n, dtype=torch.float64).unsqueeze(1) * ((high - low) / n)
+
+
+def split(
+    function: Function,
+    n: int,
+    points: int,
+    rngs: list[torch.Generator],
+    *,
+    powers: int = 1,
+    standardised: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Examples]:
     """For each generator, n uniform draws of x in [0, 2π), shuffled and split 60/20/20 into train, val and test.
 
-    x is standardised with the mean and standard deviation of all n samples; inputs are its powers 1 to `powers`.
-
     Args:
-        grid: how many equally spaced points of [0, 2π) the part "grid" has.
+        points: how many equally spaced points of [0, 2π) the part "grid" has.
+        powers: inputs are x, x², … up to this power.
+        standardised: of x less its mean over all n samples, by their standard deviation.
 
     Returns:
         Inputs (K, N, powers) and targets (K, N, 1) of each part.
     """
-    x = torch.stack([torch.rand(n, 1, generator=rng, dtype=torch.float64) for rng in rngs]) * PERIOD
+    x = uniform(n, (0, PERIOD), rngs)
     order = permutations(n, rngs)
     mean, std = x.mean(1, keepdim=True), x.std(1, keepdim=True)
-    points = torch.arange(grid, dtype=torch.float64).view(1, grid, 1).expand(len(rngs), -1, -1) * (PERIOD / grid)
     exponents = torch.arange(1, powers + 1)
 
     def examples(x: Tensor) -> Examples:
-        return Examples((((x - mean) / std) ** exponents).to(dtype), function(x).to(dtype))
+        inputs = (x - mean) / std if standardised else x
+        return Examples((inputs**exponents).to(dtype), values(function, x).to(dtype))
 
     shuffled = x.take_along_dim(order.unsqueeze(2), 1)
     train, val, test = torch.split(shuffled, [n - 2 * (n // 5), n // 5, n // 5], dim=1)
-    return {name: examples(x) for name, x in {"train": train, "val": val, "test": test, "grid": points}.items()}
+    shown = grid(points, (0, PERIOD)).expand(len(rngs), -1, -1)
+    return {name: examples(x) for name, x in {"train": train, "val": val, "test": test, "grid": shown}.items()}
+
+
+def drawn(parts: dict[str, Examples]) -> str:
+    """A digest of drawn examples that other processors give as well."""
+    return digest(*(_rounded(number) for part in parts.values() for number in (part.x, part.y)))
+
+
+def _rounded(numbers: Tensor) -> Tensor:
+    return (numbers * 1e4).round()

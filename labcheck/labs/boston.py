@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from labcheck import training
 from labcheck.data import boston
-from labcheck.data.examples import digest, generators
-from labcheck.labs.lab import Data, Lab, assumed
-from labcheck.metrics import Metric, Trials
-from labcheck.models.layers import ACTIVATIONS, MSE
+from labcheck.data.examples import Examples, digest, generators
+from labcheck.labs.lab import Data, assumed
+from labcheck.labs.stacked import StackedLab
+from labcheck.metrics import Metric
+from labcheck.models.layers import ACTIVATIONS, MSE, Layer
 from labcheck.models.network import Network, mlp
 from labcheck.optim import OPTIMIZERS, PlateauSchedule
+from labcheck.training import History
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boston(Lab):
+class Boston(StackedLab):
     """An FNN with `hidden_layers` layers of one width, SGD on the squared error, the best-validation weights kept."""
 
     name: ClassVar[str] = "boston"
@@ -43,22 +46,18 @@ class Boston(Lab):
     def data(cls) -> Data:
         return Data("boston", digest(*boston.load()))
 
-    def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        """Train one net with each seed.
+    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+        return boston.split(generators(seeds, "data"), dtype)
 
-        Returns:
-            Metrics `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse` of the best-validation weights;
-            `final_loss`, the minibatch loss of the last epoch; `mean_val_mse`, what predicting the training mean gets;
-            curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`.
-        """
-        parts = boston.split(generators(seeds, "data"), dtype)
-        parts = {name: part.to(device) for name, part in parts.items()}
-        widths = [13, *[self.width] * self.hidden_layers, 1]
-        network = Network(mlp(widths, activation=self.activation), generators(seeds, "init"), dtype, device)
-        history = training.train(
+    def layers(self) -> list[Layer]:
+        return mlp([13, *[self.width] * self.hidden_layers, 1], activation=self.activation)
+
+    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
+        """Curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`."""
+        return training.train(
             network,
             parts,
-            generators(seeds, "order"),
+            orders,
             loss=MSE(),
             optimizer=OPTIMIZERS[self.optimizer](self.momentum),
             schedule=PlateauSchedule(self.patience, self.factor),
@@ -67,16 +66,23 @@ class Boston(Lab):
             epochs=self.epochs,
             best=True,
         )
+
+    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
+        """Of the best-validation weights.
+
+        `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse`; and `mean_val_mse`, what predicting the
+        training mean gets.
+        """
         errors = {part: network.predict(parts[part].x) - parts[part].y.mT for part in ("val", "test")}
         squared = errors["test"].square().mean((1, 2))
         centre = parts["train"].y.mean(1, keepdim=True)
-        return history.trials(
-            val_mse=errors["val"].square().mean((1, 2)),
-            test_mse=squared,
-            test_mae=errors["test"].abs().mean((1, 2)),
-            test_r2=1 - squared / parts["test"].y.var(1, correction=0).squeeze(1),
-            mean_val_mse=(parts["val"].y - centre).square().mean((1, 2)),
-        )
+        return {
+            "val_mse": errors["val"].square().mean((1, 2)),
+            "test_mse": squared,
+            "test_mae": errors["test"].abs().mean((1, 2)),
+            "test_r2": 1 - squared / parts["test"].y.var(1, correction=0).squeeze(1),
+            "mean_val_mse": (parts["val"].y - centre).square().mean((1, 2)),
+        }
 
 
 VAL_MSE = Metric("val_mse")

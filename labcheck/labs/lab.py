@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -22,6 +22,16 @@ class Data(NamedTuple):
 def assumed(default: Any, why: str) -> Any:
     """A setting that the report leaves open: its most likely value, and why that one."""
     return dataclasses.field(default=default, metadata={"assumption": why})
+
+
+_WRITTEN: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    bool: ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
+    int: ("a whole number", int),
+    float: ("a number", float),
+    str: ("a word", str),
+    tuple[int, ...]: ("whole numbers with dashes between them", lambda text: tuple(map(int, text.split("-")))),
+}
+"""How open settings are written on a command line: what they are called, and how they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,10 @@ class Lab(ABC):
     @abstractmethod
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
         """Train one model with each seed."""
+
+    def graph(self) -> tuple[Any, Any] | None:
+        """A torch module and an input for it, from which TensorBoard draws the model; None where there is none."""
+        return None
 
     @classmethod
     def configure(cls, scale: str, overrides: Settings, arm: Settings) -> Self:
@@ -83,12 +97,13 @@ class Lab(ABC):
         if name not in fields:
             raise ValueError(f"{cls.name} has no open setting {name!r}; open are {', '.join(fields)}")
         kind = typing.get_type_hints(cls)[name]
-        if kind not in (bool, int, float, str):
+        if kind not in _WRITTEN:
             raise ValueError(f"{cls.name}.{name} cannot be told in a word")
+        what, read = _WRITTEN[kind]
         try:
-            return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+            return read(text)
         except (KeyError, ValueError):
-            raise ValueError(f"{cls.name}.{name} is {kind.__name__}, not {text!r}") from None
+            raise ValueError(f"{cls.name}.{name} is {what}, not {text!r}") from None
 
     def check(self, setting: str, allowed: typing.Iterable[str]) -> None:
         """Refuse a word that is not one of those allowed.

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from labcheck import training
 from labcheck.data import functions
-from labcheck.data.examples import Examples, digest, generators
-from labcheck.labs.lab import Data, Lab, assumed
-from labcheck.metrics import Metric, Trials
-from labcheck.models.layers import ACTIVATIONS, INITS, MSE
+from labcheck.data.examples import Examples, generators
+from labcheck.labs.lab import Data, assumed
+from labcheck.labs.stacked import StackedLab
+from labcheck.metrics import Metric
+from labcheck.models.layers import ACTIVATIONS, INITS, MSE, Layer
 from labcheck.models.network import Network, mlp
 from labcheck.optim import OPTIMIZERS, PlateauSchedule, Schedule, StepSchedule
+from labcheck.training import History
 
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "constant": Schedule,
@@ -28,7 +30,7 @@ CHECK_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trig(Lab):
+class Trig(StackedLab):
     """The report's base net and training, as its Table 1 ends: BatchNorm, Xavier, two powers, widths 10-100-10."""
 
     name: ClassVar[str] = "trig"
@@ -78,25 +80,14 @@ class Trig(Lab):
 
     @classmethod
     def data(cls) -> Data:
-        parts = cls()._parts([0], torch.float64).values()
-        rounded = [(number * 1e4).round() for part in parts for number in (part.x, part.y)]  # as on any processor
-        return Data("drawn", digest(*rounded))
+        return Data("drawn", functions.drawn(cls().parts([0], torch.float64)))
 
-    def _parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         rngs = generators(seeds, "data")
-        return functions.sample(functions.trig, self.samples, self.powers, GRID, rngs, dtype)
+        return functions.split(functions.trig, self.samples, GRID, rngs, powers=self.powers, dtype=dtype)
 
-    def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        """Train one net with each seed.
-
-        Returns:
-            Metrics `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points) of the last
-            weights, `grid_max` and `grid_min`, the largest and smallest squared error of those points, `grid_below`,
-            the share of them with ln of it below −5; curves `batch_loss`, and `train_loss` and
-            `val_loss` as the report plots them, after each epoch, and `lr`.
-        """
-        parts = {name: part.to(device) for name, part in self._parts(seeds, dtype).items()}
-        layers = mlp(
+    def layers(self) -> list[Layer]:
+        return mlp(
             self.widths,
             activation=self.activation,
             norm=self.norm,
@@ -104,11 +95,13 @@ class Trig(Lab):
             running=self.running,
             init=self.init,
         )
-        network = Network(layers, generators(seeds, "init"), dtype, device)
-        history = training.train(
+
+    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
+        """Curves `train_loss` and `val_loss` as the report plots them, after each epoch, `batch_loss`, `lr`."""
+        return training.train(
             network,
             parts,
-            generators(seeds, "order"),
+            orders,
             loss=MSE(),
             optimizer=OPTIMIZERS[self.optimizer](self.momentum),
             schedule=SCHEDULES[self.schedule](),
@@ -118,14 +111,21 @@ class Trig(Lab):
             watch=("val", "train"),
             finished=self._finished,
         )
+
+    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
+        """Of the last weights.
+
+        `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points); the largest and smallest
+        squared error there, `grid_max` and `grid_min`; `grid_below`, the share of points with ln of it below −5.
+        """
         errors = {name: (network.predict(part.x) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
         grid = errors["grid"]
-        return history.trials(
+        return {
             **{f"{name}_mse": squared.mean(1) for name, squared in errors.items()},
-            grid_max=grid.amax(1),
-            grid_min=grid.amin(1),
-            grid_below=torch.where(grid.isfinite().all(1), (grid.log() < -5).double().mean(1), torch.nan),
-        )
+            "grid_max": grid.amax(1),
+            "grid_min": grid.amin(1),
+            "grid_below": torch.where(grid.isfinite().all(1), (grid.log() < -5).double().mean(1), torch.nan),
+        }
 
     def _finished(self, epoch: int, lr: Tensor) -> Tensor:
         return lr < self.stop_lr if epoch % CHECK_EVERY == 0 else torch.zeros_like(lr, dtype=torch.bool)

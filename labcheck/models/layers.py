@@ -13,7 +13,7 @@ Every formula is held against torch's autograd in ``tests/unit/test_layers.py``.
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import init as initializers
 
 Init = Callable[[Tensor, torch.Generator], object]
@@ -45,11 +45,12 @@ class Layer:
         self.values, self.gradients, self.buffers = values, gradients, buffers
         self._kept: dict[torch.Size, Tensor] = {}
 
-    def memory(self, x: Tensor) -> Tensor:
-        """Memory of the shape of x, the same each time."""
-        if x.shape not in self._kept:
-            self._kept[x.shape] = torch.empty_like(x)
-        return self._kept[x.shape]
+    def memory(self, x: Tensor, features: int) -> Tensor:
+        """Memory for so many features of the examples of x (K, in, B) → (K, features, B), the same each time."""
+        shape = torch.Size((x.shape[0], features, x.shape[2]))
+        if shape not in self._kept:
+            self._kept[shape] = x.new_empty(shape)
+        return self._kept[shape]
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
         """Draw the parameters of one of the K models."""
@@ -60,6 +61,10 @@ class Layer:
 
     def backward(self, g: Tensor) -> Tensor:
         """(K, out, B) → (K, in, B)."""
+        raise NotImplementedError
+
+    def module(self, model: int) -> nn.Module:
+        """The layer of torch.nn with the numbers of one model."""
         raise NotImplementedError
 
 
@@ -88,7 +93,10 @@ class Linear(Layer):
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.x = x
         weight, *bias = self.values
-        return torch.baddbmm(bias[0], weight, x) if bias else torch.bmm(weight, x)
+        y = self.memory(x, weight.shape[1])
+        if not bias:
+            return _product(weight, x, y)
+        return torch.baddbmm(bias[0], weight, x, out=y) if x.shape[1] > 1 else torch.addcmul(bias[0], weight, x, out=y)
 
     def backward(self, g: Tensor) -> Tensor:
         weight, *bias = self.gradients
@@ -98,7 +106,19 @@ class Linear(Layer):
             torch.bmm(g, self.x.mT, out=weight)  # (K, out, B) (K, B, in)
         if bias:
             torch.sum(g, 2, keepdim=True, out=bias[0])
-        return g if self.first else torch.bmm(self.values[0].mT, g)
+        return g if self.first else _product(self.values[0].mT, g, self.memory(g, self.x.shape[1]))
+
+    def module(self, model: int) -> nn.Module:
+        outputs, inputs = self.shapes[0]
+        weight, *bias = (value[model] for value in self.values)
+        found = nn.Linear(inputs, outputs, bias=bool(bias), dtype=weight.dtype, device=weight.device)
+        found.load_state_dict({"weight": weight, "bias": bias[0].squeeze(1)} if bias else {"weight": weight})
+        return found
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """(K, m, n), (K, n, B) → (K, m, B); the BLAS is slow where nothing is summed."""
+    return torch.bmm(a, b, out=out) if a.shape[2] > 1 else torch.mul(a, b, out=out)
 
 
 class BatchNorm(Layer):
@@ -139,7 +159,7 @@ class BatchNorm(Layer):
                 self.buffers[0].lerp_(var * (n / max(n - 1, 1)), self.momentum)
                 self.buffers[1].lerp_(mean, self.momentum)
         self.inverse = (var + self.epsilon).rsqrt_()
-        self.centred, self.y = x, self.memory(x)
+        self.centred, self.y = x, self.memory(x, x.shape[1])
         return torch.mul(x, self.inverse * weight, out=self.y).add_(bias)
 
     def backward(self, g: Tensor) -> Tensor:
@@ -150,6 +170,16 @@ class BatchNorm(Layer):
         # ∂y/∂x removes from g its mean and its part along the normalised x
         centred.mul_(g_weight * inverse / n).add_(g_bias / n)
         return g.sub_(centred).mul_(inverse * weight)
+
+    def module(self, model: int) -> nn.Module:
+        weight = self.values[0]
+        found = nn.BatchNorm1d(
+            weight.shape[1], track_running_stats=self.running, dtype=weight.dtype, device=weight.device
+        )
+        names = ("weight", "bias", "running_var", "running_mean")
+        numbers = dict(zip(names, (value[model].squeeze(1) for value in (*self.values, *self.buffers)), strict=False))
+        found.load_state_dict(found.state_dict() | numbers)
+        return found
 
 
 class ReLU(Layer):
@@ -162,6 +192,9 @@ class ReLU(Layer):
     def backward(self, g: Tensor) -> Tensor:
         return g.mul_(self.y.sign_())
 
+    def module(self, model: int) -> nn.Module:
+        return nn.ReLU()
+
 
 class Tanh(Layer):
     """y = tanh x, y' = 1 − y²."""
@@ -172,6 +205,9 @@ class Tanh(Layer):
 
     def backward(self, g: Tensor) -> Tensor:
         return g.addcmul_(g, self.y.square_(), value=-1)
+
+    def module(self, model: int) -> nn.Module:
+        return nn.Tanh()
 
 
 class Sigmoid(Layer):
@@ -184,8 +220,24 @@ class Sigmoid(Layer):
     def backward(self, g: Tensor) -> Tensor:
         return g.mul_(self.y.addcmul_(self.y, self.y, value=-1))
 
+    def module(self, model: int) -> nn.Module:
+        return nn.Sigmoid()
 
-ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
+
+class Identity(Layer):
+    """y = x: no activation."""
+
+    def forward(self, x: Tensor, training: bool) -> Tensor:
+        return x
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g
+
+    def module(self, model: int) -> nn.Module:
+        return nn.Identity()
+
+
+ACTIVATIONS: dict[str, type[Layer]] = {"none": Identity, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
 
 
 class MSE:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import prod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from labcheck.models.layers import ACTIVATIONS, MSE, BatchNorm, Layer, Linear
 
@@ -63,6 +63,10 @@ class Network:
         for layer in self.layers:
             h = layer.forward(h, training)
         return h
+
+    def module(self, model: int) -> nn.Sequential:
+        """One of the models in modules of torch.nn, with numbers of its own; it takes examples (B, in)."""
+        return nn.Sequential(*(layer.module(model) for layer in self.layers))
 
     def gradient(self, x: Tensor, y: Tensor, loss: MSE) -> Tensor:
         """Fill `gradients` with those of the loss on a minibatch (K, B, in), (K, B, out); return the losses (K,)."""

@@ -42,7 +42,7 @@ class Shuffled(Sampler[int]):
 
 
 def data(seeds: range, dtype: torch.dtype) -> dict[str, Examples]:
-    parts = functions.sample(functions.trig, 1000, 2, 1, generators(seeds, "data"), dtype)
+    parts = functions.split(functions.trig, 1000, 1, generators(seeds, "data"), powers=2, dtype=dtype)
     return {name: parts[name] for name in ("train", "val")}
 
 

@@ -47,11 +47,11 @@ def leaking(network: Network, parts: dict[str, Examples], *args: Any, **settings
     return train_honestly(network, {**parts, "train": both}, *args, **settings)
 
 
-def drawn_otherwise(*args: Any) -> dict[str, Examples]:
-    return {name: Examples(part.x, -part.y) for name, part in sample_honestly(*args).items()}
+def drawn_otherwise(*args: Any, **settings: Any) -> dict[str, Examples]:
+    return {name: Examples(part.x, -part.y) for name, part in split_honestly(*args, **settings).items()}
 
 
-train_honestly, sample_honestly = training.train, functions.sample
+train_honestly, split_honestly = training.train, functions.split
 OTHERWISE = "val_mse: 20 of 20 seeds differ"
 CHANGES: dict[str, tuple[object, str, object, str]] = {
     "momentum 0.8": (trig, "OPTIMIZERS", {**trig.OPTIMIZERS, "sgd": lambda momentum: SGD(0.8)}, OTHERWISE),
@@ -62,7 +62,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
         OTHERWISE,
     ),
     "validation data leaks into training": (training, "train", leaking, OTHERWISE),
-    "other data": (functions, "sample", drawn_otherwise, "trained on other data (digest "),
+    "other data": (functions, "split", drawn_otherwise, "trained on other data (digest "),
 }
 
 

@@ -106,14 +106,14 @@ def test_infinity_is_a_float() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
-        ("litres", "7.5", "int"),
-        ("litres", "", "int"),
-        ("litres", "true", "int"),
-        ("watts", "much", "float"),
-        ("watts", "", "float"),
-        ("lid", "yes", "bool"),
-        ("lid", "1", "bool"),
-        ("lid", "", "bool"),
+        ("litres", "7.5", "a whole number"),
+        ("litres", "", "a whole number"),
+        ("litres", "true", "a whole number"),
+        ("watts", "much", "a number"),
+        ("watts", "", "a number"),
+        ("lid", "yes", "true or false"),
+        ("lid", "1", "true or false"),
+        ("lid", "", "true or false"),
     ],
 )
 def test_what_is_not_of_the_type_of_its_setting_is_refused(name: str, text: str, kind: str) -> None:

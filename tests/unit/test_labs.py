@@ -56,7 +56,7 @@ def test_boston_has_the_variance_that_its_r2_is_measured_against() -> None:
 
 
 def test_trig_samples_are_split_60_20_20_and_standardised_over_all() -> None:
-    parts = functions.sample(functions.trig, 1000, 3, 100, generators(range(2), "data"), torch.float64)
+    parts = functions.split(functions.trig, 1000, 100, generators(range(2), "data"), powers=3, dtype=torch.float64)
     assert [parts[name].x.shape for name in ("train", "val", "test")] == [(2, 600, 3), (2, 200, 3), (2, 200, 3)]
     x = torch.cat([parts[name].x for name in ("train", "val", "test")], 1)
     torch.testing.assert_close(x[:, :, 0].mean(1), torch.zeros(2).double(), rtol=0, atol=1e-12)
@@ -66,13 +66,13 @@ def test_trig_samples_are_split_60_20_20_and_standardised_over_all() -> None:
 
 
 def test_the_grid_covers_one_period_evenly() -> None:
-    parts = functions.sample(functions.trig, 1000, 1, 4, generators([0], "data"), torch.float64)
+    parts = functions.split(functions.trig, 1000, 4, generators([0], "data"), dtype=torch.float64)
     torch.testing.assert_close(parts["grid"].y[0, :, 0], torch.tensor([1.0, 1.0, -1.0, -1.0], dtype=torch.float64))
     torch.testing.assert_close(parts["grid"].x[0, :, 0].diff(), parts["grid"].x[0, :, 0].diff()[:1].expand(3))
 
 
 def test_the_number_of_samples_is_kept_where_it_is_no_multiple_of_five() -> None:
-    parts = functions.sample(functions.trig, 1003, 1, 4, generators([0], "data"))
+    parts = functions.split(functions.trig, 1003, 4, generators([0], "data"))
     assert [parts[name].x.shape[1] for name in ("train", "val", "test")] == [603, 200, 200]
 
 

@@ -94,7 +94,9 @@ def test_evaluation_leaves_running_statistics_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)], ids=ACTIVATIONS
+    ("name", "function"),
+    [("none", torch.clone), ("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid)],
+    ids=ACTIVATIONS,
 )
 @given(st.lists(st.floats(-50, 50) | st.just(0.0), min_size=1, max_size=20))
 def test_activations(name: str, function: object, values: list[float]) -> None:
@@ -125,7 +127,7 @@ def test_network_gradient(activation: str, norms: tuple[bool, bool], running: bo
     layers = mlp(widths, activation=activation, norm=norms[0], output_norm=norms[1], running=running)
     net = network(layers, 2)
     x, y = normal(2, 9, widths[0]), normal(2, 9, widths[-1]) + 1
-    models = [sequential(net, model) for model in range(2)]
+    models = [net.module(model) for model in range(2)]
     losses = torch.stack([nn.functional.mse_loss(model(x[k]), y[k]) for k, model in enumerate(models)])
     torch.testing.assert_close(net.gradient(x, y, MSE()), losses, rtol=1e-9, atol=1e-12)
     losses.sum().backward()
@@ -133,27 +135,11 @@ def test_network_gradient(activation: str, norms: tuple[bool, bool], running: bo
     torch.testing.assert_close(net.gradients, torch.stack(gradients), rtol=1e-7, atol=1e-9)
 
 
-def sequential(net: Network, model: int) -> nn.Sequential:
-    """One of the models as torch.nn has it, with its weights, and parameters in the order of Network.values."""
-    modules: list[nn.Module] = []
-    for layer in net.layers:
-        if isinstance(layer, Linear):
-            outputs, inputs = layer.shapes[0]
-            modules.append(nn.Linear(inputs, outputs, bias=len(layer.shapes) == 2, dtype=torch.float64))
-            for parameter, value in zip(modules[-1].parameters(), layer.values, strict=True):
-                parameter.data.copy_(value[model].view_as(parameter))
-        elif isinstance(layer, BatchNorm):
-            modules.append(nn.BatchNorm1d(layer.shapes[0][0], dtype=torch.float64))
-        else:
-            modules.append({"ReLU": nn.ReLU, "Tanh": nn.Tanh, "Sigmoid": nn.Sigmoid}[type(layer).__name__]())
-    return nn.Sequential(*modules)
-
-
 @pytest.mark.parametrize("running", [False, True])
 def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(running: bool) -> None:
     layers = mlp([3, 4, 1], activation="relu", norm=True, running=running)
     net = network(layers, 1)
-    model = sequential(net, 0)
+    model = net.module(0)
     biased = nn.Sequential(nn.Linear(3, 4, dtype=torch.float64), *list(model)[1:])
     biased[0].weight.data.copy_(model[0].weight)
     model.train(not running)

@@ -121,8 +121,8 @@ def test_a_claim_that_cannot_be_judged_is_a_collection_error(project: Project, b
         (["--claims-set", "yot.noise=1"], "--claims-set yot.noise: the claims' labs are toy"),
         (["--claims-set", "toy.nosie=1"], "--claims-set: toy has no open setting 'nosie'; open are noise, loud"),
         (["--claims-set", "toy.level=1"], "--claims-set: toy has no open setting 'level'; open are noise, loud"),
-        (["--claims-set", "toy.noise=loud"], "--claims-set: toy.noise is float, not 'loud'"),
-        (["--claims-set", "toy.loud=1"], "--claims-set: toy.loud is bool, not '1'"),
+        (["--claims-set", "toy.noise=loud"], "--claims-set: toy.noise is a number, not 'loud'"),
+        (["--claims-set", "toy.loud=1"], "--claims-set: toy.loud is true or false, not '1'"),
     ],
 )
 def test_what_no_test_could_do_is_a_usage_error(project: Project, options: list[str], says: str):

@@ -12,8 +12,6 @@ from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam, PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import History, train
 
-from .test_layers import sequential
-
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]
 
@@ -82,7 +80,7 @@ def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedul
         pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
     running = norm == "running"
     network, data = stack(norm=norm != "plain", running=running), parts()
-    models = [sequential(network, k) for k in SEEDS]
+    models = [network.module(k) for k in SEEDS]
     history = run(network, data, optimizer=OPTIMIZERS[optimizer][0](), schedule=SCHEDULES[schedule][0]())
     for k, model in enumerate(models):
         theirs = OPTIMIZERS[optimizer][1](model.parameters())

@@ -1,0 +1,102 @@
+"""An MLP on sin x (report sine)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from labcheck import training
+from labcheck.data import functions
+from labcheck.data.examples import Examples, generators
+from labcheck.labs.lab import Data, assumed
+from labcheck.labs.stacked import StackedLab
+from labcheck.metrics import Metric
+from labcheck.models.layers import ACTIVATIONS, MSE, Layer
+from labcheck.models.network import Network, mlp
+from labcheck.optim import OPTIMIZERS, PlateauSchedule, Schedule, StepSchedule
+from labcheck.training import History
+
+NETS = ("shallow", "deep")
+SCHEDULES = ("step", "plateau")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sine(StackedLab):
+    """The deep net, ReLU, 1000 epochs in batches of 64, at the rate that the report ends with."""
+
+    name: ClassVar[str] = "sine"
+
+    net: str = "deep"
+    activation: str = "relu"
+    scheduled: bool = False
+    batch: int = 64
+    epochs: int = 1000
+    lr: float = assumed(
+        1e-4,
+        "the rate that gave a proper loss curve; that of the runs on depth, activation and scheduler is not stated",
+    )
+    optimizer: str = assumed("adam", "not stated; plain SGD at a rate of 1e-4 would hardly move in 1000 epochs")
+    momentum: float = assumed(0.0, "of SGD, not stated; torch's default")
+    samples: int = assumed(8000, "400 epochs are 30,000 steps: 75 batches of 64, 4800 samples, here 60 % of all")
+    shallow: tuple[int, ...] = assumed(
+        (32,), "hidden widths, not stated; a small net that can fit one period of a sine"
+    )
+    deep: tuple[int, ...] = assumed((32, 32, 32), "hidden widths, not stated; three of the shallow net's layers")
+    standardised: bool = assumed(False, "whether x is scaled is not stated")
+    schedule: str = assumed("step", "adjusted by epoch, the report says, and not how; a common choice is StepLR")
+    every: int = assumed(250, "epochs between two drops of StepLR, not stated; three drops in 1000 epochs")
+    factor: float = assumed(0.1, "of a drop, not stated; torch's default")
+    patience: int = assumed(10, "of ReduceLROnPlateau, should that be the schedule; torch's default")
+
+    def __post_init__(self) -> None:
+        self.check("net", NETS)
+        self.check("activation", ACTIVATIONS)
+        self.check("optimizer", OPTIMIZERS)
+        self.check("schedule", SCHEDULES)
+        self.at_least(0, "lr", "momentum", "factor", "patience")
+        self.at_least(1, "batch", "epochs", "every")
+        self.at_least(10, "samples")
+
+    @classmethod
+    def data(cls) -> Data:
+        return Data("drawn", functions.drawn(cls().parts([0], torch.float64)))
+
+    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+        rngs = generators(seeds, "data")
+        return functions.split(functions.sine, self.samples, 1000, rngs, standardised=self.standardised, dtype=dtype)
+
+    def layers(self) -> list[Layer]:
+        hidden = self.deep if self.net == "deep" else self.shallow
+        return mlp([1, *hidden, 1], activation=self.activation)
+
+    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
+        return training.train(
+            network,
+            parts,
+            orders,
+            loss=MSE(),
+            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
+            schedule=self._schedule(),
+            lr=self.lr,
+            batch=self.batch,
+            epochs=self.epochs,
+        )
+
+    def _schedule(self) -> Schedule:
+        if not self.scheduled:
+            return Schedule()
+        if self.schedule == "step":
+            return StepSchedule(self.every, self.factor)
+        return PlateauSchedule(self.patience, self.factor)
+
+    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
+        """`train_mse`, `val_mse`, `test_mse` and `grid_mse`, over 1000 equally spaced points, of the last weights."""
+        return {
+            f"{name}_mse": (network.predict(part.x) - part.y.mT).square().mean((1, 2)) for name, part in parts.items()
+        }
+
+
+VAL_MSE = Metric("val_mse")
+TEST_MSE = Metric("test_mse")

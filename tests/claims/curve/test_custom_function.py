@@ -1,0 +1,17 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.curve import Curve
+from labcheck.metrics import at
+from labcheck.relations import beats
+
+claim = Claim(
+    id="curve/custom-function",
+    statement="A function of one's own is fitted best after 3500 epochs at a learning rate of 0.001.",
+    source="report curve-cifar, exercise 1.C; found by looking at 200 to 4000 epochs",
+    lab=Curve,
+    arms={"g": Arm({"function": "g", "epochs": 4000, "lr": 0.001})},
+    relations=[
+        beats("g", "g", at("grid_loss", 3500), other=at("grid_loss", epochs))
+        for epochs in (200, 500, 1000, 2000, 3000, 4000)
+    ],
+    notes=["The fit is judged against the function itself; all numbers of epochs are read off one training."],
+)

@@ -1,0 +1,24 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.sine import TEST_MSE, Sine
+from labcheck.metrics import average
+from labcheck.relations import beats
+
+LATE = average("batch_loss", -200, -100)
+LAST = average("batch_loss", -100)
+
+claim = Claim(
+    id="sine/learning-rate",
+    statement="With a constant learning rate of 0.01 the loss rises at the end instead of falling; 1e-4 does better.",
+    source="report sine, section 3.2, first comparison; no numbers",
+    lab=Sine,
+    arms={"lr 0.01": Arm({"lr": 0.01}), "lr 0.0001": Arm({"lr": 1e-4})},
+    relations=[
+        beats("lr 0.01", "lr 0.01", LATE, by=0.1, other=LAST),
+        beats("lr 0.0001", "lr 0.01", TEST_MSE),
+    ],
+    seeds={"quick": 20},
+    notes=[
+        "The loss rises at the end when its mean over the last 100 epochs is more than 10 % above that over the 100 "
+        "before them. It is the training loss, which the report plots by step.",
+    ],
+)
