@@ -48,7 +48,11 @@ class StoredRelation(TypedDict):
 
 @dataclass
 class Baseline:
-    """One claim at one scale on one data set."""
+    """One claim at one scale on one data set.
+
+    Attributes:
+        cpu_seconds: what training each arm took when this was recorded; compared with nothing, it helps to estimate.
+    """
 
     claim: str
     scale: str
@@ -58,6 +62,7 @@ class Baseline:
     arms: dict[str, StoredArm] = field(default_factory=dict)
     relations: dict[str, StoredRelation] = field(default_factory=dict)
     update: dict[str, Any] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     def measured_on(self, other: "Baseline") -> bool:
         """Whether the other one's values can be expected to be the same numbers, or to stand beside these."""
@@ -199,7 +204,10 @@ def merge(stored: Baseline, today: Baseline) -> Baseline:
             "number of seeds; update all of the claim's tests together"
         )
     return dataclasses.replace(
-        today, arms={**stored.arms, **today.arms}, relations={**stored.relations, **today.relations}
+        today,
+        arms={**stored.arms, **today.arms},
+        relations={**stored.relations, **today.relations},
+        cpu_seconds={**stored.cpu_seconds, **today.cpu_seconds},
     )
 
 
@@ -218,6 +226,8 @@ def changes(stored: Baseline | None, new: Baseline) -> list[str]:
         if stored.arms.get(name) != new.arms.get(name):
             how = "new" if name not in stored.arms else "changed" if name in new.arms else "gone"
             lines.append(f"arm {name}: {how}")
+    if stored.cpu_seconds.keys() != new.cpu_seconds.keys():
+        lines.append("arms timed: " + ", ".join(sorted(stored.cpu_seconds.keys() ^ new.cpu_seconds.keys())))
     return lines
 
 

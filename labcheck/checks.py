@@ -13,6 +13,7 @@ from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
 from labcheck.metrics import Trials
+from labcheck.progress import Planned
 from labcheck.relations import Relation, Term
 from labcheck.report.findings import Finding
 from labcheck.trials import Block, TrialStore, blocks
@@ -78,9 +79,18 @@ class Check(ABC):
         """An arm's settings."""
         return self.claim.lab.configure(self.scale, self._overrides(bench), self.claim.arms[arm].settings)
 
-    def blocks(self, bench: Bench) -> list[Block]:
-        """What has to be trained for it."""
-        return [block for arm in self.arms for block in blocks(self.lab(bench, arm), self.seeds(bench), bench.device)]
+    def blocks(self, bench: Bench, arm: str) -> list[Block]:
+        """What has to be trained of an arm."""
+        return blocks(self.lab(bench, arm), self.seeds(bench), bench.device)
+
+    def stored(self, bench: Bench) -> Baseline:
+        """The claim's baseline at this scale.
+
+        Raises:
+            BaselineError: there is none that can be read.
+        """
+        data = self.claim.lab.data().name
+        return baselines.read(baselines.path(bench.baselines, self.claim.id, self.scale, data))
 
     def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
         """Train, judge and compare.
@@ -138,7 +148,7 @@ class Check(ABC):
         if bench.update:
             return [], []
         try:
-            stored = baselines.read(baselines.path(bench.baselines, today.claim, today.scale, today.data["name"]))
+            stored = self.stored(bench)
         except baselines.BaselineError as error:
             return [str(error)], []
         failures, notes = self.compare(stored, today)
@@ -165,6 +175,8 @@ class ArmCheck(Check):
             "settings": baselines.plain(asdict(self.lab(bench, self.arm))),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
+        seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), bench.device)
+        finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
         finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in self.claim.arms[self.arm].quotes]
 
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
@@ -225,6 +237,32 @@ def checks(claim: Claim) -> list[Check]:
             *(RelationCheck(claim, scale, relation) for relation in claim.relations),
         )
     ]
+
+
+def plan(checks: Sequence[Check], bench: Bench) -> dict[Block, Planned]:
+    """What a session with these checks has to train, in the order of need."""
+    planned: dict[Block, Planned] = {}
+    recorded: dict[tuple[str, str], Baseline | None] = {}
+    for check in checks:
+        if (key := (check.claim.id, check.scale)) not in recorded:
+            try:
+                recorded[key] = check.stored(bench)
+            except baselines.BaselineError:
+                recorded[key] = None
+        for arm in check.arms:
+            for block in check.blocks(bench, arm):
+                if block not in planned or planned[block].seconds is None:
+                    planned[block] = _planned(block, check, arm, recorded[key])
+    return planned
+
+
+def _planned(block: Block, check: Check, arm: str, stored: Baseline | None) -> Planned:
+    first = block.index * block.lab.stack
+    label = f"{check.claim.id} {arm} seeds {first}-{first + block.lab.stack - 1}"
+    seconds = stored.cpu_seconds.get(arm) if stored else None
+    if stored and seconds is not None:
+        seconds /= -(-stored.seeds // block.lab.stack)
+    return Planned(block.key, label, seconds)
 
 
 def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:

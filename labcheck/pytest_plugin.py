@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labcheck.progress import Notes
+from labcheck.report.live import Live
 from labcheck.report.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _check_options(config)
     config.stash[TRIALS] = Path(tempfile.mkdtemp(prefix="labcheck-"))
     config.pluginmanager.register(Reporter(config, _baselines(config)), "labcheck-reporter")
+    config.pluginmanager.register(Live(config, Notes(config.stash[TRIALS])), "labcheck-live")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -133,7 +136,7 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
     Raises:
         pytest.UsageError: a setting to override does not exist, or not with that value.
     """
-    from labcheck.checks import Bench
+    from labcheck.checks import Bench, plan
     from labcheck.trials import TrialStore
 
     option = config.option
@@ -160,7 +163,9 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
         update=bool(option.claims_update),
         strict=option.claims_strict,
     )
-    bench.store.expect(block for check in checks for block in check.blocks(bench))
+    planned = plan(checks, bench)
+    bench.store.expect(planned)
+    bench.store.notes.plan(list(planned.values()))
     return bench
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from labcheck import progress
 from labcheck.data.examples import Examples, permutations
 from labcheck.metrics import Trials
 from labcheck.models.layers import MSE
@@ -97,6 +98,7 @@ def train(
         for _ in range(epoch - done):
             batch_loss = _epoch(network, parts["train"], orders, batch, loss, optimizer, rates)
         done = epoch
+        progress.tell(epoch, epochs)
 
         losses = {f"{part}_loss": evaluate(network, parts[part], loss) for part in watch}
         for name, value in {"batch_loss": batch_loss, **losses, "lr": rates}.items():

@@ -1,6 +1,7 @@
 """Trials of a session: each block of seeds is trained once, whichever tests and workers ask for it."""
 
 import hashlib
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from labcheck import environment
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
+from labcheck.progress import Notes
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class TrialStore:
     def __init__(self, folder: Path):
         """folder exists, and is this session's own."""
         self.folder = folder
-        self._loaded: dict[Block, Trials] = {}
+        self.notes = Notes(folder)
+        self._loaded: dict[Block, tuple[Trials, float]] = {}
         self._ahead: list[Block] = []
         self.problem = ""
 
@@ -61,9 +64,13 @@ class TrialStore:
 
     def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
         """An arm's first seeds, trained now unless they have been in this session."""
-        return Trials.join([self._get(block) for block in blocks(lab, seeds, device)]).first(seeds)
+        return Trials.join([self._get(block)[0] for block in blocks(lab, seeds, device)]).first(seeds)
 
-    def _get(self, block: Block) -> Trials:
+    def seconds(self, lab: Lab, seeds: int, device: str) -> float:
+        """The CPU seconds that training them took."""
+        return sum(self._get(block)[1] for block in blocks(lab, seeds, device))
+
+    def _get(self, block: Block) -> tuple[Trials, float]:
         while block not in self._loaded:
             if not self._obtain(block) and not self._obtain_another():
                 self._obtain(block, wait=-1)
@@ -77,11 +84,17 @@ class TrialStore:
                 if path.exists():
                     self._loaded[block] = _load(path)
                 else:
-                    self._loaded[block] = block.train()
-                    self._share(self._loaded[block], path)
+                    self._loaded[block] = self._train(block)
+                    self._share(*self._loaded[block], path)
         except Timeout:
             return False
         return True
+
+    def _train(self, block: Block) -> tuple[Trials, float]:
+        start = time.process_time()
+        with self.notes.training(block.key):
+            trials = block.train()
+        return trials, time.process_time() - start
 
     def _obtain_another(self) -> bool:
         """The same for the next block of the session that can be had at once; False if there is none."""
@@ -96,11 +109,12 @@ class TrialStore:
                 continue  # the test that needs this block will meet the error again, and report it
         return False
 
-    def _share(self, trials: Trials, path: Path) -> None:
+    def _share(self, trials: Trials, seconds: float, path: Path) -> None:
         """Write whole or not at all. A full disk costs the sharing, not the result: it stays in this process."""
         arrays: dict[str, NDArray[Any]] = {f"metric {name}": array for name, array in trials.metrics.items()}
         arrays |= {f"curve {name}": array for name, array in trials.curves.items()}
         arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
+        arrays["seconds"] = np.array(seconds)
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
@@ -111,11 +125,11 @@ class TrialStore:
             self.problem = f"trials could not be shared, free some space: {error}"
 
 
-def _load(path: Path) -> Trials:
+def _load(path: Path) -> tuple[Trials, float]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
-    recorded = arrays.pop(("recorded", ""), None)
+    recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
     metrics, curves = (
         {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve")
     )
-    return Trials(metrics, curves, recorded)
+    return Trials(metrics, curves, recorded), seconds

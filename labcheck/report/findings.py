@@ -38,6 +38,7 @@ class Finding:
         """Take in what another test found of the same."""
         self.today.arms |= other.today.arms
         self.today.relations |= other.today.relations
+        self.today.cpu_seconds |= other.today.cpu_seconds
         self.quoted |= other.quoted
         self.judged |= other.judged
 

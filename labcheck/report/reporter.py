@@ -64,7 +64,11 @@ class Reporter:
         from labcheck.report import findings
 
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        times = {"finished": now, "seconds": round(time.time() - self.started, 1)}
+        times = {
+            "finished": now,
+            "seconds": round(time.time() - self.started, 1),
+            "cpu_seconds": {finding.today.claim: finding.today.cpu_seconds for finding in self.findings},
+        }
         try:
             file = findings.write(findings.document(self.findings, times), Path(self.folder))
         except OSError as error:
