@@ -15,6 +15,7 @@ from labcheck.labs.lab import Lab, Settings
 from labcheck.metrics import Trials
 from labcheck.progress import Planned
 from labcheck.relations import Relation, Term
+from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
 from labcheck.trials import Block, TrialStore, blocks
 
@@ -35,6 +36,7 @@ class Bench:
         overrides: open settings by lab.
         update: measure only, because the baselines are to be written.
         strict: anything but REPRODUCED fails.
+        tensorboard: where curves go, if anywhere.
     """
 
     store: TrialStore
@@ -44,6 +46,7 @@ class Bench:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     update: bool = False
     strict: bool = False
+    tensorboard: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,17 @@ class ArmCheck(Check):
 
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
         return baselines.compare_arm(stored, today, self.arm)
+
+    def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
+        finding, failures, notes = super().run(bench)
+        if bench.tensorboard:
+            lab = self.lab(bench, self.arm)
+            folder = bench.tensorboard / self.claim.id / self.scale / tensorboard.folder_name(self.arm)
+            try:
+                tensorboard.write(folder, lab, bench.store.trials(lab, self.seeds(bench), bench.device))
+            except OSError as error:
+                failures.append(f"no TensorBoard files: {error}; name another folder with --claims-tensorboard")
+        return finding, failures, notes
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ defines one has imported `labcheck.claims` itself.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import sys
@@ -69,6 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="override a setting that the report leaves open; nothing is compared with the baselines then",
     )  # fmt: skip
     group.addoption("--claims-report", metavar="DIR", help="write report.json there")
+    group.addoption("--claims-tensorboard", metavar="DIR", help="write every seed's curves there, for TensorBoard")
     group.addoption("--claims-update", type=_reason, metavar="REASON", help="record what the selected tests measure")
     group.addoption("--claims-strict", action="store_true", help="anything but REPRODUCED fails")
     parser.addini("claims_baselines", "folder of the baselines", default="baselines")
@@ -118,12 +120,25 @@ def _check_options(config: pytest.Config) -> None:
     if option.claims_update and option.claims_set:
         raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
     if option.claims_update:
-        try:
-            _baselines(config).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=_baselines(config)):
-                pass
-        except OSError as error:
-            raise pytest.UsageError(f"--claims-update cannot write to {_baselines(config)}: {error.strerror}") from None
+        _make("--claims-update", _baselines(config))
+    if option.claims_tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise pytest.UsageError("--claims-tensorboard needs TensorBoard: pip install 'labcheck[tensorboard]'")
+        _make("--claims-tensorboard", Path(option.claims_tensorboard))
+
+
+def _make(option: str, folder: Path) -> None:
+    """Make a folder that can be written to.
+
+    Raises:
+        pytest.UsageError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise pytest.UsageError(f"{option} cannot write to {folder}: {error.strerror}") from None
 
 
 def _baselines(config: pytest.Config) -> Path:
@@ -162,6 +177,7 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
         overrides=overrides,
         update=bool(option.claims_update),
         strict=option.claims_strict,
+        tensorboard=Path(option.claims_tensorboard) if option.claims_tensorboard else None,
     )
     planned = plan(checks, bench)
     bench.store.expect(planned)
