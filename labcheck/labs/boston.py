@@ -7,16 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck import training
 from labcheck.data import boston
 from labcheck.data.examples import Examples, digest, generators
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.stacked import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import ACTIVATIONS, MSE, Layer
+from labcheck.models.layers import Layer
 from labcheck.models.network import Network, mlp
-from labcheck.optim import OPTIMIZERS, PlateauSchedule
-from labcheck.training import History
+from labcheck.optim import PlateauSchedule
+from labcheck.training import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +36,8 @@ class Boston(StackedLab):
     factor: float = assumed(0.1, "of ReduceLROnPlateau, not stated; torch's default")
 
     def __post_init__(self) -> None:
-        self.check("activation", ACTIVATIONS)
-        self.check("optimizer", OPTIMIZERS)
-        self.at_least(0, "hidden_layers", "lr", "momentum", "patience", "factor")
+        super().__post_init__()
+        self.at_least(0, "hidden_layers", "patience", "factor")
         self.at_least(1, "width", "batch", "epochs")
 
     @classmethod
@@ -52,14 +50,10 @@ class Boston(StackedLab):
     def layers(self) -> list[Layer]:
         return mlp([13, *[self.width] * self.hidden_layers, 1], activation=self.activation)
 
-    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
+    def recipe(self) -> Recipe:
         """Curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`."""
-        return training.train(
-            network,
-            parts,
-            orders,
-            loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
+        return Recipe(
+            optimizer=self.new_optimizer(),
             schedule=PlateauSchedule(self.patience, self.factor),
             lr=self.lr,
             batch=self.batch,

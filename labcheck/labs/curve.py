@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from labcheck import training
 from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
 from labcheck.data.functions import Function, Own
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.stacked import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import ACTIVATIONS, MSE, Layer
-from labcheck.models.network import Network, mlp
-from labcheck.optim import OPTIMIZERS, Schedule
-from labcheck.training import History
+from labcheck.models.layers import Layer
+from labcheck.models.network import mlp
+from labcheck.training import Recipe
 
 FUNCTIONS: dict[str, Function] = {"f": functions.f, "g": functions.g}
 INTERVAL = (-5.0, 5.0)
@@ -27,6 +24,9 @@ GRID = 1000
 @dataclass(frozen=True, kw_only=True)
 class Curve(StackedLab):
     """The course's script: 200 noisy samples, all of them in every step.
+
+    It measures `train_mse`, of the noisy samples, and `grid_mse`, over 1000 equally spaced points of the function
+    itself; curve `grid_loss` is the latter after the epochs that `checkpoints` names.
 
     Attributes:
         function: "f" or "g", or any function of a NumPy array (n,) that gives the values there, (n,).
@@ -47,14 +47,13 @@ class Curve(StackedLab):
     momentum: float = assumed(0.0, "of SGD, not stated; torch's default")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if callable(self.function):
             object.__setattr__(self, "function", self._own(self.function))
         else:
             self.check("function", FUNCTIONS)
-        self.check("activation", ACTIVATIONS)
-        self.check("optimizer", OPTIMIZERS)
-        self.at_least(0, "lr", "noise", "momentum")
-        self.at_least(1, "epochs", "samples")
+        self.at_least(0, "noise")
+        self.at_least(1, "epochs", "samples", "hidden")
 
     def _own(self, function: Function) -> Own:
         try:
@@ -85,26 +84,15 @@ class Curve(StackedLab):
     def layers(self) -> list[Layer]:
         return mlp([1, *self.hidden, 1], activation=self.activation)
 
-    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
-        return training.train(
-            network,
-            parts,
-            orders,
-            loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
-            schedule=Schedule(),
+    def recipe(self) -> Recipe:
+        return Recipe(
+            optimizer=self.new_optimizer(),
             lr=self.lr,
             batch=self.samples,
             epochs=self.epochs,
             watch=("grid",),
             record=checkpoints(self.epochs),
         )
-
-    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
-        """`train_mse` of the noisy samples and `grid_mse`, of 1000 equally spaced points of the function itself."""
-        return {
-            f"{name}_mse": (network.predict(part.x) - part.y.mT).square().mean((1, 2)) for name, part in parts.items()
-        }
 
 
 def checkpoints(epochs: int) -> list[int]:

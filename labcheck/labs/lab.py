@@ -116,11 +116,12 @@ class Lab(ABC):
             raise ValueError(f"{self.name}.{setting} is one of {', '.join(allowed)}, not {value!r}")
 
     def at_least(self, least: float, *settings: str) -> None:
-        """Refuse a number that is too small.
+        """Refuse a number that is too small, or several if one is.
 
         Raises:
             ValueError: naming the setting and the least that it can be.
         """
         for setting in settings:
-            if not getattr(self, setting) >= least:
-                raise ValueError(f"{self.name}.{setting} is at least {least:g}, not {getattr(self, setting)!r}")
+            value = getattr(self, setting)
+            if not all(number >= least for number in (value if isinstance(value, tuple) else [value])):
+                raise ValueError(f"{self.name}.{setting} is at least {least:g}, not {value!r}")

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from labcheck import training
 from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.stacked import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import ACTIVATIONS, MSE, Layer
-from labcheck.models.network import Network, mlp
-from labcheck.optim import OPTIMIZERS, PlateauSchedule, Schedule, StepSchedule
-from labcheck.training import History
+from labcheck.models.layers import Layer
+from labcheck.models.network import mlp
+from labcheck.optim import PlateauSchedule, Schedule, StepSchedule
+from labcheck.training import Recipe
 
 NETS = ("shallow", "deep")
 SCHEDULES = ("step", "plateau")
@@ -24,7 +22,10 @@ SCHEDULES = ("step", "plateau")
 
 @dataclass(frozen=True, kw_only=True)
 class Sine(StackedLab):
-    """The deep net, ReLU, 1000 epochs in batches of 64, at the rate that the report ends with."""
+    """The deep net, ReLU, 1000 epochs in batches of 64, at the rate that the report ends with.
+
+    It measures `train_mse`, `val_mse`, `test_mse` and `grid_mse`, over 1000 equally spaced points, of the last weights.
+    """
 
     name: ClassVar[str] = "sine"
 
@@ -51,12 +52,11 @@ class Sine(StackedLab):
     patience: int = assumed(10, "of ReduceLROnPlateau, should that be the schedule; torch's default")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("net", NETS)
-        self.check("activation", ACTIVATIONS)
-        self.check("optimizer", OPTIMIZERS)
         self.check("schedule", SCHEDULES)
-        self.at_least(0, "lr", "momentum", "factor", "patience")
-        self.at_least(1, "batch", "epochs", "every")
+        self.at_least(0, "factor", "patience")
+        self.at_least(1, "batch", "epochs", "every", "shallow", "deep")
         self.at_least(10, "samples")
 
     @classmethod
@@ -71,13 +71,9 @@ class Sine(StackedLab):
         hidden = self.deep if self.net == "deep" else self.shallow
         return mlp([1, *hidden, 1], activation=self.activation)
 
-    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
-        return training.train(
-            network,
-            parts,
-            orders,
-            loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
+    def recipe(self) -> Recipe:
+        return Recipe(
+            optimizer=self.new_optimizer(),
             schedule=self._schedule(),
             lr=self.lr,
             batch=self.batch,
@@ -90,12 +86,6 @@ class Sine(StackedLab):
         if self.schedule == "step":
             return StepSchedule(self.every, self.factor)
         return PlateauSchedule(self.patience, self.factor)
-
-    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
-        """`train_mse`, `val_mse`, `test_mse` and `grid_mse`, over 1000 equally spaced points, of the last weights."""
-        return {
-            f"{name}_mse": (network.predict(part.x) - part.y.mT).square().mean((1, 2)) for name, part in parts.items()
-        }
 
 
 VAL_MSE = Metric("val_mse")

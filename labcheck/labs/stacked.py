@@ -2,23 +2,37 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from labcheck import training
 from labcheck.data.examples import Examples, generators
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
-from labcheck.models.layers import Layer
+from labcheck.models.layers import ACTIVATIONS, Layer
 from labcheck.models.network import Network
-from labcheck.training import History
+from labcheck.optim import OPTIMIZERS, Optimizer
+from labcheck.training import Recipe
 
 
+@dataclass(frozen=True, kw_only=True)
 class StackedLab(Lab):
     """A lab of nets made of `labcheck.models.layers`.
 
     It says which layers, on what data, how they train, and what is measured in the end.
     """
+
+    activation: str
+    optimizer: str
+    lr: float
+    momentum: float
+
+    def __post_init__(self) -> None:
+        self.check("activation", ACTIVATIONS)
+        self.check("optimizer", OPTIMIZERS)
+        self.at_least(0, "lr", "momentum")
 
     @abstractmethod
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
@@ -29,22 +43,33 @@ class StackedLab(Lab):
         """Of one net."""
 
     @abstractmethod
-    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
-        """Train the network, with minibatches in these orders."""
+    def recipe(self) -> Recipe:
+        """How the nets are trained."""
 
-    @abstractmethod
     def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
-        """The metrics of the trained models, (K,) each."""
+        """The metrics of the trained nets, (K,) each: `<part>_mse` unless a lab says otherwise."""
+        return {
+            f"{name}_mse": (network.predict(part.x) - part.y.mT).square().mean((1, 2)) for name, part in parts.items()
+        }
+
+    def new_optimizer(self) -> Optimizer:
+        """That of the settings."""
+        return OPTIMIZERS[self.optimizer](self.momentum)
 
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
         """Each seed's net before training."""
         return Network(self.layers(), generators(seeds, "init"), dtype, device)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        """Train one net with each seed; the metrics are those of `measure`, `epochs` and `final_loss`."""
+        """Train one net with each seed.
+
+        Returns:
+            The metrics of `measure`, `epochs` and `final_loss`, the last epoch's batch loss; the curves of
+            `labcheck.training.train`.
+        """
         parts = {name: part.to(device) for name, part in self.parts(seeds, dtype).items()}
         network = self.network(seeds, dtype, device)
-        history = self.fit(network, parts, generators(seeds, "order"))
+        history = training.train(network, parts, generators(seeds, "order"), self.recipe())
         return history.trials(**self.measure(network, parts))
 
     def graph(self) -> tuple[nn.Module, Tensor]:

@@ -8,16 +8,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck import training
 from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.stacked import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import ACTIVATIONS, INITS, MSE, Layer
+from labcheck.models.layers import INITS, Layer
 from labcheck.models.network import Network, mlp
-from labcheck.optim import OPTIMIZERS, PlateauSchedule, Schedule, StepSchedule
-from labcheck.training import History
+from labcheck.optim import PlateauSchedule, Schedule, StepSchedule
+from labcheck.training import Recipe
 
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "constant": Schedule,
@@ -37,7 +36,7 @@ class Trig(StackedLab):
     scales: ClassVar = {"quick": {"max_epochs": 300}}
 
     powers: int = 2
-    hidden: Sequence[int] = (10, 100, 10)
+    hidden: tuple[int, ...] = (10, 100, 10)
     activation: str = "relu"
     norm: bool = True
     init: str = "xavier_normal"
@@ -59,12 +58,11 @@ class Trig(StackedLab):
     )
 
     def __post_init__(self) -> None:
-        self.check("activation", ACTIVATIONS)
+        super().__post_init__()
         self.check("init", INITS)
-        self.check("optimizer", OPTIMIZERS)
         self.check("schedule", SCHEDULES)
-        self.at_least(0, "lr", "momentum", "stop_lr")
-        self.at_least(1, "powers", "max_epochs")
+        self.at_least(0, "stop_lr")
+        self.at_least(1, "powers", "max_epochs", "hidden")
         self.at_least(2, "batch")
         self.at_least(10, "samples")  # two to validate with
 
@@ -96,14 +94,10 @@ class Trig(StackedLab):
             init=self.init,
         )
 
-    def fit(self, network: Network, parts: dict[str, Examples], orders: list[torch.Generator]) -> History:
+    def recipe(self) -> Recipe:
         """Curves `train_loss` and `val_loss` as the report plots them, after each epoch, `batch_loss`, `lr`."""
-        return training.train(
-            network,
-            parts,
-            orders,
-            loss=MSE(),
-            optimizer=OPTIMIZERS[self.optimizer](self.momentum),
+        return Recipe(
+            optimizer=self.new_optimizer(),
             schedule=SCHEDULES[self.schedule](),
             lr=self.lr,
             batch=self.batch,

@@ -10,7 +10,7 @@ import torch
 from labcheck import baselines, training
 from labcheck.data import functions
 from labcheck.data.examples import Examples
-from labcheck.labs import trig
+from labcheck.labs import stacked, trig
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD
 from labcheck.training import History
@@ -54,7 +54,7 @@ def drawn_otherwise(*args: Any, **settings: Any) -> dict[str, Examples]:
 train_honestly, split_honestly = training.train, functions.split
 OTHERWISE = "val_mse: 20 of 20 seeds differ"
 CHANGES: dict[str, tuple[object, str, object, str]] = {
-    "momentum 0.8": (trig, "OPTIMIZERS", {**trig.OPTIMIZERS, "sgd": lambda momentum: SGD(0.8)}, OTHERWISE),
+    "momentum 0.8": (stacked, "OPTIMIZERS", {**stacked.OPTIMIZERS, "sgd": lambda momentum: SGD(0.8)}, OTHERWISE),
     "running statistics": (
         trig,
         "mlp",

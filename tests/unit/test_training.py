@@ -10,7 +10,7 @@ from labcheck.data.examples import Examples, generators, permutations
 from labcheck.models.layers import MSE
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam, PlateauSchedule, Schedule, StepSchedule
-from labcheck.training import History, train
+from labcheck.training import History, Recipe, train
 
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]
@@ -33,9 +33,9 @@ def stack(seeds: Any = SEEDS, norm: bool = True, running: bool = True) -> Networ
 # A small rate: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in these hundred steps.
 def run(network: Network, data: dict[str, Examples], seeds: Any = SEEDS, **settings: Any) -> History:
     defaults: dict[str, Any] = {
-        "loss": MSE(), "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": 0.002, "batch": 16, "epochs": 25,
+        "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": 0.002, "batch": 16, "epochs": 25,
     }  # fmt: skip
-    return train(network, data, generators(seeds, "order"), **(defaults | settings))
+    return train(network, data, generators(seeds, "order"), Recipe(**(defaults | settings)))
 
 
 def plainly(
