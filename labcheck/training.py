@@ -71,6 +71,10 @@ class Recipe:
     best: bool = False
     finished: Finished | None = None
 
+    def __post_init__(self) -> None:
+        if self.record is not None and list(self.record[-1:]) != [self.epochs]:
+            raise ValueError("the last record is taken after the last epoch")
+
 
 def train(network: Network, parts: Mapping[str, Examples], orders: list[torch.Generator], recipe: Recipe) -> History:
     """Train the network's K models on `parts["train"]` and leave in it what each has learned.

@@ -10,77 +10,102 @@ import torch
 from labcheck import baselines, training
 from labcheck.data import functions
 from labcheck.data.examples import Examples
-from labcheck.labs import stacked, trig
+from labcheck.labs import curve, stacked, trig
 from labcheck.models.network import Network, mlp
-from labcheck.optim import SGD
+from labcheck.optim import SGD, Adam
 from labcheck.training import History
 
 CLAIM = """
 from labcheck.claims import Arm, Claim
-from labcheck.labs.trig import VAL_MSE, Trig
+from labcheck.labs.{lab} import {name}
+from labcheck.metrics import Metric
 from labcheck.relations import beats
 
 claim = Claim(
-    id="trig/base",
-    statement="Two powers are better than one.",
+    id="{lab}/base",
+    statement="One is better than the other.",
     source="here",
-    lab=Trig,
-    arms={"base": Arm({"max_epochs": 4}), "one power": Arm({"max_epochs": 4, "powers": 1})},
-    relations=[beats("base", "one power", VAL_MSE)],
-    seeds={"quick": 20},
+    lab={name},
+    arms={{"base": Arm({base}), "other": Arm({other})}},
+    relations=[beats("base", "other", Metric("{metric}"))],
+    seeds={{"quick": 20}},
 )
 """
+PROJECTS: dict[str, dict[str, Any]] = {
+    "trig": {"metric": "val_mse", "base": {"max_epochs": 4}, "other": {"max_epochs": 4, "powers": 1}},
+    "sine": {"metric": "val_mse", "base": {"epochs": 2}, "other": {"epochs": 2, "net": "shallow"}},
+    "curve": {"metric": "grid_mse", "base": {"epochs": 50}, "other": {"epochs": 40}},
+}
 
 
 @pytest.fixture
-def recorded(pytester: pytest.Pytester) -> Callable[[], pytest.RunResult]:
-    """Runs a project whose baseline has just been written, and holds."""
-    pytester.makepyfile(test_base=CLAIM)
-    pytester.runpytest_inprocess("--claims-update", "for the test")
-    pytester.runpytest_inprocess().assert_outcomes(passed=3)
-    return pytester.runpytest_inprocess
+def recorded(pytester: pytest.Pytester) -> Callable[[str], Callable[[], pytest.RunResult]]:
+    """Runs a project of a lab whose baseline has just been written, and holds."""
+
+    def record(lab: str) -> Callable[[], pytest.RunResult]:
+        pytester.makepyfile(test_base=CLAIM.format(lab=lab, name=lab.capitalize(), **PROJECTS[lab]))
+        pytester.runpytest_inprocess("--claims-update", "for the test")
+        pytester.runpytest_inprocess().assert_outcomes(passed=3)
+        return pytester.runpytest_inprocess
+
+    return record
 
 
-def leaking(network: Network, parts: dict[str, Examples], *args: Any, **settings: Any) -> History:
+def leaking(network: Network, parts: dict[str, Examples], *args: Any) -> History:
     train, val = parts["train"], parts["val"]
     both = Examples(torch.cat([train.x[:, 200:], val.x], 1), torch.cat([train.y[:, 200:], val.y], 1))
-    return train_honestly(network, {**parts, "train": both}, *args, **settings)
+    return train_honestly(network, {**parts, "train": both}, *args)
 
 
-def drawn_otherwise(*args: Any, **settings: Any) -> dict[str, Examples]:
+def split_otherwise(*args: Any, **settings: Any) -> dict[str, Examples]:
     return {name: Examples(part.x, -part.y) for name, part in split_honestly(*args, **settings).items()}
 
 
 train_honestly, split_honestly = training.train, functions.split
-OTHERWISE = "val_mse: 20 of 20 seeds differ"
+DIFFERENT = "20 of 20 seeds differ"
+OTHER_DATA = "trained on other data (digest "
+LEAK = (training, "train", leaking, DIFFERENT)
+MIRRORED = (functions, "split", split_otherwise, OTHER_DATA)
+BETAS = (Adam, "betas", (0.8, 0.999), DIFFERENT)
 CHANGES: dict[str, tuple[object, str, object, str]] = {
-    "momentum 0.8": (stacked, "OPTIMIZERS", {**stacked.OPTIMIZERS, "sgd": lambda momentum: SGD(0.8)}, OTHERWISE),
-    "running statistics": (
+    "trig: momentum 0.8": (stacked, "OPTIMIZERS", {"sgd": lambda momentum: SGD(0.8)}, DIFFERENT),
+    "trig: running statistics": (
         trig,
         "mlp",
         lambda widths, **settings: mlp(widths, **{**settings, "running": True}),
-        OTHERWISE,
+        DIFFERENT,
     ),
-    "validation data leaks into training": (training, "train", leaking, OTHERWISE),
-    "other data": (functions, "split", drawn_otherwise, "trained on other data (digest "),
+    "trig: validation data leaks into training": LEAK,
+    "trig: other data": MIRRORED,
+    "sine: other betas": BETAS,
+    "sine: validation data leaks into training": LEAK,
+    "sine: other data": MIRRORED,
+    "curve: other betas": BETAS,
+    "curve: judged against another function": (curve, "FUNCTIONS", {"f": functions.g}, OTHER_DATA),
+    "curve: other initial weights": (
+        curve,
+        "mlp",
+        lambda widths, **settings: mlp(widths, **settings, init="xavier_normal"),
+        DIFFERENT,
+    ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_on_the_same_machine(
-    change: str, recorded: Callable[[], pytest.RunResult], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_the_same_machine(change: str, recorded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(change.partition(":")[0])
     *patch, told = CHANGES[change]
     monkeypatch.setattr(*patch)
-    result = recorded()
+    result = run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"*arm 'base' has drifted: {told}*"])
+    result.stdout.fnmatch_lines([f"*arm 'base' has drifted: *{told}*"])
 
 
-def test_an_honest_rerun_elsewhere_passes(recorded: Callable[[], pytest.RunResult], pytester: pytest.Pytester) -> None:
+def test_an_honest_rerun_elsewhere_passes(recorded: Callable[..., Any], pytester: pytest.Pytester) -> None:
+    run = recorded("trig")
     file = pytester.path / "baselines/trig/base/quick-drawn.json"
     stored = baselines.read(file)
     baselines.write(replace(stored, environment={**stored.environment, "cpu": "another"}), file)
-    result = recorded()
+    result = run()
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["measured elsewhere (cpu another*"])

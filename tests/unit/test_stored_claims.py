@@ -1,6 +1,7 @@
 """The claims of this repository and the files that belong to them."""
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,17 +34,14 @@ def test_a_claim_has_a_baseline_of_all_its_seeds(module: Path) -> None:
     found = claim(module)
     for scale, seeds in found.seeds.items():
         stored = baselines.read(baselines.path(ROOT / "baselines", found.id, scale, found.lab.data().name))
-        assert stored.seeds == seeds >= 60
+        assert stored.seeds == seeds >= 20
         assert stored.arms.keys() == found.arms.keys()
         assert stored.relations.keys() == {relation.name for relation in found.relations}
 
 
 def test_every_claim_of_the_labs_is_there() -> None:
-    ids = {claim(module).id for module in MODULES}
-    assert {lab: sum(name.startswith(f"{lab}/") for name in ids) for lab in ("trig", "boston")} == {
-        "trig": 11,
-        "boston": 4,
-    }
+    labs = Counter(claim(module).id.partition("/")[0] for module in MODULES)
+    assert labs == {"trig": 11, "boston": 4, "sine": 4, "curve": 3}
 
 
 def test_no_baseline_is_without_a_claim() -> None:
