@@ -85,7 +85,7 @@ class Metric:
         else:
             after = trials.after(self.name)
             lasts = np.searchsorted(after, trials.metrics["epochs"], "right")
-            curves = zip(trials.curves[self.name], lasts, strict=True)
+            curves = zip(trials.curves[self.name].astype(np.float64), lasts, strict=True)
             with np.errstate(invalid="ignore", divide="ignore"):
                 values = np.array([self.reduction(curve[:last], after[:last]) for curve, last in curves])
         return values.astype(np.float32).astype(np.float64)
@@ -111,36 +111,27 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
     return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} within {within:.0%} of its best")
 
 
-def epochs_to_lowest(curve: str) -> Metric:
-    """After how many epochs a curve is lowest; infinite when it is never finite."""
+def lowest(curve: str, start: int, stop: int) -> Metric:
+    """The lowest finite number of a curve from one number of epochs to another."""
 
     def reduce(values: Floats, after: Ints) -> float:
-        finite = np.where(np.isfinite(values), values, np.inf)
-        return float(after[finite.argmin()]) if np.isfinite(values).any() else np.inf
+        seen = values[(after >= start) & (after <= stop)]
+        return float(seen[np.isfinite(seen)].min(initial=np.inf))
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to lowest {curve}")
-
-
-def lowest(curve: str) -> Metric:
-    """The lowest number of a curve."""
-
-    def reduce(values: Floats, after: Ints) -> float:
-        return float(values[np.isfinite(values)].min(initial=np.inf))
-
-    return Metric(curve, reduction=reduce, label=f"lowest {curve}")
+    return Metric(curve, reduction=reduce, label=f"lowest {curve} after {start} to {stop} epochs")
 
 
 def at(curve: str, epoch: int) -> Metric:
-    """A curve after so many epochs; NaN for a seed that has trained fewer.
+    """A curve after so many epochs; its last number for a seed that has stopped before, and goes on as it was.
 
-    A seed that has trained so long, but has no record there, is an error (ValueError).
+    Where there are records before and after, but none of these epochs, that is an error (ValueError).
     """
 
     def reduce(values: Floats, after: Ints) -> float:
-        found = values[after == epoch]
-        if not found.size and after.size and after[-1] > epoch:
+        column = int(np.searchsorted(after, epoch))
+        if column < len(after) and after[column] != epoch:
             raise ValueError(f"{curve} has no record after {epoch} epochs")
-        return float(found[0]) if found.size else np.nan
+        return float(values[min(column, len(after) - 1)])
 
     return Metric(curve, reduction=reduce, label=f"{curve} after {epoch} epochs")
 
@@ -148,12 +139,12 @@ def at(curve: str, epoch: int) -> Metric:
 def fall(curve: str, after: int) -> Metric:
     """How far a curve still falls after so many epochs, in its own unit; 0 for a seed that has trained no longer.
 
-    Not finite where the curve is not.
+    NaN where the curve is not finite.
     """
 
     def reduce(values: Floats, epochs: Ints) -> float:
-        rest = values[epochs >= after]
-        return float(rest[0] - rest.min()) if rest.size else float(values[-1] - values[-1])
+        rest = values[min(int(np.searchsorted(epochs, after)), len(epochs) - 1) :]
+        return float(rest[0] - rest.min()) if np.isfinite(rest).all() else np.nan
 
     return Metric(curve, ratio=False, reduction=reduce, label=f"fall of {curve} after epoch {after}")
 
@@ -186,10 +177,9 @@ def average(curve: str, start: int = 0, stop: int | None = None) -> Metric:
 
 
 def _span(epochs: slice) -> str:
-    if epochs.start < 0 and epochs.stop is not None:
-        return f" from {-epochs.start} to {-epochs.stop} epochs before the end"
-    if epochs.start < 0:
-        return f" over the last {-epochs.start} epochs"
-    if epochs.stop is not None:
-        return f" over epochs {epochs.start} to {epochs.stop}"
-    return f" from epoch {epochs.start}" if epochs.start else ""
+    start, stop = epochs.start, epochs.stop
+    if stop is None:
+        return f" over the last {-start} epochs" if start < 0 else f" from epoch {start}" if start else ""
+    if stop >= 0:
+        return f" over epochs {start} to {stop}"
+    return f" from {f'{-start} to ' if start < 0 else f'epoch {start} to '}{-stop} epochs before the end"

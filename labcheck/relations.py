@@ -198,14 +198,15 @@ def turns(a: str, curve: str, *, start: int, stop: int, by: float, says: str = "
     Args:
         start, stop: after how many epochs its sides are. A side that is not finite is higher than anything.
     """
-    first, last, least = at(curve, start), at(curve, stop), slack(lowest(curve), by, better=True)
+    first, last, between = at(curve, start), at(curve, stop), lowest(curve, start, stop)
+    least = slack(between, by, better=True)
 
     def rule(low: Floats, end: Floats, begin: Floats) -> tuple[Bools, Bools]:
-        falls, rises = advantage(first, low, begin), advantage(first, low, end)
+        falls, rises = advantage(between, low, begin), advantage(between, low, end)
         return (falls > least) & (rises > least), np.isnan(falls) | np.isnan(rises)
 
     name = f"{a}: {curve} falls from {start} epochs on and rises again until {stop} (each by {by:g})"
-    return Relation(_said(name, says), (Term(a, lowest(curve)), Term(a, last), Term(a, first)), rule)
+    return Relation(_said(name, says), (Term(a, between), Term(a, last), Term(a, first)), rule)
 
 
 def gains_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, says: str = "") -> Relation:

@@ -72,8 +72,11 @@ class Recipe:
     finished: Finished | None = None
 
     def __post_init__(self) -> None:
-        if self.record is not None and list(self.record[-1:]) != [self.epochs]:
-            raise ValueError("the last record is taken after the last epoch")
+        if self.record is None:
+            return
+        record = list(self.record)
+        if record != sorted({*record}) or record[:1] < [1] or record[-1:] != [self.epochs]:
+            raise ValueError("records ascend, and the last one is taken after the last epoch")
 
 
 def train(network: Network, parts: Mapping[str, Examples], orders: list[torch.Generator], recipe: Recipe) -> History:

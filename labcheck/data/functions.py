@@ -48,35 +48,45 @@ def values(function: Function, x: Tensor) -> Tensor:
     """
     points = x.double().flatten().numpy()
     try:
-        found = np.asarray(function(points.copy()))
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            found = np.asarray(function(points.copy()))
     except Exception as error:
-        raise ValueError(f"it raised {type(error).__name__} ({error}); it gets a NumPy array (n,)") from error
-    if found.shape != points.shape:
-        raise ValueError(f"of an array {points.shape} it made one {found.shape}; both must have the same shape")
-    if found.dtype.kind not in "fiu":
-        raise ValueError(f"it gave values of type {found.dtype}, not real numbers")
-    wrong = ~np.isfinite(found)
-    if wrong.any():
         raise ValueError(
-            f"it is {found[wrong][0]} at x = {points[wrong][0]:g}; it must be finite all over the interval"
+            f"the function raised {type(error).__name__}: {error}; it gets all points in one NumPy array: use "
+            "np.sin, np.where and the like"
+        ) from error
+    if found.shape != points.shape:
+        given = f"an array of shape {found.shape}" if found.shape else f"just {found!s:.20}"
+        raise ValueError(
+            f"the function gets an array of shape {points.shape} and gave {given}; it must give one number a point"
         )
+    if found.dtype.kind not in "bfiu":
+        raise ValueError(f"the function gave values of type {found.dtype}, not real numbers")
+    wrong = ~(np.abs(found.astype(np.float64)) <= np.finfo(np.float32).max)
+    if wrong.any():
+        raise ValueError(f"the function is {found[wrong][0]} at x = {points[wrong][0]:g}, no finite float32")
     return torch.from_numpy(found.astype(np.float64)).view_as(x)
 
 
 class Own:
-    """A function of the user's, told from others by its name and its values on an interval.
+    """A function of the user's, told from others by its name and its values at some points (n, 1).
 
     Raises:
-        ValueError: `values` does, or the function gives other values when it is called again.
+        ValueError: `values` does, or what it gives for a point depends on anything but that point.
     """
 
-    def __init__(self, function: Function, interval: tuple[float, float]):
-        points = grid(1001, interval)
+    def __init__(self, function: Function, points: Tensor):
         seen = values(function, points)
-        if not torch.equal(seen, values(function, points)):
-            raise ValueError("it gave other values when it was called again")
+        largest = float(seen.abs().max())
+        for first in (0, 1):
+            half = torch.arange(first, len(points), 2).flip(0)
+            if ((values(function, points[half]) - seen[half]).abs() > 1e-6 * largest).any():
+                raise ValueError(
+                    "the function gives a point other values when it is called again, or with other points"
+                )
         self.function = function
-        self.name = f"{getattr(function, '__name__', type(function).__name__)} {digest(_rounded(seen))}"
+        shape = (seen / (largest or 1.0) * 1e6).round() + 0.0  # without signs of zero; as on any processor
+        self.name = f"{getattr(function, '__name__', type(function).__name__)} {largest:.6g} {digest(shape)}"
 
     def __call__(self, x: Array) -> Array:
         return self.function(x)

@@ -50,16 +50,16 @@ class Curve(StackedLab):
         super().__post_init__()
         if callable(self.function):
             object.__setattr__(self, "function", self._own(self.function))
-        else:
-            self.check("function", FUNCTIONS)
+        elif not (isinstance(self.function, str) and self.function in FUNCTIONS):
+            raise ValueError(f"{self.name}.function is f, g or a function of a NumPy array, not {self.function!r}")
         self.at_least(0, "noise")
         self.at_least(1, "epochs", "samples", "hidden")
 
     def _own(self, function: Function) -> Own:
         try:
-            return function if isinstance(function, Own) else Own(function, INTERVAL)
+            return Own(function.function if isinstance(function, Own) else function, functions.grid(GRID, INTERVAL))
         except ValueError as error:
-            raise ValueError(f"{self.name}.function cannot be fitted: {error}") from error.__cause__
+            raise ValueError(f"{self.name}.function: {error}") from error.__cause__
 
     @property
     def stack(self) -> int:

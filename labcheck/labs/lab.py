@@ -24,14 +24,33 @@ def assumed(default: Any, why: str) -> Any:
     return dataclasses.field(default=default, metadata={"assumption": why})
 
 
-_WRITTEN: dict[Any, tuple[str, Callable[[str], Any]]] = {
-    bool: ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
-    int: ("a whole number", int),
-    float: ("a number", float),
-    str: ("a word", str),
-    tuple[int, ...]: ("whole numbers with dashes between them", lambda text: tuple(map(int, text.split("-")))),
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class Kind(NamedTuple):
+    """A type of settings: what its values are called, which fit, and how they are read from a command line."""
+
+    told: str
+    fits: Callable[[Any], bool]
+    read: Callable[[str], Any]
+
+
+KINDS: dict[Any, Kind] = {
+    bool: Kind(
+        "true or false",
+        lambda value: isinstance(value, bool),
+        lambda text: {"true": True, "false": False}[text.lower()],
+    ),
+    int: Kind("a whole number", _whole, int),
+    float: Kind("a number", lambda value: isinstance(value, float) or _whole(value), float),
+    str: Kind("a word", lambda value: isinstance(value, str), str),
+    tuple[int, ...]: Kind(
+        "a tuple of whole numbers, 32-32 on a command line",
+        lambda value: isinstance(value, tuple) and all(map(_whole, value)),
+        lambda text: tuple(map(int, text.split("-"))),
+    ),
 }
-"""How open settings are written on a command line: what they are called, and how they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +64,16 @@ class Lab(ABC):
 
     name: ClassVar[str]
     scales: ClassVar[Mapping[str, Settings]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse values of another type than their setting's.
+
+        Raises:
+            ValueError: naming the setting and what it is.
+        """
+        for name, kind in typing.get_type_hints(type(self)).items():
+            if kind in KINDS and not KINDS[kind].fits(getattr(self, name)):
+                raise ValueError(f"{self.name}.{name} is {KINDS[kind].told}, not {getattr(self, name)!r}")
 
     @property
     def stack(self) -> int:
@@ -97,13 +126,12 @@ class Lab(ABC):
         if name not in fields:
             raise ValueError(f"{cls.name} has no open setting {name!r}; open are {', '.join(fields)}")
         kind = typing.get_type_hints(cls)[name]
-        if kind not in _WRITTEN:
+        if kind not in KINDS:
             raise ValueError(f"{cls.name}.{name} cannot be told in a word")
-        what, read = _WRITTEN[kind]
         try:
-            return read(text)
+            return KINDS[kind].read(text)
         except (KeyError, ValueError):
-            raise ValueError(f"{cls.name}.{name} is {what}, not {text!r}") from None
+            raise ValueError(f"{cls.name}.{name} is {KINDS[kind].told}, not {text!r}") from None
 
     def check(self, setting: str, allowed: typing.Iterable[str]) -> None:
         """Refuse a word that is not one of those allowed.

@@ -30,6 +30,7 @@ class StackedLab(Lab):
     momentum: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("activation", ACTIVATIONS)
         self.check("optimizer", OPTIMIZERS)
         self.at_least(0, "lr", "momentum")

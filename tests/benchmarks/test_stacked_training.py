@@ -86,12 +86,21 @@ def batches(name: str, x: Tensor, y: Tensor, batch: int) -> Iterable[Any]:
     return InMemory(x, y, batch)
 
 
+def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
+    """Seed 0's, with the biases that people write before BatchNorm, which cancels them."""
+    model = lab.network([0], dtype).module(0)
+    for module in model:
+        if isinstance(module, nn.Linear) and module.bias is None:
+            module.bias = nn.Parameter(torch.zeros(module.out_features, dtype=dtype))
+    return model
+
+
 def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[float]:
     """Train seed 0 the usual way; its losses, after as many epochs as labcheck takes them."""
     recipe = case.recipe(lab)
     parts = lab.parts([0], dtype)
     (x, y), (x_seen, y_seen) = ((parts[part].x[0], parts[part].y[0]) for part in ("train", recipe.watch[0]))
-    model, criterion = lab.network([0], dtype).module(0), nn.MSELoss()
+    model, criterion = usual_net(lab, dtype), nn.MSELoss()
     if lab.optimizer == "adam":
         optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=lab.lr)
     else:

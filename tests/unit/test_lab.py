@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,9 +23,14 @@ class Kettle(Lab):
     watts: float = assumed(2000.0, "of most kettles")
     lid: bool = assumed(True, "seldom left off")
     water: str = assumed("tap", "nobody says otherwise")
+    cups: tuple[int, ...] = assumed((2, 2), "for the two of us")
+    tea: Mapping[str, float] | None = assumed(None, "not everybody wants some")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.check("water", (word for word in ("tap", "spring")))
+        self.at_least(1, "minutes", "cups")
+        self.at_least(0, "watts")
 
     @classmethod
     def data(cls) -> Data:
@@ -62,7 +68,9 @@ def test_configuring_changes_neither_the_scales_nor_what_is_given() -> None:
 
 @pytest.mark.parametrize(("overrides", "arm"), [({"volts": 230}, {}), ({}, {"volts": 230}), ({"volts": 1}, {"lid": 0})])
 def test_a_setting_that_does_not_exist_is_refused_with_those_that_do(overrides: Settings, arm: Settings) -> None:
-    with pytest.raises(ValueError, match=r"^kettle has no setting 'volts'; it has minutes, litres, watts, lid, water$"):
+    with pytest.raises(
+        ValueError, match=r"^kettle has no setting 'volts'; it has minutes, litres, watts, lid, water, cups, tea$"
+    ):
         Kettle.configure("quick", overrides, arm)
 
 
@@ -70,6 +78,50 @@ def test_a_word_that_is_not_allowed_is_refused_with_those_that_are() -> None:
     with pytest.raises(ValueError, match=r"^kettle\.water is one of tap, spring, not 'sea'$"):
         Kettle.configure("quick", {}, {"water": "sea"})
     assert Kettle.configure("quick", {}, {"water": "spring"}).water == "spring"
+
+
+@pytest.mark.parametrize("cups", [(0,), (-1,), (2, 0), (0, 2)])
+def test_one_number_that_is_too_small_is_one_too_many(cups: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"^kettle\.cups is at least 1, not {re.escape(repr(cups))}$"):
+        Kettle(cups=cups)
+
+
+@pytest.mark.parametrize("settings", [{"cups": (1,)}, {"cups": (3, 1, 2)}, {"cups": ()}, {"minutes": 1}])
+def test_numbers_that_are_large_enough_are_taken(settings: Settings) -> None:
+    assert Kettle.configure("", {}, settings) == Kettle(**settings)
+
+
+def test_not_a_number_is_too_small() -> None:
+    with pytest.raises(ValueError, match=r"^kettle\.watts is at least 0, not nan$"):
+        Kettle(watts=math.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        *(("minutes", value, "a whole number") for value in (2.0, 2.5, "2", True, None, (2,), math.nan)),
+        *(("watts", value, "a number") for value in ("9", True, None, (9.0,), 1j)),
+        *(("lid", value, "true or false") for value in (0, 1, "true", None)),
+        *(("water", value, "a word") for value in (7, None, ("tap",), b"tap")),
+        *(
+            ("cups", value, "a tuple of whole numbers, ")
+            for value in (2, "2-2", (2, 0.5), ("a",), (True,), (2, None), {2, 3})
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, value: Any, kind: str) -> None:
+    message = rf"^kettle\.{name} is {kind}.*not {re.escape(repr(value))}$"
+    with pytest.raises(ValueError, match=message):
+        Kettle(**{name: value})
+    with pytest.raises(ValueError, match=message):
+        Kettle.configure("quick", {name: value}, {})
+
+
+@pytest.mark.parametrize(
+    "settings", [{"watts": 9}, {"watts": math.inf}, {"lid": False}, {"cups": (3,)}, {"tea": {"green": 1}}, {"tea": 7}]
+)
+def test_a_value_of_its_type_or_of_no_type_that_is_known_is_taken(settings: Settings) -> None:
+    assert {name: getattr(Kettle(**settings), name) for name in settings} == settings
 
 
 def test_a_lab_is_frozen() -> None:
@@ -91,6 +143,9 @@ def test_a_lab_is_frozen() -> None:
         ("lid", "TRUE", True),
         ("water", "spring", "spring"),
         ("water", "7", "7"),
+        ("cups", "32-32", (32, 32)),
+        ("cups", "7", (7,)),
+        ("cups", "1-20-3", (1, 20, 3)),
     ],
 )
 def test_open_settings_are_read_as_their_type(name: str, text: str, value: Any) -> None:
@@ -101,6 +156,9 @@ def test_open_settings_are_read_as_their_type(name: str, text: str, value: Any) 
 
 def test_infinity_is_a_float() -> None:
     assert math.isinf(Kettle.parse("watts", "inf"))
+
+
+NOT_WIDTHS = ["", "-", "32-", "-32", "32--32", "32-32-", "32,32", "32x32", "32.0", "(32, 32)", "[32]", "two"]
 
 
 @pytest.mark.parametrize(
@@ -114,16 +172,24 @@ def test_infinity_is_a_float() -> None:
         ("lid", "yes", "true or false"),
         ("lid", "1", "true or false"),
         ("lid", "", "true or false"),
+        *(("cups", text, "a tuple of whole numbers, 32-32 on a command line") for text in NOT_WIDTHS),
     ],
 )
 def test_what_is_not_of_the_type_of_its_setting_is_refused(name: str, text: str, kind: str) -> None:
-    with pytest.raises(ValueError, match=rf"^kettle\.{name} is {kind}, not '{text}'$"):
+    with pytest.raises(ValueError, match=rf"^kettle\.{name} is {kind}, not '{re.escape(text)}'$"):
         Kettle.parse(name, text)
+
+
+def test_what_cannot_be_written_in_a_word_is_not_read() -> None:
+    with pytest.raises(ValueError, match=r"^kettle\.tea cannot be told in a word$"):
+        Kettle.parse("tea", "green")
 
 
 @pytest.mark.parametrize("name", ["minutes", "volts", "name", "scales"])
 def test_only_open_settings_are_read(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"^kettle has no open setting '{name}'; open are litres, watts, lid, water$"):
+    with pytest.raises(
+        ValueError, match=rf"^kettle has no open setting '{name}'; open are litres, watts, lid, water, cups, tea$"
+    ):
         Kettle.parse(name, "1")
 
 
@@ -133,6 +199,8 @@ def test_assumptions_are_the_open_settings_with_their_values_and_reasons() -> No
         "watts": {"value": 500.0, "why": "of most kettles"},
         "lid": {"value": False, "why": "seldom left off"},
         "water": {"value": "tap", "why": "nobody says otherwise"},
+        "cups": {"value": (2, 2), "why": "for the two of us"},
+        "tea": {"value": None, "why": "not everybody wants some"},
     }
 
 

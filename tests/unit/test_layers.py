@@ -1,5 +1,7 @@
 """The layers by hand, held against torch's autograd in float64."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -133,6 +135,64 @@ def test_network_gradient(activation: str, norms: tuple[bool, bool], running: bo
     losses.sum().backward()
     gradients = [torch.cat([p.grad.reshape(-1) for p in model.parameters()]) for model in models]
     torch.testing.assert_close(net.gradients, torch.stack(gradients), rtol=1e-7, atol=1e-9)
+
+
+KINDS: dict[str, Callable[[], Layer]] = {
+    "linear": lambda: Linear(3, 3),
+    "linear without bias": lambda: Linear(3, 3, bias=False),
+    "batch norm": lambda: BatchNorm(3, running=False),
+    "running batch norm": lambda: BatchNorm(3, running=True),
+    **ACTIVATIONS,
+}
+
+
+def drawn(kind: str) -> Network:
+    """Two models with a layer of this kind between two others, all numbers drawn, running variances included."""
+    net = network([Linear(2, 3), KINDS[kind](), Linear(3, 1, bias=False)], 2)
+    net.state.copy_(normal(*net.state.shape).abs() + 0.1)
+    net.values.mul_(torch.where(normal(*net.values.shape) > 0, 1, -1))
+    return net
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_module_predicts_what_its_model_predicts(kind: str, training: bool) -> None:
+    net, x = drawn(kind), normal(2, 9, 2)
+    modules = [net.module(model).train(training) for model in range(2)]
+    close(net.predict(x, training).mT, torch.stack([module(x[k]) for k, module in enumerate(modules)]))
+    for model, module in enumerate(modules):
+        after = net.module(model).state_dict()
+        for name, numbers in module.state_dict().items():
+            if not name.endswith("num_batches_tracked"):
+                close(after[name], numbers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_module_has_numbers_of_its_own(kind: str) -> None:
+    net, x = drawn(kind), normal(9, 2)
+    module, before = net.module(1).eval(), net.state.clone()
+    expected = module(x)
+    net.state.zero_()
+    assert torch.equal(module(x), expected)
+    net.state.copy_(before)
+    for numbers in module.state_dict().values():
+        numbers.add_(1)
+    assert torch.equal(net.state, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_module_is_made_of_layers_of_torch_in_the_precision_of_the_network(dtype: torch.dtype) -> None:
+    layers = mlp([2, 4, 1], activation="tanh", norm=True)
+    module = Network(layers, [torch.Generator()], dtype).module(0)
+    assert [type(layer) for layer in module] == [nn.Linear, nn.BatchNorm1d, nn.Tanh, nn.Linear]
+    assert {numbers.dtype for numbers in module.state_dict().values()} == {dtype, torch.int64}
+
+
+def test_without_activation_a_network_is_affine() -> None:
+    net, x = network(mlp([1, 4, 4, 1], activation="none"), 2), normal(2, 3, 1)
+    points = torch.cat([x, x.mean(1, keepdim=True)], 1)
+    y = net.predict(points)
+    close(y[:, :, 3], y[:, :, :3].mean(2))
 
 
 @pytest.mark.parametrize("running", [False, True])

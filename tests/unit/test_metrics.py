@@ -1,20 +1,33 @@
 """Numbers that are taken from curves, on curves small enough to work them out by hand."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from labcheck.metrics import Metric, Trials, average, epochs_to, epochs_to_settle, swing
+from labcheck.metrics import (
+    Metric,
+    Trials,
+    at,
+    average,
+    epochs_to,
+    epochs_to_settle,
+    fall,
+    lowest,
+    swing,
+)
 
 NAN, INF = np.nan, np.inf
 E = np.e
 
 
-def of(metric: Metric, *curves: list[float], length: int = 6) -> list[float]:
+def of(metric: Metric, *curves: list[float], recorded: Sequence[int] | None = None) -> list[float]:
     """The metric of seeds with these curves, each padded after its last epoch."""
-    padded = np.array([curve + [NAN] * (length - len(curve)) for curve in curves])
-    epochs = np.array([len(curve) for curve in curves], float)
-    return metric.of(Trials({"epochs": epochs}, {"loss": padded})).tolist()
+    after = np.array(range(1, 7) if recorded is None else recorded)
+    padded = np.array([curve + [NAN] * (len(after) - len(curve)) for curve in curves])
+    epochs = np.array([after[len(curve) - 1] for curve in curves], float)
+    return metric.of(Trials({"epochs": epochs}, {"loss": padded}, None if recorded is None else after)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -53,6 +66,90 @@ def test_epochs_to_settle_is_the_first_epoch_within_a_share_of_the_minimum(curve
     assert of(epochs_to_settle("loss", within=0.25), curve) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "curve", "expected"),
+    [
+        (1, 9, [3], 3),
+        (1, 9, [4, 2, 8], 2),
+        (1, 1, [4, 2, 8], 4),
+        (3, 9, [4, 2, 8], 8),
+        (1, 9, [4, NAN, 2], 2),
+        (1, 9, [INF, 4, NAN], 4),
+        (1, 9, [1, -1, 0], -1),
+        (1, 9, [NAN, INF], INF),
+        (4, 9, [4, 2, 8], INF),
+    ],
+)
+def test_the_lowest_finite_number_of_a_part_of_a_curve(
+    start: int, stop: int, curve: list[float], expected: float
+) -> None:
+    assert of(lowest("loss", start, stop), curve) == [expected]
+
+
+def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
+    trials = Trials({"epochs": np.array([3.0])}, {"errors": np.array([[4, 1, 4]])})
+    assert lowest("errors", 1, 3).of(trials) == [1]
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"), [([4, 2, 8], 2), ([4, 2], 2), ([4], 4), ([4, NAN], NAN), ([NAN], NAN), ([4, INF, 1], INF)]
+)
+def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_before(
+    curve: list[float], expected: float
+) -> None:
+    assert of(at("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("after", "curve", "expected"),
+    [
+        (2, [8, 4, 1, 2], 3),
+        (1, [8, 4, 1, 2], 7),
+        (0, [8, 4, 1, 2], 7),
+        (2, [8, 4, 5, 6], 0),
+        (2, [8, 4], 0),
+        (3, [8, 4], 0),
+        (3, [8, NAN], NAN),
+        (2, [8, NAN], NAN),
+        (1, [8, 4, NAN], NAN),
+        (2, [8, INF, 1], NAN),
+        (2, [8, 4, 2, INF], NAN),
+        (1, [8, 4, INF], NAN),
+        (2, [NAN, 4, 1], 3),
+    ],
+)
+def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[float], expected: float) -> None:
+    assert of(fall("loss", after), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (epochs_to("loss", 2), [10, 10]),
+        (epochs_to("loss", 1), [50, INF]),
+        (epochs_to_settle("loss", 0.5), [50, 10]),
+        (lowest("loss", 1, 99), [1, 2]),
+        (lowest("loss", 1, 10), [2, 2]),
+        (at("loss", 10), [2, 2]),
+        (at("loss", 100), [3, 2]),
+        (fall("loss", 1), [7, 6]),
+        (fall("loss", 2), [1, 0]),
+        (fall("loss", 11), [0, 0]),
+        (swing("loss", -2), [np.log(3), 0]),
+        (average("loss", 2), [3**0.5, NAN]),
+    ],
+    ids=str,
+)
+def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) -> None:
+    assert of(metric, [8, 2, 1, 3], [8, 2], recorded=[1, 10, 50, 100]) == pytest.approx(expected, nan_ok=True)
+
+
+def test_where_a_seed_trained_on_but_has_no_record_is_an_error() -> None:
+    assert of(at("loss", 20), [8, 2], recorded=[1, 10, 50, 100]) == [2]
+    with pytest.raises(ValueError, match=r"^loss has no record after 20 epochs$"):
+        of(at("loss", 20), [8, 2], [8, 2, 1], recorded=[1, 10, 50, 100])
+
+
 def test_settling_is_within_a_tenth_unless_said() -> None:
     assert of(epochs_to_settle("loss"), [8, 1.125, 1.0625, 1]) == [3]
 
@@ -63,12 +160,16 @@ def test_numbers_are_of_each_seed_and_of_its_own_epochs() -> None:
     assert of(epochs_to_settle("loss"), *curves) == [4, 2, 1]
     assert of(swing("loss", -2), *curves) == pytest.approx([0, 0, np.log(8)])
     assert of(average("loss", -2), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
+    assert of(at("loss", 2), *curves) == [4, 1, 8]
+    assert of(fall("loss", 2), *curves) == [3, 0, 0]
 
 
 def test_nothing_after_the_last_epoch_counts() -> None:
     trials = Trials({"epochs": np.array([2.0])}, {"loss": np.array([[4.0, 2.0, 0.5, 64.0]])})
     metrics = epochs_to("loss", 0.5), epochs_to_settle("loss"), swing("loss"), average("loss")
     assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
+    others = lowest("loss", 1, 9), at("loss", 3), fall("loss", 1)
+    assert [metric.of(trials)[0] for metric in others] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +211,10 @@ def test_swing_is_the_mean_rise_of_the_logarithm(
         (-1, None, [1, 4, 9], 9),
         (1, None, [1, 4, 9], 6),
         (1, 3, [1, 4, 9, 64], 6),
+        (-3, -1, [1, 4, 9, 64], 6),
+        (-2, -1, [1, 4, 9, 64], 9),
+        (-3, -1, [1, 4], 1),
+        (-3, -1, [1], NAN),
         (-9, None, [1, 4], 2),
         (3, None, [1, 4, 9], NAN),
         (0, None, [1, NAN, 4], NAN),
@@ -131,6 +236,12 @@ def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[f
         (swing("loss", 20), "swing of loss from epoch 20"),
         (swing("loss", -20), "swing of loss over the last 20 epochs"),
         (average("loss", 0, 20), "mean loss over epochs 0 to 20"),
+        (average("loss", -20, -10), "mean loss from 20 to 10 epochs before the end"),
+        (average("loss", -10), "mean loss over the last 10 epochs"),
+        (lowest("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
+        (swing("loss", 5, -2), "swing of loss from epoch 5 to 2 epochs before the end"),
+        (at("loss", 3500), "loss after 3500 epochs"),
+        (fall("loss", 400), "fall of loss after epoch 400"),
     ],
 )
 def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
@@ -139,9 +250,18 @@ def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "ratio"),
-    [(epochs_to("loss", 1), False), (epochs_to_settle("loss"), False), (swing("loss"), False), (average("loss"), True)],
+    [
+        (epochs_to("loss", 1), False),
+        (epochs_to_settle("loss"), False),
+        (swing("loss"), False),
+        (fall("loss", 1), False),
+        (average("loss"), True),
+        (lowest("loss", 1, 2), True),
+        (at("loss", 1), True),
+    ],
+    ids=str,
 )
-def test_only_averages_of_curves_are_compared_by_ratio(metric: Metric, ratio: bool) -> None:
+def test_levels_of_a_curve_are_compared_by_ratio_and_epochs_and_changes_are_not(metric: Metric, ratio: bool) -> None:
     assert metric.ratio is ratio
     assert not metric.higher_is_better
 
@@ -160,11 +280,12 @@ def test_what_was_not_measured_is_an_error(metric: Metric) -> None:
 
 def numbered(*seeds: int) -> Trials:
     column = np.array(seeds, float)
-    return Trials({"epochs": column + 1, "mse": column * 10}, {"loss": column[:, None] + [0, 0.5]})
+    recorded = np.array([3, 20])
+    return Trials({"epochs": column + 1, "mse": column * 10}, {"loss": column[:, None] + [0, 0.5]}, recorded)
 
 
 def equal(a: Trials, b: Trials) -> bool:
-    return all(
+    return np.array_equal(a.after("loss"), b.after("loss")) and all(
         part.keys() == other.keys() and all(np.array_equal(part[name], other[name]) for name in part)
         for part, other in ((a.metrics, b.metrics), (a.curves, b.curves))
     )
@@ -179,3 +300,9 @@ def test_blocks_join_in_order() -> None:
     joined = Trials.join([numbered(5, 3), numbered(8), numbered(1, 2)])
     assert equal(joined, numbered(5, 3, 8, 1, 2))
     assert len(joined) == 5
+
+
+def test_a_number_was_taken_after_each_epoch_unless_said() -> None:
+    trials = numbered(5, 3)
+    assert trials.after("loss").tolist() == [3, 20]
+    assert Trials(trials.metrics, trials.curves).after("loss").tolist() == [1, 2]

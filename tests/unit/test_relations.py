@@ -25,6 +25,7 @@ from labcheck.relations import (
     no_worse,
     reaches,
     settled,
+    turns,
     unsettled,
 )
 
@@ -55,7 +56,7 @@ def trials(values: Sequence[float]) -> Trials:
 
 def curves(*rows: Sequence[float]) -> Trials:
     longest = max(map(len, rows))
-    padded = np.array([[*row, *[NAN] * (longest - len(row))] for row in rows])
+    padded = np.array([[*row, *[NAN] * (longest - len(row))] for row in rows], float)
     return Trials({"epochs": np.array([len(row) for row in rows], float)}, {"loss": padded})
 
 
@@ -207,6 +208,67 @@ def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
 
 
 @pytest.mark.parametrize(
+    ("curve", "by", "expected"),
+    [
+        ([4, 1, 4], 0.5, "+"),
+        ([4, 8, 1, 8, 4], 0.5, "+"),
+        ([4, 2, 1], 0.0, "-"),  # only falls
+        ([4, 4, 1, 1, 1], 0.0, "-"),
+        ([1, 2, 4], 0.0, "-"),  # only rises
+        ([4, 8, 4], 0.0, "-"),
+        ([4, 4, 4], 0.0, "-"),
+        ([4, 2, 8], 0.5, "-"),  # exactly the limit
+        ([8, 2, 4], 0.5, "-"),
+        ([4, 1.875, 4], 0.5, "+"),
+        ([4, 1.875, 3.5], 0.5, "-"),
+        ([4, 3, 4], 0.0, "+"),
+        ([4, 1, NAN], 0.5, "+"),
+        ([4, 1, INF], 0.5, "+"),
+        ([NAN, 1, 4], 0.5, "+"),
+        ([INF, 1, 4], 0.5, "+"),
+        ([NAN, 1, NAN], 0.5, "+"),
+        ([4, NAN, NAN], 0.0, "-"),
+        ([NAN, INF, 4], 0.0, "-"),
+        ([4, 0, 4], 0.99, "+"),
+        ([0, 0, 4], 0.0, "-"),
+        ([NAN, NAN, NAN], 0.0, "="),
+        ([INF, NAN, INF], 0.0, "="),
+        ([INF, INF, INF], 0.0, "="),
+    ],
+)
+def test_turns(curve: list[float], by: float, expected: str) -> None:
+    relation = turns("a", "loss", start=1, stop=len(curve), by=by)
+    assert said(relation.judge({"a": curves(curve)})) == expected
+
+
+@pytest.mark.parametrize(
+    ("curve", "start", "stop", "expected"),
+    [
+        ([4, 1, 2, 3, 4], 3, 5, "-"),  # has turned before
+        ([4, 3, 2, 1, 4], 1, 4, "-"),  # turns after
+        ([9, 4, 1, 4, 0], 2, 4, "+"),
+        ([4, 3, 2, 1], 1, 100, "-"),  # ends at its lowest
+        ([4, 1, 2], 1, 100, "+"),
+        ([4, 1, 2], 4, 100, "-"),
+    ],
+)
+def test_a_curve_turns_between_start_and_stop(curve: list[float], start: int, stop: int, expected: str) -> None:
+    assert said(turns("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve)})) == expected
+
+
+def test_a_curve_turns_between_its_records() -> None:
+    sparse = Trials({"epochs": np.array([100.0, 10])}, curves([4, 1, 4], [4, NAN]).curves, np.array([5, 10, 100]))
+    assert said(turns("a", "loss", start=5, stop=100, by=0.5).judge({"a": sparse})) == "+-"
+    with pytest.raises(ValueError, match="loss has no record after 50 epochs"):
+        turns("a", "loss", start=5, stop=50, by=0.5).judge({"a": sparse})
+
+
+def test_what_turns_shows_how_far_it_rises() -> None:
+    effect = turns("a", "loss", start=1, stop=3, by=0.5).judge({"a": curves([4, 1, 8], [4, 1, 2], [4, 1, 4])}).effect
+    assert effect == ("ratio", 0.25, 0.125, 0.5)
+
+
+@pytest.mark.parametrize(
     ("last", "lowest", "mean", "expected"),
     [
         (0.5, 0.5, 1.0, "-"),
@@ -314,6 +376,16 @@ def test_errors_may_be_measured_in_any_unit(form: str, rows: list[tuple], power:
     assert_array_equal(scaled.effect[1:], plain.effect[1:])
 
 
+@given(rows=SEEDS, power=st.integers(-8, 8))
+def test_a_curve_turns_in_any_unit_and_the_less_the_more_it_has_to(rows: list[tuple], power: int) -> None:
+    amounts = (0.0, 0.3, 0.55, 0.85)  # no ratio of two values is exactly one of these
+    relations = [turns("a", "loss", start=1, stop=4, by=amount) for amount in amounts]
+    turned = [relation.judge({"a": curves(*rows)}).holds for relation in relations]
+    scaled = curves(*(np.array(rows) * 2.0**power).tolist())
+    assert (np.diff(np.array(turned, int), axis=0) <= 0).all()
+    assert_array_equal([relation.judge({"a": scaled}).holds for relation in relations], turned)
+
+
 # Effects.
 
 
@@ -390,6 +462,11 @@ def test_a_pair_of_lost_seeds_has_no_part_in_an_effect() -> None:
         (settled("a", "loss", start=20, below=0.01), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
         (unsettled("a", "loss", last=20, above=0.01), "a has swing of loss over the last 20 epochs > 0.01", ("a",)),
         (diverges("a", ERROR, ERROR, ERROR), "a diverges", ("a",)),
+        (
+            turns("a", "loss", start=10, stop=1000, by=0.1, says="text"),
+            "text: a: loss falls from 10 epochs on and rises again until 1000 (each by 0.1)",
+            ("a",),
+        ),
         (gains_more(("d", "b"), ("c", "d"), ERROR), "d over b gains more than c over d on x", ("d", "b", "c")),
     ],
 )

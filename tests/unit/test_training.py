@@ -1,13 +1,15 @@
 """The stacked loop, held against the loop that everybody writes, one model at a time."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from labcheck.data.examples import Examples, generators, permutations
-from labcheck.models.layers import MSE
+from labcheck.models.layers import ACTIVATIONS, MSE, Linear
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam, PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import History, Recipe, train
@@ -86,6 +88,116 @@ def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedul
         theirs = OPTIMIZERS[optimizer][1](model.parameters())
         expected = plainly(model, data, k, theirs, SCHEDULES[schedule][1](theirs), running)
         torch.testing.assert_close(history.curves["val_loss"][k], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("widths", [[2, 8, 5, 1], [1, 8, 1], [1, 1, 1], [1, 1]], ids=str)
+def test_a_hundred_steps_with_all_examples_equal_the_plain_loop(
+    widths: list[int], activation: str, optimizer: str
+) -> None:
+    data = {name: Examples(part.x[:, :, : widths[0]], part.y) for name, part in parts().items()}
+    network = Network(mlp(widths, activation=activation), generators(SEEDS, "init"), torch.float64)
+    models = [network.module(k) for k in SEEDS]
+    settings: Any = {"optimizer": OPTIMIZERS[optimizer][0](), "schedule": Schedule(), "batch": 50, "epochs": 100}
+    history = run(network, data, **settings)
+    for k, model in enumerate(models):
+        theirs = OPTIMIZERS[optimizer][1](model.parameters())
+        expected = []
+        for _ in range(100):
+            theirs.zero_grad()
+            loss = nn.functional.mse_loss(model(data["train"].x[k]), data["train"].y[k])
+            loss.backward()
+            theirs.step()
+            expected.append(loss.detach())
+        torch.testing.assert_close(history.curves["batch_loss"][k], torch.stack(expected), rtol=1e-9, atol=1e-9)
+        numbers = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        torch.testing.assert_close(network.state[k], numbers, rtol=1e-9, atol=1e-9)
+
+
+def test_a_batch_of_more_examples_than_there_are_is_all_of_them() -> None:
+    one, other = stack(), stack()
+    run(one, parts(), batch=50)
+    run(other, parts(), batch=64)
+    assert torch.equal(one.state, other.state)
+
+
+RECORDED = [1, 2, 10, 25]
+
+
+@pytest.mark.parametrize("batch", [16, 50], ids=["minibatches", "all examples"])
+def test_a_record_after_some_epochs_has_the_numbers_of_one_after_each(batch: int) -> None:
+    each, some = stack(), stack()
+    settings: Any = {"schedule": Schedule(), "batch": batch, "watch": ("val", "train")}
+    whole, sparse = run(each, parts(), **settings), run(some, parts(), record=RECORDED, **settings)
+    assert torch.equal(each.state, some.state)
+    assert whole.recorded.tolist() == list(range(1, 26))
+    assert sparse.recorded.tolist() == RECORDED
+    assert sparse.curves.keys() == whole.curves.keys()
+    for name, curve in sparse.curves.items():
+        assert torch.equal(curve, whole.curves[name][:, sparse.recorded - 1])
+    assert sparse.epochs.tolist() == whole.epochs.tolist() == [25, 25, 25]
+
+
+def test_one_that_diverges_between_two_records_stops_at_the_second() -> None:
+    data = parts()
+    data["train"].x[1] *= 1e15
+    each, some = (Network([Linear(2, 1)], generators(SEEDS, "init"), torch.float64) for _ in range(2))
+    settings: Any = {"schedule": Schedule(), "batch": 50}
+    whole, sparse = run(each, data, **settings), run(some, data, record=RECORDED, **settings)
+    assert 2 < whole.epochs[1] < 10
+    assert whole.epochs[[0, 2]].tolist() == [25, 25]
+    assert sparse.epochs.tolist() == [25, 10, 25]
+    torch.testing.assert_close(some.state[[0, 2]], each.state[[0, 2]], rtol=1e-9, atol=1e-9)
+    for name in ("batch_loss", "val_loss"):
+        shown = sparse.curves[name]
+        assert torch.equal(shown[1, :2], whole.curves[name][1, :2])
+        assert not shown[1, 2].isfinite()
+        assert shown.isnan()[:, 3].tolist() == [False, True, False]
+    assert sparse.curves["lr"].isnan().tolist() == [[False] * 4, [False, False, False, True], [False] * 4]
+
+
+def test_nothing_is_stopped_or_lowered_between_two_records() -> None:
+    asked = []
+
+    def after_five(epoch: int, lr: torch.Tensor) -> torch.Tensor:
+        asked.append(epoch + 1)
+        return torch.full_like(lr, epoch + 1 == 5, dtype=torch.bool)
+
+    settings: Any = {"schedule": StepSchedule(5), "finished": after_five}
+    history = run(stack(), parts(), record=RECORDED, **settings)
+    assert asked == RECORDED
+    assert history.epochs.tolist() == [25, 25, 25]
+    assert history.curves["lr"][0].tolist() == pytest.approx([0.002, 0.002, 0.002, 0.0002])
+    assert run(stack(), parts(), record=[5, 25], **settings).epochs.tolist() == [5, 5, 5]
+
+
+def test_trials_have_the_last_loss_of_each_model_wherever_it_was_recorded() -> None:
+    curves = {"batch_loss": torch.tensor([[4.0, 2, 1], [8, 6, torch.nan], [9, torch.nan, torch.nan]])}
+    history = History(curves, torch.tensor([1, 10, 25]), torch.tensor([25, 10, 1]))
+    trials = history.trials(mse=torch.tensor([7.0, 5, 3]))
+    assert {name: numbers.tolist() for name, numbers in trials.metrics.items()} == {
+        "mse": [7, 5, 3], "epochs": [25, 10, 1], "final_loss": [1, 6, 9],
+    }  # fmt: skip
+    assert trials.after("batch_loss").tolist() == [1, 10, 25]
+    assert np.array_equal(trials.curves["batch_loss"], curves["batch_loss"], equal_nan=True)
+
+
+def test_the_best_weights_are_those_of_a_record() -> None:
+    network, data = stack(), parts()
+    curve = run(network, data, best=True, record=[1, 9, 25]).curves["val_loss"]
+    value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
+    torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [[], [1, 10], [1, 24], [25, 30], [30], range(1, 25), [3, 1, 25], [1, 1, 25], [25, 25], [0, 25], [-1, 25]],
+    ids=str,
+)
+def test_records_ascend_to_the_last_epoch(record: Sequence[int]) -> None:
+    with pytest.raises(ValueError, match=r"records ascend, .* after the last epoch"):
+        run(stack(), parts(), record=record)
 
 
 def test_a_seed_trains_alone_as_it_does_in_a_stack() -> None:
