@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,14 @@ class Notes:
             nonlocal due
             if time.monotonic() >= due:
                 due = time.monotonic() + INTERVAL
-                _replace(self._own, [key, epochs, of])
+                _replace(self._own, [key, int(epochs), int(of)])
 
         try:
             with listening(note):
                 yield
         finally:
-            self._own.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._own.unlink(missing_ok=True)
 
     def planned(self) -> list[Planned]:
         """What the session will train; nothing as long as no process knows."""
@@ -104,7 +105,7 @@ class Notes:
         for key, epochs, of in filter(None, map(_read, sorted(self.folder.glob("*.now")))):
             if key in costs and key not in finished:
                 running.append((labels[key], epochs, of))
-                done += costs[key] * epochs / of
+                done += costs[key] * min(epochs / max(of, 1), 1)
         return State(done / max(sum(costs.values()), 1e-9), running)
 
 
@@ -132,12 +133,13 @@ def _replace(path: Path, content: object) -> None:
         part.write_text(json.dumps(content), encoding="utf-8")
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> list[Any]:
     try:
         content: list[Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, ValueError):
         return []
     return content

@@ -122,7 +122,8 @@ def _check_options(config: pytest.Config) -> None:
     if option.claims_update:
         _make("--claims-update", _baselines(config))
     if option.claims_tensorboard:
-        if importlib.util.find_spec("tensorboard") is None:
+        found = importlib.util.find_spec("tensorboard")
+        if found is None or found.origin is None:  # a folder of that name is no package
             raise pytest.UsageError("--claims-tensorboard needs TensorBoard: pip install 'labcheck[tensorboard]'")
         _make("--claims-tensorboard", Path(option.claims_tensorboard))
 

@@ -26,31 +26,32 @@ class Live:
         self.announced = False
         self.line: Line | None = None
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self) -> None:
-        self._announce()
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self) -> None:
-        """xdist: a worker knows what there is to train."""
-        self._announce()
-
     def _announce(self) -> None:
-        """Say once how long training will take, and show from then on how far it is."""
-        plan = self.notes.planned()
-        if self.announced or not plan:
-            return
+        """Say how long training will take, and show from then on how far it is."""
         self.announced = True
-        told = estimate(plan, workers=len(getattr(self.config.option, "tx", None) or ["this process"]))
+        option = self.config.option
+        plan = self.notes.planned()
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
-        if told and reporter and self.config.option.verbose >= 0:
+        if not plan or not reporter or option.verbose < 0 or getattr(option, "benchmark_only", False):
+            return
+        if told := estimate(plan, workers=len(getattr(option, "tx", None) or ["this process"])):
             reporter.ensure_newline()
             reporter.line(told)
-        if reporter and self.terminal:
+        if self.terminal and option.capture != "no" and not option.usepdb:  # else tests write where the line would be
             self.line = Line(self.notes, plan, self.config, self.terminal)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logstart(self) -> Generator[None]:
+        if not self.announced:  # the first test starts: by now every worker knows what there is to train
+            self._announce()
+        return (yield from self._aside())
+
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_testnodeready(self) -> Generator[None]:
+        return (yield from self._aside())
+
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_testnodedown(self) -> Generator[None]:
         return (yield from self._aside())
 
     @pytest.hookimpl(wrapper=True)
@@ -123,15 +124,18 @@ class Line:
             state.share,
             1.0,
             time.monotonic() - self.started,
-            ncols=os.get_terminal_size(self.terminal.fileno()).columns - 1,
-            bar_format="training {percentage:3.0f}%|{bar:16}| {remaining} left{postfix}",
-            postfix="; ".join(f"{label}, epoch {done:,} of {of:,}" for label, done, of in state.running),
+            ncols=self._columns() - 1,
+            bar_format="{percentage:3.0f}%|{bar:10}| {remaining} left{postfix}",
+            postfix="; ".join(f"epoch {done:,}/{of:,} of {label}" for label, done, of in state.running),
         )
         return text
 
+    def _columns(self) -> int:
+        return os.get_terminal_size(self.terminal.fileno()).columns or 80
+
     def _below(self, text: str) -> None:
         """Write on the next line, and put the cursor back where pytest left it."""
-        column = self.writer.width_of_current_line
+        column = max(self.writer.width_of_current_line, 0) % self._columns()
         self.terminal.write(f"\n{text}{ERASE}{UP}\r" + (f"\x1b[{column}C" if column else ""))
         self.terminal.flush()
 

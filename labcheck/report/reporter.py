@@ -67,7 +67,9 @@ class Reporter:
         times = {
             "finished": now,
             "seconds": round(time.time() - self.started, 1),
-            "cpu_seconds": {finding.today.claim: finding.today.cpu_seconds for finding in self.findings},
+            "cpu_seconds": {
+                f"{finding.today.claim} ({finding.today.scale})": finding.today.cpu_seconds for finding in self.findings
+            },
         }
         try:
             file = findings.write(findings.document(self.findings, times), Path(self.folder))

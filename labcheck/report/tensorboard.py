@@ -1,7 +1,10 @@
 """Curves, learning rates and the network's graph for TensorBoard: a run for each arm and seed."""
 
 import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +23,11 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
     """
     from torch.utils.tensorboard import SummaryWriter
 
+    for file in folder.glob("seed-*/events.out.tfevents.*"):
+        file.unlink()
     graph = lab.graph()
     for seed, epochs in enumerate(trials.metrics["epochs"]):
-        run = folder / f"seed-{seed:03d}"
-        for file in run.glob("events.out.tfevents.*"):
-            file.unlink()
-        with SummaryWriter(run) as writer:
+        with _errors_told_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
             if graph:
                 with warnings.catch_warnings():  # add_graph uses what torch itself calls deprecated
                     warnings.simplefilter("ignore", FutureWarning)
@@ -36,6 +38,16 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
                     writer.add_scalar(name, curves[seed, column], after[column])
 
 
+@contextmanager
+def _errors_told_once() -> Iterator[None]:
+    """An error of the writer's thread is raised where the writer is used, too; the thread shall not print it."""
+    before, threading.excepthook = threading.excepthook, lambda args: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 def folder_name(arm: str) -> str:
-    """An arm's name with nothing in it that a folder's name cannot have."""
-    return re.sub(r"[^\w.=+-]+", "-", arm).strip("-.")
+    """An arm's name, with what the name of a folder cannot have written as in a URL: no two arms share one."""
+    return re.sub(r'[\\/<>:"|?*%\x00-\x1f]|^\.', lambda found: f"%{ord(found[0]):02X}", arm) or "%"

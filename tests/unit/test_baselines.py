@@ -236,6 +236,11 @@ def test_a_merge_keeps_what_was_not_measured():
     assert merged.update == {"reason": "new"}
 
 
+def test_a_merge_keeps_the_times_of_what_was_not_measured():
+    stored, today = measured(cpu_seconds={"low": 1.0, "high": 2.0}), measured(cpu_seconds={"high": 3.0})
+    assert baselines.merge(stored, today).cpu_seconds == {"low": 1.0, "high": 3.0}
+
+
 @pytest.mark.parametrize(
     "other", [{"environment": ELSEWHERE}, {"data": {"name": "drawn", "digest": "4"}}, {"seeds": 5}]
 )
@@ -258,6 +263,12 @@ def test_changes_are_told_from_old_to_new():
     ]
     assert baselines.changes(measured(), measured()) == []
     assert baselines.changes(None, measured()) == ["a beats b: none → REPRODUCED 9/12", "arm low: new"]
+
+
+def test_arms_that_are_timed_for_the_first_time_are_told():
+    timed = measured(cpu_seconds={"low": 1.0, "high": 2.0})
+    assert baselines.changes(measured(), timed) == baselines.changes(timed, measured()) == ["arms timed: high, low"]
+    assert "arms timed" not in str(baselines.changes(None, timed))
 
 
 def test_a_change_of_what_was_measured_on_is_told():
@@ -476,8 +487,72 @@ def test_an_interrupted_update_writes_nothing(project: Project):
 def test_workers_record_what_one_process_does(alone: Session, shared: Session):
     assert (alone.code, shared.code) == (1, 1)
     assert "created: 2/2 workers" in shared.output
-    assert len(alone.baselines) == 2
-    assert shared.baselines == alone.baselines
+    recorded = [{name: json.loads(text) for name, text in run.baselines.items()} for run in (alone, shared)]
+    for stored in (stored for baseline in zip(*(run.values() for run in recorded), strict=True) for stored in baseline):
+        assert stored.pop("cpu_seconds").keys() == stored["arms"].keys()
+        stored.pop("digest")  # tells of the seconds too
+    assert len(recorded[0]) == 2
+    assert recorded[0] == recorded[1]
+
+
+# how long it took
+
+
+def timed(project: Project, **seconds: float) -> None:
+    """As if recording the arms of toy/order had taken so long."""
+    project.edit("order", lambda stored: setattr(stored, "cpu_seconds", seconds))
+
+
+def test_a_record_keeps_how_long_each_arm_took(project: Project):
+    stored = baselines.read(project.recorded("--claims-report", "out").file("order"))
+    assert stored.cpu_seconds.keys() == {"low", "high"}
+    assert all(seconds > 0 for seconds in stored.cpu_seconds.values())
+    assert project.report()["times"]["cpu_seconds"]["toy/order (quick)"] == stored.cpu_seconds
+
+
+@pytest.mark.parametrize("seconds", [{}, {"low": 1e-6, "high": 1e6}])
+def test_what_took_another_time_is_as_stored(project: Project, seconds: dict[str, float]):
+    timed(project.recorded(), **seconds)
+    assert project.run("test_order.py").ret == pytest.ExitCode.OK
+    one, other = measured(cpu_seconds={"low": 1.0}), measured(cpu_seconds={"low": 2.0})
+    assert baselines.changes(one, other) == []
+    assert baselines.compare_arm(one, other, "low") == ([], [])
+
+
+def test_an_update_of_what_only_took_another_time_writes_nothing(project: Project):
+    timed(project.recorded(), low=1e-6, high=1e6)
+    before = project.file("order").read_bytes()
+    assert said(project.run("--claims-update", "no reason at all"), "toy/order (quick): as stored") == 1
+    assert project.file("order").read_bytes() == before
+
+
+def test_an_update_of_one_arm_keeps_how_long_the_others_took(project: Project):
+    timed(project.recorded(), low=111.0, high=222.0)
+    project.change("metrics['error'] *= 1.01")
+    project.recorded("test_order.py", "-k", "arm and high")
+    seconds = baselines.read(project.file("order")).cpu_seconds
+    assert seconds["low"] == 111
+    assert 0 < seconds["high"] < 222
+
+
+def test_an_update_of_a_relation_keeps_how_long_arms_took(project: Project):
+    timed(project.recorded(), low=111.0, high=222.0)
+    project.edit("order", lambda stored: stored.relations["low beats high on error"].update(holds=15))
+    project.recorded("test_order.py", "-k", "beats")
+    assert baselines.read(project.file("order")).cpu_seconds == {"low": 111, "high": 222}
+
+
+def test_a_record_without_times_is_read_and_used_and_gets_them(project: Project):
+    file = project.recorded().file("order")
+    content = json.loads(file.read_text())
+    del content["cpu_seconds"]
+    whole = {key: value for key, value in content.items() if key not in ("digest", "schema")}
+    file.write_text(json.dumps({**content, "digest": baselines._digest(whole)}))
+    assert baselines.read(file).cpu_seconds == {}
+    assert project.run("test_order.py").ret == pytest.ExitCode.OK
+    result = project.run("test_order.py", "--claims-update", "times")
+    assert said(result, "toy/order (quick): arms timed: high, low") == 1
+    assert baselines.read(file).cpu_seconds.keys() == {"low", "high"}
 
 
 # another environment

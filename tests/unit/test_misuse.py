@@ -95,7 +95,7 @@ def test_a_folder_is_no_unused_file(tmp_path: Path):
     assert baselines.unused(tmp_path, [used]) == [tmp_path / "stray"]
 
 
-@pytest.mark.parametrize("kind", ["int | None", "tuple[int, ...]", "list"])
+@pytest.mark.parametrize("kind", ["int | None", "tuple[str, ...]", "list"])
 def test_a_setting_of_a_type_that_has_no_words_is_a_usage_error(project: Project, kind: str):
     (project.folder / "toy.py").write_text(LAB.replace("    loud", f"    clip: {kind} = assumed(None, '')\n    loud"))
     result = project.run("--claims-set", "toy.clip=x")

@@ -1,5 +1,7 @@
 """The plugin in a project of somebody else's: what it collects, what it refuses, and that it stays out of the way."""
 
+import importlib.util
+
 import pytest
 import torch
 
@@ -18,8 +20,9 @@ SPY = """
 import sys
 
 def pytest_unconfigure(config):
+    heavy = {"numpy", "scipy", "tensorboard", "torch", "tqdm"}
     with open("seen", "w") as file:
-        file.write(" ".join({name.partition(".")[0] for name in sys.modules} & {"numpy", "scipy", "torch"}))
+        file.write(" ".join({name.partition(".")[0] for name in sys.modules} & heavy))
 """
 
 
@@ -154,6 +157,18 @@ def test_an_update_that_could_not_be_written_is_a_usage_error(project: Project, 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert in_one_line(result, f"--claims-update cannot write to {project.folder / place}: ")
     assert project.trained() == []
+
+
+def test_curves_for_tensorboard_are_a_usage_error_where_it_is_not_installed(project: Project):
+    find = importlib.util.find_spec
+    project.monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *args: None if name == "tensorboard" else find(name, *args)
+    )
+    result = project.run("--claims-tensorboard", "tb")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, "--claims-tensorboard needs TensorBoard: pip install 'labcheck[tensorboard]'")
+    assert project.trained() == []
+    assert not (project.folder / "tb").exists()
 
 
 def test_baselines_lie_where_the_project_wants_them(project: Project):

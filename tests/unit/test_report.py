@@ -18,7 +18,7 @@ from labcheck.relations import beats
 from labcheck.report import findings, terminal
 from labcheck.trials import TrialStore
 
-from .conftest import Project, Session, said
+from .conftest import ORDER, Project, Session, said
 
 ERROR = Metric("error")
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
@@ -62,6 +62,11 @@ def found(tmp_path: Path, subject: str, arms: dict[str, Arm], seeds: int = 4, na
 
 def arms(a: Sequence[float], b: Sequence[float]) -> dict[str, Arm]:
     return {"a": Arm({"values": tuple(a)}), "b": Arm({"values": tuple(b)})}
+
+
+def untimed(report: dict[str, Any]) -> dict[str, Any]:
+    """What a report says but for its times."""
+    return {key: value for key, value in report.items() if key != "times"}
 
 
 BETTER = arms([1.0] * 16, [2.0] * 16)
@@ -216,9 +221,27 @@ def test_a_report_replaces_another_whole(tmp_path: Path):
 
 
 def test_workers_report_what_one_process_does(alone: Session, shared: Session):
-    assert set(shared.report.pop("times")) == {"finished", "seconds"}
-    alone.report.pop("times")
-    assert shared.report == alone.report
+    assert untimed(shared.report) == untimed(alone.report)
+
+
+def test_times_stand_apart_in_a_report(alone: Session, shared: Session):
+    for session in (alone, shared):
+        times = session.report["times"]
+        assert set(times) == {"finished", "seconds", "cpu_seconds"}
+        assert {claim: set(arms) for claim, arms in times["cpu_seconds"].items()} == {
+            "toy/order (quick)": {"low", "high"},
+            "toy/top (quick)": {"low", "top"},
+        }
+        assert all(0 < seconds < 120 for arms in times["cpu_seconds"].values() for seconds in arms.values())
+        assert "seconds" not in json.dumps(untimed(session.report)).replace("seconds_to_decide", "")
+
+
+def test_each_scale_has_times_of_its_own(project: Project):
+    project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 2, "full": 3}'))
+    project.run("test_order.py::arm[low-quick]", "test_order.py::arm[high-full]", "--claims-report", "out")
+    assert len(project.report()["claims"]) == 2
+    times = json.dumps(project.report()["times"]["cpu_seconds"])
+    assert ("low" in times, "high" in times) == (True, True)
 
 
 def test_a_report_holds_the_evidence(alone: Session):
@@ -276,7 +299,7 @@ def test_a_report_does_not_depend_on_what_else_runs(project: Project, alone: Ses
     for folder, args in {"first": [], "second": [], "one": ["test_top.py"]}.items():
         project.run("--claims-report", folder, *args)
     first, second, one = (project.report(folder) for folder in ("first", "second", "one"))
-    assert {**first, "times": None} == {**second, "times": None}
+    assert untimed(first) == untimed(second)
     assert one["claims"] == [first["claims"][1]]
     assert first["claims"] == alone.report["claims"]
 

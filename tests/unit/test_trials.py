@@ -7,13 +7,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from labcheck import baselines
+from labcheck import baselines, progress
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Trials
 from labcheck.trials import Block, TrialStore, blocks
@@ -108,6 +109,74 @@ def test_another_store_of_the_folder_reads_what_is_there(store: TrialStore):
     assert len(lab.asked) == 2
     for part in ("metrics", "curves"):
         np.testing.assert_equal(getattr(read, part), getattr(trained, part))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """CPU time that passes only where it is told to."""
+    clock = SimpleNamespace(now=5.0)
+    monkeypatch.setattr("labcheck.trials.time", SimpleNamespace(process_time=lambda: clock.now))
+    return clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Counted):
+    """Takes as many seconds as the number of its last seed."""
+
+    clock: SimpleNamespace = field(compare=False, repr=False)
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        self.clock.now += seeds[-1]
+        return super().train(seeds, device)
+
+
+def test_the_time_of_an_arm_is_that_of_its_blocks(store: TrialStore, clock: SimpleNamespace):
+    lab = Slow(clock=clock)
+    store.trials(lab, 12, "cpu")
+    clock.now += 1000
+    assert [store.seconds(lab, seeds, "cpu") for seeds in (1, 4, 5, 12)] == [3, 3, 10, 21]
+    assert len(lab.asked) == 3
+
+
+def test_a_block_that_another_process_trained_took_the_time_that_it_took_there(
+    store: TrialStore, clock: SimpleNamespace
+):
+    lab = Slow(clock=clock)
+    store.trials(lab, 8, "cpu")
+    assert TrialStore(store.folder).seconds(lab, 8, "cpu") == 10
+    assert len(lab.asked) == 2
+
+
+def test_a_block_takes_no_time_of_the_one_before(store: TrialStore, clock: SimpleNamespace):
+    one, two = Slow(clock=clock), Slow(clock=clock, level=2.0)
+    store.expect([Block(one, 0, "cpu"), Block(two, 0, "cpu")])
+    assert store.seconds(two, 4, "cpu") == store.seconds(one, 4, "cpu") == 3
+
+
+def test_the_time_of_a_result_that_cannot_be_shared_is_kept(tmp_path: Path):
+    store = TrialStore(tmp_path / "store")
+    store.folder.mkdir()
+    lab = Vandal(folder=store.folder)
+    seconds = store.seconds(lab, 4, "cpu")
+    assert seconds == store.seconds(lab, 4, "cpu") >= 0
+    assert len(lab.asked) == 1
+
+
+def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
+    seen = []
+
+    class Telling(Counted):
+        def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+            progress.tell(3, 10)
+            seen.append(store.notes.state(plan))
+            return super().train(seeds, device)
+
+    lab = Telling()
+    block = Block(lab, 1, "cpu")
+    plan = [progress.Planned(block.key, "counted/claim a seeds 4-7", 1.0)]
+    store.trials(lab, 8, "cpu")
+    assert [state.running for state in seen] == [[], [("counted/claim a seeds 4-7", 3, 10)]]
+    assert store.notes.state(plan) == progress.State(1.0, [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,300 @@
+"""How far a session is: what loops tell, the notes that its processes keep, and how long it will take."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labcheck import baselines, progress
+from labcheck.baselines import Baseline
+from labcheck.checks import Bench, checks, plan
+from labcheck.claims import Arm, Claim
+from labcheck.labs.boston import Boston
+from labcheck.labs.curve import Curve
+from labcheck.progress import Notes, Planned, State, estimate, expected, listening, tell
+from labcheck.relations import beats
+from labcheck.trials import TrialStore
+
+from .test_report import ERROR
+from .test_trials import Counted
+
+TIMED = [Planned("one", "first", 30.0), Planned("two", "second", 10.0)]
+CHILD = """
+import sys
+from pathlib import Path
+from labcheck.progress import Notes, tell
+
+with Notes(Path(sys.argv[1])).training("two"):
+    tell(5, 10)
+    print("told", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    return Notes(tmp_path)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of the notes, which stands still."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def of(*seconds: float | None) -> list[Planned]:
+    """Blocks that took so long."""
+    return [Planned(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
+
+
+# what loops tell
+
+
+def test_nobody_has_to_listen():
+    heard: list[tuple[int, int]] = []
+    tell(1, 10)
+    with contextlib.suppress(ZeroDivisionError), listening(lambda *told: heard.append(told)):
+        tell(2, 1 // 0)
+    tell(3, 10)
+    assert heard == []
+
+
+def test_who_listened_before_hears_again_afterwards(capsys: pytest.CaptureFixture[str]):
+    heard: list[tuple[int, int]] = []
+    with listening(lambda *told: heard.append(told)):
+        tell(1, 3)
+        with listening(print):
+            tell(2, 3)
+        tell(3, 3)
+    tell(4, 3)
+    assert heard == [(1, 3), (3, 3)]
+    assert capsys.readouterr().out == "2 3\n"
+
+
+@pytest.mark.parametrize(
+    ("lab", "told"), [(Boston(epochs=3), [1, 2, 3]), (Curve(epochs=115), [*range(1, 101), 110, 115])]
+)
+def test_labs_tell_after_each_epoch_that_they_look_at(lab: Any, told: list[int]):
+    heard: list[tuple[int, int]] = []
+    with listening(lambda *told: heard.append(told)):
+        lab.train([0])
+    assert heard == [(epochs, lab.epochs) for epochs in told]
+
+
+# the notes
+
+
+def test_a_session_that_planned_nothing_has_no_plan(notes: Notes):
+    assert notes.planned() == []
+
+
+def test_what_one_process_plans_another_reads(notes: Notes):
+    blocks = [Planned("one", "größer → b", 1.5), Planned("two", "", None)]
+    notes.plan(blocks)
+    assert Notes(notes.folder).planned() == blocks
+
+
+def test_a_block_that_runs_is_shown_with_its_epochs(notes: Notes):
+    assert notes.state(TIMED) == State(0.0, [])
+    with notes.training("one"):
+        assert notes.state(TIMED) == State(0.0, [])
+        tell(5, 10)
+        assert notes.state(TIMED) == State(30 / 40 / 2, [("first", 5, 10)])
+
+
+def test_a_block_that_is_finished_counts_whole_and_runs_no_more(notes: Notes):
+    with notes.training("one"):
+        tell(5, 10)
+        (notes.folder / "one.npz").touch()
+        assert list(notes.folder.glob("*.now"))
+        assert notes.state(TIMED) == State(30 / 40, [])
+    (notes.folder / "two.npz").touch()
+    assert notes.state(TIMED) == State(1.0, [])
+
+
+def test_blocks_that_were_never_timed_are_taken_for_usual_ones(notes: Notes):
+    blocks = of(30.0, None, 10.0)
+    (notes.folder / "1.npz").touch()
+    assert notes.state(blocks).share == pytest.approx(20 / 60)
+    assert notes.state(of(None, None, None, None)).share == pytest.approx(1 / 4)
+
+
+def test_blocks_that_are_not_planned_are_not_shown(notes: Notes):
+    (notes.folder / "other.npz").touch()
+    with notes.training("another"):
+        tell(5, 10)
+        assert notes.state(TIMED) == State(0.0, [])
+
+
+def test_nothing_planned_is_nothing_done(notes: Notes):
+    assert notes.state([]) == State(0.0, [])
+
+
+def test_what_two_processes_train_is_shown_together(notes: Notes):
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(notes.folder)], **pipes) as child, notes.training("one"):
+        assert child.stdout.readline() == "told\n"
+        tell(1, 10)
+        state = notes.state(TIMED)
+        assert sorted(state.running) == [("first", 1, 10), ("second", 5, 10)]
+        assert state.share == pytest.approx((3 + 5) / 40)
+        child.communicate(timeout=60)
+        assert notes.state(TIMED).running == [("first", 1, 10)]
+
+
+def test_a_loop_that_tells_often_is_noted_now_and_then(notes: Notes, clock: SimpleNamespace):
+    with notes.training("one"):
+        for epochs, later in [(1, 0.0), (2, 0.1), (3, progress.INTERVAL / 2), (4, progress.INTERVAL), (5, 0.1)]:
+            clock.now += later
+            tell(epochs, 10)
+            assert notes.state(TIMED).running == [("first", 4 if epochs > 3 else 1, 10)]
+
+
+def test_each_block_is_noted_from_its_first_word(notes: Notes, clock: SimpleNamespace):
+    for key, label in (("one", "first"), ("two", "second")):
+        with notes.training(key):
+            tell(1, 10)
+            assert notes.state(TIMED).running == [(label, 1, 10)]
+
+
+def test_nothing_is_left_of_a_block(notes: Notes):
+    with notes.training("one"):
+        tell(5, 10)
+    with contextlib.suppress(ZeroDivisionError), notes.training("two"):
+        tell(5, 1 // 0)
+    with contextlib.suppress(ZeroDivisionError), notes.training("two"):
+        tell(5, 10)
+        tell(6, 1 // 0)
+    with notes.training("one"):
+        pass
+    assert list(notes.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["gone", "gone/deeper", "a file"])
+def test_a_folder_that_cannot_be_written_is_only_not_shown(tmp_path: Path, place: str):
+    (tmp_path / "a file").touch()
+    notes = Notes(tmp_path / place)
+    notes.plan(TIMED)
+    assert notes.planned() == []
+    with notes.training("one"):
+        tell(5, 10)
+        assert notes.state(TIMED) == State(0.0, [])
+
+
+@pytest.mark.parametrize("half", ["", "[", '["one", 5'])
+def test_a_note_that_is_half_written_is_only_not_shown(notes: Notes, half: str):
+    (notes.folder / "1.now").write_text(half)
+    (notes.folder / "2.now").write_text('["two", 5, 10]')
+    assert notes.state(TIMED) == State(5 / 40, [("second", 5, 10)])
+
+
+@pytest.mark.parametrize("half", ["", '[{"key": "one"'])
+def test_a_plan_that_is_half_written_is_none(notes: Notes, half: str):
+    (notes.folder / "plan.json").write_text(half)
+    assert notes.planned() == []
+
+
+@pytest.mark.parametrize("told", [(0, 0), (5, 0), (np.int64(5), np.int64(10)), (20, 10)])
+def test_whatever_a_loop_tells_does_not_stop_it(notes: Notes, told: Any):
+    with notes.training("one"):
+        tell(*told)
+        assert 0 <= notes.state(TIMED).share <= 1
+
+
+# how long it will take
+
+
+def test_what_is_expected_counts_unknown_blocks_as_usual_ones():
+    assert expected(of(30.0, None, 10.0, None)) == 80
+    assert expected(of(None, None)) == expected([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "told"),
+    [
+        ([], 1, ""),
+        ([None, None], 1, ""),
+        ([9.0, 10.0], 1, ""),
+        ([10.0, 10.0], 1, "training takes about 20 s"),
+        ([89.0], 1, "training takes about 89 s"),
+        ([60.0, 60.0], 1, "training takes about 2 min"),
+        ([100.0] * 6, 1, "training takes about 10 min"),
+        ([100.0] * 6, 2, "training takes about 5 min"),
+        ([100.0] * 6, 16, "training takes about 5 min"),
+        ([20.0, 19.0], 2, "training takes about 20 s"),
+        ([15.0, 15.0], 2, ""),
+        ([600.0, 1.0, 1.0], 2, "training takes about 10 min"),
+        ([100.0, None, 200.0, None], 1, "training takes about 10 min (2 of 4 blocks were never timed)"),
+        ([8.0, None, None], 1, "training takes about 24 s (2 of 3 blocks were never timed)"),
+    ],
+)
+def test_how_long_it_takes_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float | None], workers: int, told: str
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert estimate(of(*seconds), workers) == told
+
+
+def test_workers_share_one_core_where_no_number_of_cores_is_known(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert estimate(of(30.0, 30.0), 4) == "training takes about 60 s"
+
+
+# what is planned
+
+
+def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, float] | None) -> Claim:
+    """A claim of two arms, 1 and another one, recorded with 6 seeds in blocks of 4 unless nothing was timed."""
+    claim = Claim(
+        id=f"counted/{name}", statement="", source="", lab=Counted, relations=[beats("a", "b", ERROR)],
+        arms={"a": Arm(), "b": Arm({"level": level})}, seeds={"quick": 6},
+    )  # fmt: skip
+    if cpu_seconds is not None:
+        stored = Baseline(claim.id, "quick", {"name": "none", "digest": "0"}, 6, {}, cpu_seconds=cpu_seconds)
+        baselines.write(stored, baselines.path(tmp_path, claim.id, "quick", "none"))
+    return claim
+
+
+def planned(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
+    bench = Bench(TrialStore(tmp_path), tmp_path, seeds=seeds)
+    blocks = plan([check for claim in claims for check in checks(claim)], bench)
+    assert [block.key for block in blocks] == [block.key for block in blocks.values()]
+    return [(block.label, block.seconds) for block in blocks.values()]
+
+
+def test_the_plan_names_each_block_once_and_says_how_long_it_took(tmp_path: Path):
+    assert planned(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0})) == [
+        ("counted/one a seeds 0-3", 4.0),
+        ("counted/one a seeds 4-7", 4.0),
+        ("counted/one b seeds 0-3", None),
+        ("counted/one b seeds 4-7", None),
+    ]
+
+
+def test_more_seeds_than_recorded_take_longer(tmp_path: Path):
+    blocks = planned(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0, "b": 2.0}), seeds=9)
+    assert [seconds for _, seconds in blocks] == [4.0] * 3 + [1.0] * 3
+
+
+def test_a_block_of_two_claims_is_planned_once_and_either_may_have_timed_it(tmp_path: Path):
+    one, two = counted("one", 2.0, tmp_path, None), counted("two", 3.0, tmp_path, {"a": 8.0, "b": 6.0})
+    assert planned(tmp_path, one, two)[1:4] == [
+        ("counted/two a seeds 4-7", 4.0),
+        ("counted/one b seeds 0-3", None),
+        ("counted/one b seeds 4-7", None),
+    ]
+    assert [seconds for _, seconds in planned(tmp_path, two, one)] == [4.0, 4.0, 3.0, 3.0, None, None]
+
+
+def test_a_baseline_that_cannot_be_read_has_timed_nothing(tmp_path: Path):
+    claim = counted("one", 2.0, tmp_path, {"a": 8.0})
+    baselines.path(tmp_path, claim.id, "quick", "none").write_text("{")
+    assert {seconds for _, seconds in planned(tmp_path, claim)} == {None}
