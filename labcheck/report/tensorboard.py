@@ -30,7 +30,7 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
         with _errors_told_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
             if graph:
                 with warnings.catch_warnings():  # add_graph uses what torch itself calls deprecated
-                    warnings.simplefilter("ignore", FutureWarning)
+                    warnings.filterwarnings("ignore", "`torch.jit")
                     writer.add_graph(*graph)
             for name, curves in trials.curves.items():
                 after = trials.after(name)
