@@ -32,8 +32,7 @@ class Block:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def train(self) -> Trials:
-        """Train its seeds side by side."""
-        environment.pin()
+        """Train its seeds side by side, in a process that is pinned."""
         start = self.index * self.lab.stack
         return self.lab.train(range(start, start + self.lab.stack), self.device)
 
