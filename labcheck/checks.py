@@ -86,13 +86,12 @@ class Check(ABC):
         """What has to be trained of an arm."""
         return blocks(self.lab(bench, arm), self.seeds(bench), bench.device)
 
-    def stored(self, bench: Bench) -> Baseline:
-        """The claim's baseline at this scale.
+    def stored(self, bench: Bench, data: str) -> Baseline:
+        """The claim's baseline at this scale, on the data of this name.
 
         Raises:
             BaselineError: there is none that can be read.
         """
-        data = self.claim.lab.data().name
         return baselines.read(baselines.path(bench.baselines, self.claim.id, self.scale, data))
 
     def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
@@ -151,7 +150,7 @@ class Check(ABC):
         if bench.update:
             return [], []
         try:
-            stored = self.stored(bench)
+            stored = self.stored(bench, today.data["name"])
         except baselines.BaselineError as error:
             return [str(error)], []
         failures, notes = self.compare(stored, today)
@@ -260,7 +259,7 @@ def plan(checks: Sequence[Check], bench: Bench) -> dict[Block, Planned]:
     for check in checks:
         if (key := (check.claim.id, check.scale)) not in recorded:
             try:
-                recorded[key] = check.stored(bench)
+                recorded[key] = check.stored(bench, check.claim.lab.data().name)
             except baselines.BaselineError:
                 recorded[key] = None
         for arm in check.arms:
@@ -275,7 +274,7 @@ def _planned(block: Block, check: Check, arm: str, stored: Baseline | None) -> P
     label = f"{check.claim.id} {arm} seeds {first}-{first + block.lab.stack - 1}"
     seconds = stored.cpu_seconds.get(arm) if stored else None
     if stored and seconds is not None:
-        seconds /= -(-stored.seeds // block.lab.stack)
+        seconds /= len(blocks(block.lab, stored.seeds, block.device))
     return Planned(block.key, label, seconds)
 
 
