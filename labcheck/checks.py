@@ -34,6 +34,7 @@ class Bench:
         device: "cpu" or "cuda[:i]".
         seeds: instead of each claim's own number.
         overrides: open settings by lab.
+        source: of the data, "embedded" or "real", for labs that have both.
         update: measure only, because the baselines are to be written.
         strict: anything but REPRODUCED fails.
         tensorboard: where curves go, if anywhere.
@@ -44,6 +45,7 @@ class Bench:
     device: str = "cpu"
     seeds: int | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    source: str = "embedded"
     update: bool = False
     strict: bool = False
     tensorboard: Path | None = None
@@ -78,9 +80,10 @@ class Check(ABC):
         """How many it needs of each arm."""
         return bench.seeds or self.claim.seeds[self.scale]
 
-    def lab(self, bench: Bench, arm: str) -> Lab:
-        """An arm's settings."""
-        return self.claim.lab.configure(self.scale, self._overrides(bench), self.claim.arms[arm].settings)
+    def lab(self, bench: Bench, arm: str | None = None) -> Lab:
+        """With an arm's settings, or, for what all arms share, without."""
+        settings = {} if arm is None else self.claim.arms[arm].settings
+        return self.claim.lab.configure(self.scale, self._overrides(bench), settings, bench.source)
 
     def blocks(self, bench: Bench, arm: str) -> list[Block]:
         """What has to be trained of an arm."""
@@ -102,8 +105,9 @@ class Check(ABC):
         """
         n = self.seeds(bench)
         trials = {arm: bench.store.trials(self.lab(bench, arm), n, bench.device) for arm in self.arms}
-        data = self.claim.lab.data()._asdict()
-        today = Baseline(self.claim.id, self.scale, data, n, environment.fingerprint(bench.device))
+        lab = self.lab(bench)
+        fingerprint = environment.fingerprint(bench.device, lab.precision)
+        today = Baseline(self.claim.id, self.scale, lab.data()._asdict(), n, fingerprint)
         finding = Finding(self._claim(bench), today)
         self.measure(trials, bench, finding)
         failures, notes = self._against_baseline(today, bench)
@@ -122,7 +126,7 @@ class Check(ABC):
         """What the claim says of itself, and what had to be assumed: open settings that not every arm gives."""
         claim, overrides = self.claim, self._overrides(bench)
         given = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
-        assumed = claim.lab.configure(self.scale, overrides, {}).assumptions()
+        assumed = self.lab(bench).assumptions()
         scaled = claim.lab.scales.get(self.scale, {})
         assumed |= {
             name: {"value": value, "why": f"{self.scale} scale"}
@@ -253,13 +257,17 @@ def checks(claim: Claim) -> list[Check]:
 
 
 def plan(checks: Sequence[Check], bench: Bench) -> dict[Block, Planned]:
-    """What a session with these checks has to train, in the order of need."""
+    """What a session with these checks has to train, in the order of need.
+
+    Raises:
+        DataError: some data is not there.
+    """
     planned: dict[Block, Planned] = {}
     recorded: dict[tuple[str, str], Baseline | None] = {}
     for check in checks:
         if (key := (check.claim.id, check.scale)) not in recorded:
             try:
-                recorded[key] = check.stored(bench, check.claim.lab.data().name)
+                recorded[key] = check.stored(bench, check.lab(bench).data().name)
             except baselines.BaselineError:
                 recorded[key] = None
         for arm in check.arms:

@@ -22,8 +22,12 @@ def pin() -> None:
     torch.set_float32_matmul_precision("highest")
 
 
-def fingerprint(device: str) -> Fingerprint:
-    """Everything outside labcheck that per-seed values may depend on, but the data."""
+def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
+    """Everything outside labcheck that per-seed values may depend on, but the data.
+
+    Args:
+        precision: that of a lab.
+    """
     import numpy
     import torch
 
@@ -33,10 +37,17 @@ def fingerprint(device: str) -> Fingerprint:
         "cpu": _cpu(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
         "numpy": str(numpy.__version__),
-        "precision": f"float32, matmul {torch.get_float32_matmul_precision()}",
+        "precision": f"{precision}, matmul {torch.get_float32_matmul_precision()}",
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16 numbers, which are then the faster ones."""
+    import torch
+
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def has_device(device: str) -> bool:

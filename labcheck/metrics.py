@@ -1,7 +1,7 @@
 """What trials measured, and the numbers that claims take from it: one per seed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,13 @@ class Trials:
         metrics: one number per seed (n,), such as "test_mse"; "epochs" tells how many epochs each seed trained.
         curves: one number per seed and record (n, E), NaN after a seed's last epoch.
         recorded: after how many epochs each record was taken (E,); None where that was after every one.
+        tables: several numbers per seed (n, …), such as "test_confusion", images (n, true class, predicted class).
     """
 
     metrics: dict[str, Floats]
     curves: dict[str, Floats]
     recorded: Ints | None = None
+    tables: dict[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.metrics["epochs"])
@@ -35,8 +37,10 @@ class Trials:
 
     def first(self, n: int) -> "Trials":
         """The trials of the first n seeds."""
-        metrics, curves = ({name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves))
-        return Trials(metrics, curves, self.recorded)
+        metrics, curves, tables = (
+            {name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves, self.tables)
+        )
+        return Trials(metrics, curves, self.recorded, tables)
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
@@ -46,7 +50,9 @@ class Trials:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
         metrics, curves = [block.metrics for block in blocks], [block.curves for block in blocks]
-        return Trials(stacked(metrics), stacked(curves), blocks[0].recorded)
+        return Trials(
+            stacked(metrics), stacked(curves), blocks[0].recorded, stacked([block.tables for block in blocks])
+        )
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,16 @@ class Optimizer(Protocol):
 
 
 class SGD:
-    """torch.optim.SGD: v ← momentum · v + g, w ← w − lr · v."""
+    """torch.optim.SGD: v ← momentum · v + g + weight_decay · w, w ← w − lr · v."""
 
-    def __init__(self, momentum: float = 0.0):
+    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0):
         self.momentum = momentum
+        self.weight_decay = weight_decay
         self.velocity: Tensor | None = None
 
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.weight_decay:
+            gradients.add_(values, alpha=self.weight_decay)
         direction = gradients
         if self.momentum:
             if self.velocity is None:
@@ -65,6 +68,21 @@ class Adam:
     def keep(self, rows: Tensor) -> None:
         if self.moments is not None:
             self.moments = self.moments[0][rows], self.moments[1][rows]
+
+
+class Succession:
+    """One optimizer for so many steps, then another, as where a script makes a new one halfway."""
+
+    def __init__(self, first: Optimizer, steps: int, then: Optimizer):
+        self.optimizers, self.left = (first, then), steps
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        self.optimizers[self.left <= 0].step(values, gradients, lr)
+        self.left -= 1
+
+    def keep(self, rows: Tensor) -> None:
+        for optimizer in self.optimizers:
+            optimizer.keep(rows)
 
 
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {"sgd": SGD, "adam": lambda momentum: Adam()}

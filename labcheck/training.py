@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from labcheck import progress
-from labcheck.data.examples import Examples, permutations
+from labcheck.data.examples import Examples, Part, permutations
 from labcheck.metrics import Trials
-from labcheck.models.layers import MSE
-from labcheck.models.network import Network
+from labcheck.models.losses import MSE, Loss
+from labcheck.models.model import Model
 from labcheck.optim import Optimizer, Schedule
 
 Finished = Callable[[int, Tensor], Tensor]
@@ -25,25 +25,41 @@ class History:
         curves: one number per model and record (K, R); NaN where a model had stopped.
         recorded: after how many epochs each record was taken (R,).
         epochs: how many each model trained (K,).
+        last: the models' state after the last epoch of each (K, P + S).
     """
 
     curves: dict[str, Tensor]
     recorded: Tensor
     epochs: Tensor
+    last: Tensor
 
-    def trials(self, **metrics: Tensor) -> Trials:
-        """These curves with the metrics (K,) of the trained models; `final_loss` is the last epoch's batch loss."""
+    def trials(self, measured: Mapping[str, Tensor]) -> Trials:
+        """These curves with what was measured of the trained models: metrics (K,) and tables (K, …).
+
+        `final_loss` is the last epoch's batch loss.
+        """
         last = torch.searchsorted(self.recorded, self.epochs).unsqueeze(1)
-        metrics |= {"epochs": self.epochs, "final_loss": self.curves["batch_loss"].gather(1, last).squeeze(1)}
+        found = {**measured, "epochs": self.epochs, "final_loss": self.curves["batch_loss"].gather(1, last).squeeze(1)}
         numbers, curves = (
-            {name: tensor.double().cpu().numpy() for name, tensor in part.items()} for part in (metrics, self.curves)
+            {name: tensor.double().cpu().numpy() for name, tensor in part.items()} for part in (found, self.curves)
         )
-        return Trials(numbers, curves, self.recorded.cpu().numpy())
+        metrics = {name: array for name, array in numbers.items() if array.ndim == 1}
+        tables = {name: array for name, array in numbers.items() if array.ndim > 1}
+        return Trials(metrics, curves, self.recorded.cpu().numpy(), tables)
 
 
-def evaluate(network: Network, examples: Examples, loss: MSE) -> Tensor:
-    """The loss (K,) of each model on its examples."""
-    return loss.forward(network.predict(examples.x), examples.y.mT)
+def predict(model: Model, part: Part) -> Tensor:
+    """Each model's outputs for its examples, (K, out, N)."""
+    return torch.cat([model.predict(piece.x).clone() for piece in part.pieces()], 2)
+
+
+def evaluate(model: Model, part: Part, loss: Loss) -> dict[str, Tensor]:
+    """The scores (K,) of each model on its examples."""
+    total: dict[str, Tensor] = {}
+    for piece in part.pieces():
+        for name, score in loss.scores(model.predict(piece.x), piece.y.mT).items():
+            total[name] = total.get(name, 0) + score * (len(piece) / len(part))
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +69,7 @@ class Recipe:
     Attributes:
         lr: the learning rate at the start.
         batch: examples in a minibatch; what remains makes a smaller last one, as in torch's DataLoader.
+        augment: what a minibatch (K, B, …) is turned into before a step.
         watch: the parts that are evaluated; the schedule sees the loss on the first of them.
         record: after how many epochs parts are evaluated, ascending and ending with `epochs`; after each unless said.
             Between two records nothing is lowered or stopped.
@@ -65,7 +82,8 @@ class Recipe:
     batch: int
     epochs: int
     schedule: Schedule = field(default_factory=Schedule)
-    loss: MSE = field(default_factory=MSE)
+    loss: Loss = field(default_factory=MSE)
+    augment: Callable[[Tensor], Tensor] | None = None
     watch: Sequence[str] = ("val",)
     record: Sequence[int] | None = None
     best: bool = False
@@ -79,86 +97,91 @@ class Recipe:
             raise ValueError("records ascend, and the last one is taken after the last epoch")
 
 
-def train(network: Network, parts: Mapping[str, Examples], orders: list[torch.Generator], recipe: Recipe) -> History:
-    """Train the network's K models on `parts["train"]` and leave in it what each has learned.
+def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator], recipe: Recipe) -> History:
+    """Train K models on `parts["train"]` and leave in them what each has learned.
 
-    A model that is finished, or whose loss is no longer finite, leaves the stack with the weights it has; the others go
-    on as if it had never been there.
+    One that is finished, or whose loss is no longer finite, leaves the stack with the weights it has; the others go on
+    as if it had never been there.
 
     Args:
         parts: "train" and those to watch.
         orders: where each model's batch order comes from.
 
     Returns:
-        Curves `batch_loss` (mean over an epoch's minibatches, by example), `<part>_loss` for each part watched, `lr`.
+        Curves `batch_<score>` (mean over an epoch's minibatches, by example) and `<part>_<score>` for each part watched
+        and each of the loss's scores, and `lr`.
     """
     parts = dict(parts)
-    models = len(network.state)
-    device = network.state.device
+    models = len(model.state)
+    device = model.state.device
     rates = torch.full((models,), recipe.lr, dtype=torch.float64, device=device)
     alive = torch.arange(models, device=device)
-    learned = torch.full_like(network.state, torch.nan)
-    lowest = torch.full((models,), torch.inf, dtype=network.state.dtype, device=device)
+    last = torch.full_like(model.state, torch.nan)
+    best = torch.full_like(model.state, torch.nan) if recipe.best else last
+    lowest = torch.full((models,), torch.inf, dtype=model.state.dtype, device=device)
     recorded = range(1, recipe.epochs + 1) if recipe.record is None else recipe.record
-    names = ("batch_loss", *(f"{part}_loss" for part in recipe.watch), "lr")
-    shape = (models, len(recorded))
-    curves = {name: torch.full(shape, torch.nan, dtype=torch.float64, device=device) for name in names}
+    curves: dict[str, Tensor] = {}
     lasted = torch.zeros(models, dtype=torch.int64, device=device)
 
     done = 0
     for column, epoch in enumerate(recorded):
         for _ in range(epoch - done):
-            batch_loss = _epoch(network, parts["train"], orders, recipe, rates)
+            trained = _epoch(model, parts["train"], orders, recipe, rates)
         done = epoch
         progress.tell(epoch, recipe.epochs)
 
-        losses = {f"{part}_loss": evaluate(network, parts[part], recipe.loss) for part in recipe.watch}
-        for name, value in {"batch_loss": batch_loss, **losses, "lr": rates}.items():
+        seen = {f"batch_{name}": score for name, score in trained.items()}
+        for part in recipe.watch:
+            scores = evaluate(model, parts[part], recipe.loss)
+            seen |= {f"{part}_{name}": score for name, score in scores.items()}
+        for name, value in {**seen, "lr": rates}.items():
+            if name not in curves:
+                shape = (models, len(recorded))
+                curves[name] = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
             curves[name][alive, column] = value.double()
         lasted[alive] = epoch
-        seen = losses[f"{recipe.watch[0]}_loss"]
-        rates = recipe.schedule.step(rates, epoch - 1, seen)
+        judged = seen[f"{recipe.watch[0]}_loss"]
+        rates = recipe.schedule.step(rates, epoch - 1, judged)
 
         if recipe.best:
-            better = seen < lowest[alive]
-            lowest[alive[better]] = seen[better]
-            learned[alive[better]] = network.state[better]
-        stops = ~torch.isfinite(batch_loss + seen)
+            better = judged < lowest[alive]
+            lowest[alive[better]] = judged[better]
+            best[alive[better]] = model.state[better]
+        stops = ~torch.isfinite(seen["batch_loss"] + judged)
         if recipe.finished is not None:
             stops |= recipe.finished(epoch - 1, rates)
         if epoch == recipe.epochs:
             stops[:] = True
         if not stops.any():
             continue
-        if not recipe.best:
-            learned[alive[stops]] = network.state[stops]
+        last[alive[stops]] = model.state[stops]
         rows = torch.nonzero(~stops).squeeze(1)
         if len(rows) == 0:
             break
         alive, rates = alive[rows], rates[rows]
         orders = [orders[row] for row in rows.tolist()]
-        parts = {name: examples.keep(rows) for name, examples in parts.items()}
-        for stateful in (network, recipe.optimizer, recipe.schedule):
+        parts = {name: part.keep(rows) for name, part in parts.items()}
+        for stateful in (model, recipe.optimizer, recipe.schedule):
             stateful.keep(rows)
 
-    network.hold(learned)
-    return History(curves, torch.tensor(recorded, device=device), lasted)
+    model.hold(best)
+    return History(curves, torch.tensor(recorded, device=device), lasted, last)
 
 
-def _epoch(
-    network: Network, examples: Examples, orders: list[torch.Generator], recipe: Recipe, rates: Tensor
-) -> Tensor:
-    """One pass over each model's examples, in an order of its own; the mean loss (K,) of its minibatches."""
-    n = examples.x.shape[1]
-    if recipe.batch >= n:  # nothing to shuffle, nothing to copy
-        return _step(network, examples, recipe, rates)
-    total = torch.zeros_like(network.state[:, 0])
+def _epoch(model: Model, part: Part, orders: list[torch.Generator], recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
+    """One pass over each model's examples, in an order of its own; the mean scores (K,) of its minibatches."""
+    n = len(part)
+    if recipe.batch >= n and isinstance(part, Examples):  # nothing to shuffle, nothing to copy
+        return _step(model, part, recipe, rates)
+    total: dict[str, Tensor] = {}
     for index in torch.split(permutations(n, orders).to(rates.device), recipe.batch, dim=1):
-        total += _step(network, examples.batch(index), recipe, rates) * index.shape[1]
-    return total / n
+        for name, score in _step(model, part.batch(index), recipe, rates).items():
+            total[name] = total.get(name, 0) + score * index.shape[1]
+    return {name: score / n for name, score in total.items()}
 
 
-def _step(network: Network, batch: Examples, recipe: Recipe, rates: Tensor) -> Tensor:
-    loss = network.gradient(batch.x, batch.y, recipe.loss)
-    recipe.optimizer.step(network.values, network.gradients, rates)
-    return loss
+def _step(model: Model, batch: Examples, recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
+    x = batch.x if recipe.augment is None else recipe.augment(batch.x)
+    scores = model.gradient(x, batch.y, recipe.loss)
+    recipe.optimizer.step(model.values, model.gradients, rates)
+    return scores

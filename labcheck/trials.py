@@ -113,6 +113,7 @@ class TrialStore:
         """Write whole or not at all. A full disk costs the sharing, not the result: it stays in this process."""
         arrays: dict[str, NDArray[Any]] = {f"metric {name}": array for name, array in trials.metrics.items()}
         arrays |= {f"curve {name}": array for name, array in trials.curves.items()}
+        arrays |= {f"table {name}": array for name, array in trials.tables.items()}
         arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
         arrays["seconds"] = np.array(seconds)
         part = path.with_suffix(".part")
@@ -129,7 +130,7 @@ def _load(path: Path) -> tuple[Trials, float]:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
     recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
-    metrics, curves = (
-        {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve")
+    metrics, curves, tables = (
+        {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve", "table")
     )
-    return Trials(metrics, curves, recorded), seconds
+    return Trials(metrics, curves, recorded, tables), seconds

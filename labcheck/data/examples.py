@@ -1,8 +1,9 @@
 """Examples in memory, and the random streams that draw, split and shuffle them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,25 +21,51 @@ def generators(seeds: Sequence[int], stream: str) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(int(state) % 2**63) for state in states]
 
 
+class Part(Protocol):
+    """The examples of one part of K models' data, such as "train", on the device that trains."""
+
+    @property
+    def y(self) -> Tensor:
+        """Targets (K, N, out)."""
+
+    def __len__(self) -> int:
+        """How many each model has, N."""
+
+    def batch(self, index: Tensor) -> "Examples":
+        """Each model's own examples: index (K, B) → (K, B, …), (K, B, out)."""
+
+    def pieces(self) -> Iterator["Examples"]:
+        """All examples, in their order, in pieces that fit in memory."""
+
+    def keep(self, rows: Tensor) -> "Part":
+        """Those of some models only."""
+
+    def to(self, device: str) -> "Part":
+        """The same on a device."""
+
+
 @dataclass(frozen=True)
 class Examples:
-    """Inputs x (K, N, in) and targets y (K, N, out), in memory, on the device that trains."""
+    """A part whose models have examples of their own: inputs x (K, N, …) and targets y (K, N, out)."""
 
     x: Tensor
     y: Tensor
 
+    def __len__(self) -> int:
+        return self.x.shape[1]
+
     def batch(self, index: Tensor) -> "Examples":
-        """Each model's own examples: index (K, B) → (K, B, in), (K, B, out)."""
         models, n = self.x.shape[:2]
         rows = index + torch.arange(0, models * n, n, device=index.device).unsqueeze(1)
         return Examples(self.x.flatten(0, 1)[rows], self.y.flatten(0, 1)[rows])
 
+    def pieces(self) -> Iterator["Examples"]:
+        yield self
+
     def keep(self, rows: Tensor) -> "Examples":
-        """Those of some models only."""
         return Examples(self.x[rows], self.y[rows])
 
     def to(self, device: str) -> "Examples":
-        """The same on a device."""
         return Examples(self.x.to(device), self.y.to(device))
 
 

@@ -1,19 +1,21 @@
 """Boston housing with a feedforward net (report boston-mnist, part 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from labcheck import training
 from labcheck.data import boston
-from labcheck.data.examples import Examples, digest, generators
+from labcheck.data.examples import Examples, Part, digest, generators
 from labcheck.labs.lab import Data, assumed
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
 from labcheck.models.layers import Layer
-from labcheck.models.network import Network, mlp
+from labcheck.models.model import Model
+from labcheck.models.network import mlp
 from labcheck.optim import PlateauSchedule
 from labcheck.training import Recipe
 
@@ -40,8 +42,7 @@ class Boston(StackedLab):
         self.at_least(0, "hidden_layers", "patience", "factor")
         self.at_least(1, "width", "batch", "epochs")
 
-    @classmethod
-    def data(cls) -> Data:
+    def data(self) -> Data:
         return Data("boston", digest(*boston.load()))
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
@@ -61,13 +62,13 @@ class Boston(StackedLab):
             best=True,
         )
 
-    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
+    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
         """Of the best-validation weights.
 
         `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse`; and `mean_val_mse`, what predicting the
         training mean gets.
         """
-        errors = {part: network.predict(parts[part].x) - parts[part].y.mT for part in ("val", "test")}
+        errors = {part: training.predict(model, parts[part]) - parts[part].y.mT for part in ("val", "test")}
         squared = errors["test"].square().mean((1, 2))
         centre = parts["train"].y.mean(1, keepdim=True)
         return {

@@ -10,7 +10,7 @@ from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
 from labcheck.data.functions import Function, Own
 from labcheck.labs.lab import Data, assumed
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
 from labcheck.models.layers import Layer
 from labcheck.models.network import mlp
@@ -65,9 +65,8 @@ class Curve(StackedLab):
     def stack(self) -> int:
         return 60 if sum(self.hidden) <= 10 else 20
 
-    @classmethod
-    def data(cls) -> Data:
-        return Data("drawn", functions.drawn(cls().parts([0], torch.float64)))
+    def data(self) -> Data:
+        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         rngs = generators(seeds, "data")

@@ -80,10 +80,18 @@ class Lab(ABC):
         """How many seeds train side by side: settings alone decide, so that they alone decide a seed's result."""
         return 20
 
-    @classmethod
+    @property
+    def precision(self) -> str:
+        """What `train` computes with on this machine, as far as that is the lab's choice."""
+        return "float32"
+
     @abstractmethod
-    def data(cls) -> Data:
-        """The data that `train` uses."""
+    def data(self) -> Data:
+        """The data that `train` uses.
+
+        Raises:
+            DataError: it is not there, or not what it should be.
+        """
 
     @abstractmethod
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
@@ -94,14 +102,17 @@ class Lab(ABC):
         return None
 
     @classmethod
-    def configure(cls, scale: str, overrides: Settings, arm: Settings) -> Self:
+    def configure(cls, scale: str, overrides: Settings, arm: Settings, source: str = "embedded") -> Self:
         """The lab of an arm: what the arm says goes before what is overridden, and that before what the scale says.
+
+        A lab that has the setting `source` takes its data from there.
 
         Raises:
             ValueError: no such setting, or a value that it cannot have.
         """
-        settings = {**cls.scales.get(scale, {}), **overrides, **arm}
         names = [field.name for field in dataclasses.fields(cls)]
+        chosen = {"source": source} if "source" in names else {}
+        settings = {**chosen, **cls.scales.get(scale, {}), **overrides, **arm}
         unknown = sorted(settings.keys() - set(names))
         if unknown:
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")

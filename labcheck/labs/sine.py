@@ -9,7 +9,7 @@ import torch
 from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
 from labcheck.labs.lab import Data, assumed
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
 from labcheck.models.layers import Layer
 from labcheck.models.network import mlp
@@ -59,9 +59,8 @@ class Sine(StackedLab):
         self.at_least(1, "batch", "epochs", "every", "shallow", "deep")
         self.at_least(10, "samples")
 
-    @classmethod
-    def data(cls) -> Data:
-        return Data("drawn", functions.drawn(cls().parts([0], torch.float64)))
+    def data(self) -> Data:
+        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         rngs = generators(seeds, "data")

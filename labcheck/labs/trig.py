@@ -1,6 +1,6 @@
 """An MLP on sin x + cos x + sin x cos x (report trig)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -8,13 +8,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from labcheck import training
 from labcheck.data import functions
-from labcheck.data.examples import Examples, generators
+from labcheck.data.examples import Examples, Part, generators
 from labcheck.labs.lab import Data, assumed
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
 from labcheck.models.layers import INITS, Layer
-from labcheck.models.network import Network, mlp
+from labcheck.models.model import Model
+from labcheck.models.network import mlp
 from labcheck.optim import PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import Recipe
 
@@ -76,9 +78,8 @@ class Trig(StackedLab):
         """Fewer side by side where the weights of twenty would not stay in a processor's cache."""
         return 20 if sum(a * b for a, b in pairwise(self.widths)) < 20_000 else 5
 
-    @classmethod
-    def data(cls) -> Data:
-        return Data("drawn", functions.drawn(cls().parts([0], torch.float64)))
+    def data(self) -> Data:
+        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         rngs = generators(seeds, "data")
@@ -106,13 +107,13 @@ class Trig(StackedLab):
             finished=self._finished,
         )
 
-    def measure(self, network: Network, parts: dict[str, Examples]) -> dict[str, Tensor]:
+    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
         """Of the last weights.
 
         `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points); the largest and smallest
         squared error there, `grid_max` and `grid_min`; `grid_below`, the share of points with ln of it below −5.
         """
-        errors = {name: (network.predict(part.x) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
+        errors = {name: (training.predict(model, part) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
         grid = errors["grid"]
         return {
             **{f"{name}_mse": squared.mean(1) for name, squared in errors.items()},

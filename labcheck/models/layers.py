@@ -23,6 +23,8 @@ INITS: dict[str, Init | None] = {
     "default": None,  # what torch.nn.Linear does, the bias included
     "kaiming_normal": lambda weight, rng: initializers.kaiming_normal_(weight, generator=rng),
     "xavier_normal": lambda weight, rng: initializers.xavier_normal_(weight, generator=rng),
+    "normal": lambda weight, rng: weight.normal_(0, 0.01, generator=rng),
+    "zeros": lambda weight, rng: weight.zero_(),
 }
 
 
@@ -75,12 +77,22 @@ class Linear(Layer):
         inputs, outputs: features in and out.
         bias: False where a BatchNorm with batch statistics follows, which subtracts any bias again.
         init: a name in INITS. Anything but "default" fills the weights and leaves the bias as torch.nn.Linear draws it.
+        zero_bias: the bias starts at 0 instead.
         first: the first layer of a network, by whose input nobody needs the gradient.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, init: str = "default", first: bool = False):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool = True,
+        init: str = "default",
+        zero_bias: bool = False,
+        first: bool = False,
+    ):
         self.shapes = ((outputs, inputs), (outputs, 1))[: 1 + bias]
         self.init = INITS[init]
+        self.zero_bias = zero_bias
         self.first = first
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
@@ -89,6 +101,9 @@ class Linear(Layer):
             value[model].uniform_(-bound, bound, generator=rng)
         if self.init is not None:
             self.init(self.values[0][model], rng)
+        if self.zero_bias:
+            for bias in self.values[1:]:
+                bias[model] = 0
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.x = x
@@ -238,17 +253,3 @@ class Identity(Layer):
 
 
 ACTIVATIONS: dict[str, type[Layer]] = {"none": Identity, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}
-
-
-class MSE:
-    """Mean squared error of each model, over outputs and examples."""
-
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(K, out, B), (K, out, B) → (K,)."""
-        self.difference = prediction - target
-        return self.difference.square().mean((1, 2))
-
-    def backward(self) -> Tensor:
-        """The gradient of each model's loss by its prediction, (K, out, B)."""
-        _, outputs, n = self.difference.shape
-        return self.difference.mul_(2 / (outputs * n))

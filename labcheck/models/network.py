@@ -7,21 +7,12 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from labcheck.models.layers import ACTIVATIONS, MSE, BatchNorm, Layer, Linear
+from labcheck.models.layers import ACTIVATIONS, BatchNorm, Layer, Linear
+from labcheck.models.model import Model, views
 
 
-class Network:
-    """A chain of layers for K models.
-
-    All numbers of a model lie in one row of `state`: first what is trained (`values`), then running statistics. So an
-    optimizer is a few operations on one matrix, keeping the best weights is copying rows, and a model that has stopped
-    is a row that goes.
-
-    Attributes:
-        state: (K, P + S).
-        values: (K, P), its trained part.
-        gradients: (K, P), as the last `gradient` call left them.
-    """
+class Network(Model):
+    """A chain of layers for K models."""
 
     def __init__(
         self,
@@ -42,20 +33,14 @@ class Network:
 
     def hold(self, state: Tensor) -> None:
         """Make `state` this network's storage and hand every layer its views."""
-        self.state = state
-        self.values = state[:, : self.size]
-        self.gradients = torch.zeros_like(self.values)
+        super().hold(state)
         value = gradient = 0
         buffer = self.size
         for layer in self.layers:
-            values, value = _views(state, layer.shapes, value)
-            gradients, gradient = _views(self.gradients, layer.shapes, gradient)
-            buffers, buffer = _views(state, layer.buffer_shapes, buffer)
+            values, value = views(state, layer.shapes, value)
+            gradients, gradient = views(self.gradients, layer.shapes, gradient)
+            buffers, buffer = views(state, layer.buffer_shapes, buffer)
             layer.bind(values, gradients, buffers)
-
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these of the models only."""
-        self.hold(self.state[rows])
 
     def predict(self, x: Tensor, training: bool = False) -> Tensor:
         """(K, B, in) examples → (K, out, B) outputs, good until the next call."""
@@ -68,22 +53,9 @@ class Network:
         """One of the models in modules of torch.nn, with numbers of its own; it takes examples (B, in)."""
         return nn.Sequential(*(layer.module(model) for layer in self.layers))
 
-    def gradient(self, x: Tensor, y: Tensor, loss: MSE) -> Tensor:
-        """Fill `gradients` with those of the loss on a minibatch (K, B, in), (K, B, out); return the losses (K,)."""
-        value = loss.forward(self.predict(x, training=True), y.mT)
-        g = loss.backward()
+    def backward(self, g: Tensor) -> None:
         for layer in reversed(self.layers):
             g = layer.backward(g)
-        return value
-
-
-def _views(storage: Tensor, shapes: Sequence[tuple[int, ...]], start: int) -> tuple[list[Tensor], int]:
-    """Cut (K, *shape) views out of the columns of storage from `start` on; also return where they end."""
-    views = []
-    for shape in shapes:
-        views.append(storage[:, start : start + prod(shape)].view(-1, *shape))
-        start += prod(shape)
-    return views, start
 
 
 def mlp(
@@ -94,6 +66,7 @@ def mlp(
     output_norm: bool = False,
     running: bool = True,
     init: str = "default",
+    zero_bias: bool = False,
 ) -> list[Layer]:
     """The layers of a multilayer perceptron.
 
@@ -104,12 +77,13 @@ def mlp(
         output_norm: BatchNorm on the output as well.
         running: evaluate BatchNorm with running averages.
         init: a name in INITS, for the weights.
+        zero_bias: biases start at 0.
     """
     layers: list[Layer] = []
     last = len(widths) - 2
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
         normed = norm if i < last else output_norm
-        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init, first=i == 0))
+        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init, zero_bias=zero_bias, first=i == 0))
         if normed:
             layers.append(BatchNorm(outputs, running))
         if i < last:

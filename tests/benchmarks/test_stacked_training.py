@@ -19,7 +19,7 @@ from labcheck import environment
 from labcheck.data.examples import generators, permutations
 from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
 from labcheck.training import Recipe, train
 
@@ -88,7 +88,7 @@ def batches(name: str, x: Tensor, y: Tensor, batch: int) -> Iterable[Any]:
 
 def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
     """Seed 0's, with the biases that people write before BatchNorm, which cancels them."""
-    model = lab.network([0], dtype).module(0)
+    model = lab.model([0], dtype).module(0)
     for module in model:
         if isinstance(module, nn.Linear) and module.bias is None:
             module.bias = nn.Parameter(torch.zeros(module.out_features, dtype=dtype))
@@ -128,7 +128,7 @@ def stacked(models: int, case: Case, lab: StackedLab, dtype: torch.dtype) -> lis
     """labcheck's loop; the losses of seed 0."""
     seeds, recipe = range(models), case.recipe(lab)
     parts = {name: part for name, part in lab.parts(seeds, dtype).items() if name in ("train", *recipe.watch)}
-    history = train(lab.network(seeds, dtype), parts, generators(seeds, "order"), recipe)
+    history = train(lab.model(seeds, dtype), parts, generators(seeds, "order"), recipe)
     return history.curves[f"{recipe.watch[0]}_loss"][0].tolist()
 
 

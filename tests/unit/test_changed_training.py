@@ -10,7 +10,7 @@ import torch
 from labcheck import baselines, training
 from labcheck.data import functions
 from labcheck.data.examples import Examples
-from labcheck.labs import curve, stacked, trig
+from labcheck.labs import curve, supervised, trig
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam
 from labcheck.training import History
@@ -68,7 +68,7 @@ LEAK = (training, "train", leaking, DIFFERENT)
 MIRRORED = (functions, "split", split_otherwise, OTHER_DATA)
 BETAS = (Adam, "betas", (0.8, 0.999), DIFFERENT)
 CHANGES: dict[str, tuple[object, str, object, str]] = {
-    "trig: momentum 0.8": (stacked, "OPTIMIZERS", {"sgd": lambda momentum: SGD(0.8)}, DIFFERENT),
+    "trig: momentum 0.8": (supervised, "OPTIMIZERS", {"sgd": lambda momentum: SGD(0.8)}, DIFFERENT),
     "trig: running statistics": (
         trig,
         "mlp",

@@ -15,7 +15,7 @@ from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
 from labcheck.labs.lab import Lab
 from labcheck.labs.sine import Sine
-from labcheck.labs.stacked import StackedLab
+from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
 from labcheck.metrics import Trials
 
@@ -58,14 +58,14 @@ def test_arms_are_paired_by_seed(lab: Lab) -> None:
 
 @every_lab
 def test_each_seed_starts_with_weights_of_its_own_whatever_the_others(lab: StackedLab) -> None:
-    states = lab.network(range(3)).state
-    assert torch.equal(states[2:], lab.network([2]).state)
+    states = lab.model(range(3)).state
+    assert torch.equal(states[2:], lab.model([2]).state)
     assert len(states.unique(dim=0)) == 3
 
 
 @every_lab
 def test_a_net_of_torch_predicts_as_the_network_does(lab: StackedLab) -> None:
-    network, train = lab.network(range(2)), lab.parts(range(2))["train"]
+    network, train = lab.model(range(2)), lab.parts(range(2))["train"]
     predicted = network.predict(train.x)
     for k in range(2):
         torch.testing.assert_close(network.module(k).eval()(train.x[k]), predicted[k].mT, rtol=1e-4, atol=1e-5)
@@ -82,7 +82,7 @@ def test_a_net_of_torch_predicts_as_the_network_does(lab: StackedLab) -> None:
 def test_arms_that_train_otherwise_have_the_same_points_and_first_weights(one: StackedLab, other: StackedLab) -> None:
     for name, part in one.parts([5]).items():
         assert torch.equal(other.parts([5])[name].x, part.x)
-    assert torch.equal(other.network([5]).state, one.network([5]).state)
+    assert torch.equal(other.model([5]).state, one.model([5]).state)
 
 
 def test_boston_is_split_into_six_parts_and_standardised() -> None:
@@ -163,14 +163,14 @@ def test_sine_is_standardised_where_it_is_said_so() -> None:
     ],
 )
 def test_a_net_has_the_widths_of_its_settings(lab: StackedLab, widths: list[int]) -> None:
-    linear = [layer for layer in lab.network([0]).module(0) if isinstance(layer, nn.Linear)]
+    linear = [layer for layer in lab.model([0]).module(0) if isinstance(layer, nn.Linear)]
     assert [linear[0].in_features, *(layer.out_features for layer in linear)] == widths
 
 
 def plainly(lab: StackedLab, seed: int, lr: float, batch: int, epochs: int) -> dict[str, float]:
     """The errors of one net that Adam and torch.nn have trained on minibatches."""
     parts, order = lab.parts([seed], torch.float64), generators([seed], "order")
-    model = lab.network([seed], torch.float64).module(0)
+    model = lab.model([seed], torch.float64).module(0)
     optimizer = torch.optim.Adam(model.parameters(), lr)
     x, y = parts["train"].x[0], parts["train"].y[0]
     for _ in range(epochs):

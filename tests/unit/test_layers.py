@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from labcheck.models.layers import ACTIVATIONS, INITS, MSE, BatchNorm, Layer, Linear
+from labcheck.models.layers import ACTIVATIONS, INITS, BatchNorm, Layer, Linear
+from labcheck.models.losses import MSE
 from labcheck.models.network import Network, mlp
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(2, 9))
@@ -131,7 +132,7 @@ def test_network_gradient(activation: str, norms: tuple[bool, bool], running: bo
     x, y = normal(2, 9, widths[0]), normal(2, 9, widths[-1]) + 1
     models = [net.module(model) for model in range(2)]
     losses = torch.stack([nn.functional.mse_loss(model(x[k]), y[k]) for k, model in enumerate(models)])
-    torch.testing.assert_close(net.gradient(x, y, MSE()), losses, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(net.gradient(x, y, MSE())["loss"], losses, rtol=1e-9, atol=1e-12)
     losses.sum().backward()
     gradients = [torch.cat([p.grad.reshape(-1) for p in model.parameters()]) for model in models]
     torch.testing.assert_close(net.gradients, torch.stack(gradients), rtol=1e-7, atol=1e-9)
@@ -214,12 +215,28 @@ def test_initial_weights_have_the_stated_spread(init: str) -> None:
     inputs, outputs = 200, 100
     layer = Linear(inputs, outputs, init=init)
     network([layer], 3)
-    variances = {"default": 1 / (3 * inputs), "kaiming_normal": 2 / inputs, "xavier_normal": 2 / (inputs + outputs)}
+    variances = {
+        "default": 1 / (3 * inputs),
+        "kaiming_normal": 2 / inputs,
+        "xavier_normal": 2 / (inputs + outputs),
+        "normal": 1e-4,
+        "zeros": 0,
+    }
     weight, bias = layer.values
     torch.testing.assert_close(weight.var((1, 2)), torch.full((3,), variances[init]).double(), rtol=0.03, atol=0)
     assert bias.abs().max() <= inputs**-0.5
     assert 0.4 / (3 * inputs) < bias.var() < 2 / (3 * inputs)
-    assert not torch.equal(weight[0], weight[1])
+    assert torch.equal(weight[0], weight[1]) == (init == "zeros")
+
+
+def test_a_bias_can_start_at_zero() -> None:
+    layer = Linear(20, 10, init="xavier_normal", zero_bias=True)
+    network([layer], 3)
+    assert layer.values[0].all()
+    assert not layer.values[1].any()
+    bare = Linear(20, 10, bias=False, zero_bias=True)
+    network([bare], 3)
+    assert bare.values[0].all()
 
 
 def test_a_seed_starts_with_the_same_weights_in_any_stack() -> None:

@@ -33,7 +33,7 @@ def test_a_claim_is_where_its_id_says(module: Path) -> None:
 def test_a_claim_has_a_baseline_of_all_its_seeds(module: Path) -> None:
     found = claim(module)
     for scale, seeds in found.seeds.items():
-        stored = baselines.read(baselines.path(ROOT / "baselines", found.id, scale, found.lab.data().name))
+        stored = baselines.read(baselines.path(ROOT / "baselines", found.id, scale, found.lab().data().name))
         assert stored.seeds == seeds >= 20
         assert stored.arms.keys() == found.arms.keys()
         assert stored.relations.keys() == {relation.name for relation in found.relations}
@@ -47,7 +47,7 @@ def test_every_claim_of_the_labs_is_there() -> None:
 def test_no_baseline_is_without_a_claim() -> None:
     claims = [claim(module) for module in MODULES]
     used = [
-        baselines.path(ROOT / "baselines", found.id, scale, found.lab.data().name)
+        baselines.path(ROOT / "baselines", found.id, scale, found.lab().data().name)
         for found in claims
         for scale in found.seeds
     ]

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from labcheck.data.examples import Examples, generators, permutations
-from labcheck.models.layers import ACTIVATIONS, MSE, Linear
+from labcheck.models.layers import ACTIVATIONS, Linear
+from labcheck.models.losses import MSE
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam, PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import History, Recipe, train
@@ -174,8 +175,8 @@ def test_nothing_is_stopped_or_lowered_between_two_records() -> None:
 
 def test_trials_have_the_last_loss_of_each_model_wherever_it_was_recorded() -> None:
     curves = {"batch_loss": torch.tensor([[4.0, 2, 1], [8, 6, torch.nan], [9, torch.nan, torch.nan]])}
-    history = History(curves, torch.tensor([1, 10, 25]), torch.tensor([25, 10, 1]))
-    trials = history.trials(mse=torch.tensor([7.0, 5, 3]))
+    history = History(curves, torch.tensor([1, 10, 25]), torch.tensor([25, 10, 1]), torch.zeros(3, 2))
+    trials = history.trials({"mse": torch.tensor([7.0, 5, 3])})
     assert {name: numbers.tolist() for name, numbers in trials.metrics.items()} == {
         "mse": [7, 5, 3], "epochs": [25, 10, 1], "final_loss": [1, 6, 9],
     }  # fmt: skip

@@ -1,0 +1,95 @@
+"""What the labs on images share: where the images come from, and what is measured of a classifier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labcheck import environment, training
+from labcheck.data import images
+from labcheck.data.examples import Part
+from labcheck.labs.lab import Data, Lab, assumed
+from labcheck.labs.supervised import ModuleLab
+from labcheck.metrics import Metric
+from labcheck.models.model import Model
+from labcheck.models.torch_model import Standardise
+
+SOURCES = ("embedded", "real")
+ARITHMETICS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageLab(Lab):
+    """A classifier of images in ten classes.
+
+    Attributes:
+        source: "real" for the report's own images, or "embedded" for what needs no network.
+    """
+
+    source: str = "embedded"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("source", SOURCES)
+
+    @property
+    def images(self) -> images.ImageSet:
+        """All of its source."""
+        return images.load(self.name, self.source)
+
+    def data(self) -> Data:
+        return Data(self.images.name, self.images.digest)
+
+    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+        """Of each part: `<part>_accuracy`, `<part>_accuracy_<class>`, and the table `<part>_confusion`."""
+        found: dict[str, Tensor] = {}
+        for name, part in parts.items():
+            table = confusion(training.predict(model, part), part.y.mT)
+            right = table.diagonal(dim1=1, dim2=2)
+            found[f"{name}_confusion"] = table
+            found[f"{name}_accuracy"] = right.sum(1) / table.sum((1, 2))
+            for label, accuracy in enumerate((right / table.sum(2)).unbind(1)):
+                found[f"{name}_accuracy_{label}"] = accuracy
+        return found
+
+
+def confusion(outputs: Tensor, labels: Tensor) -> Tensor:
+    """How many examples of each class were taken for which: (K, C, N), (K, 1, N) → (K, C, C), rows the true class."""
+    models, classes, _ = outputs.shape
+    pairs = labels[:, 0] * classes + outputs.argmax(1)
+    counts = torch.zeros(models, classes**2, dtype=torch.int64, device=outputs.device)
+    return counts.scatter_add_(1, pairs, torch.ones_like(pairs)).view(models, classes, classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionLab(ImageLab, ModuleLab):
+    """A convolutional net of standardised images, with channels last in memory."""
+
+    arithmetic: str = assumed(
+        "auto", "of convolutions, not stated, so float32; auto is bfloat16 where the processor multiplies it faster"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("arithmetic", ARITHMETICS)
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether convolutions compute in it on this machine."""
+        if self.arithmetic == "auto":
+            return environment.multiplies_bfloat16()
+        return self.arithmetic == "bfloat16"
+
+    @property
+    def precision(self) -> str:
+        return "bfloat16 convolutions" if self.bfloat16 else "float32"
+
+    def standardise(self) -> Standardise:
+        """By the training images of the source."""
+        return Standardise(*self.images.moments)
+
+
+def accuracy(part: str, label: int | None = None) -> Metric:
+    """Of a part, such as "test", or of one class in it."""
+    return Metric(f"{part}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)

@@ -1,0 +1,126 @@
+"""Labs whose models learn from examples, in the one training loop."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from labcheck import training
+from labcheck.data.examples import Part, generators
+from labcheck.labs.lab import Lab
+from labcheck.metrics import Trials
+from labcheck.models.layers import ACTIVATIONS, Layer
+from labcheck.models.losses import MSE
+from labcheck.models.model import Model
+from labcheck.models.network import Network
+from labcheck.models.torch_model import TorchModel
+from labcheck.optim import OPTIMIZERS, Optimizer
+from labcheck.training import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedLab(Lab):
+    """It says which models, on what data, how they train, and what is measured in the end."""
+
+    optimizer: str
+    lr: float
+    momentum: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("optimizer", OPTIMIZERS)
+        self.at_least(0, "lr", "momentum")
+
+    @abstractmethod
+    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Part]:
+        """Each seed's examples: those to train on, "train", and those to look at."""
+
+    @abstractmethod
+    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
+        """Each seed's model before training."""
+
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """How the models are trained."""
+
+    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+        """Metrics (K,) and tables (K, …) of models: `<part>_mse` unless a lab says otherwise."""
+        return {f"{name}_mse": training.evaluate(model, part, MSE())["loss"] for name, part in parts.items()}
+
+    def new_optimizer(self) -> Optimizer:
+        """That of the settings."""
+        return OPTIMIZERS[self.optimizer](self.momentum)
+
+    def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
+        """Train one model with each seed.
+
+        Returns:
+            What `measure` measures; of the last weights too, as `final_<name>`, where the best ones are kept; `epochs`
+            and `final_loss`, the last epoch's batch loss; the curves of `labcheck.training.train`.
+        """
+        parts = {name: part.to(device) for name, part in self.parts(seeds, dtype).items()}
+        model = self.model(seeds, dtype, device)
+        recipe = self.recipe()
+        history = training.train(model, parts, generators(seeds, "order"), recipe)
+        measured = self.measure(model, parts)
+        if recipe.best:
+            model.hold(history.last)
+            measured |= {f"final_{name}": value for name, value in self.measure(model, parts).items()}
+        return history.trials(measured)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedLab(SupervisedLab):
+    """A lab of nets made of `labcheck.models.layers`, all seeds side by side."""
+
+    activation: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("activation", ACTIVATIONS)
+
+    @abstractmethod
+    def layers(self) -> list[Layer]:
+        """Of one net."""
+
+    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
+        return Network(self.layers(), generators(seeds, "init"), dtype, device)
+
+    def graph(self) -> tuple[nn.Module, Tensor]:
+        """A net of torch.nn's modules and two examples for it."""
+        return self.model([0]).module(0), _two(self.parts([0]))[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleLab(SupervisedLab):
+    """A lab of a torch.nn module, one seed after the other: convolutions gain nothing from stacking on a CPU."""
+
+    @property
+    def stack(self) -> int:
+        return 1
+
+    @abstractmethod
+    def module(self, seed: int) -> nn.Module:
+        """Before training."""
+
+    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> TorchModel:
+        [seed] = seeds
+        return TorchModel(self.module(seed).to(device, dtype))
+
+    def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
+        return Trials.join([self._train(seed, device, dtype) for seed in seeds])
+
+    def _train(self, seed: int, device: str, dtype: torch.dtype) -> Trials:
+        with torch.random.fork_rng():  # dropout and augmentation draw from torch's own stream
+            torch.manual_seed(generators([seed], "noise")[0].initial_seed())
+            return super().train([seed], device, dtype)
+
+    def graph(self) -> tuple[nn.Module, Tensor]:
+        """The module and two examples for it."""
+        return self.module(0), _two(self.parts([0]))[0]
+
+
+def _two(parts: Mapping[str, Part]) -> Tensor:
+    return parts["train"].batch(torch.tensor([[0, 1]])).x
