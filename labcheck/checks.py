@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from labcheck import baselines, environment, verdicts
+from labcheck import baselines, environment, timing, verdicts
 from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
@@ -89,6 +89,11 @@ class Check(ABC):
         """What has to be trained of an arm."""
         return blocks(self.lab(bench, arm), self.seeds(bench), bench.device)
 
+    def trials(self, bench: Bench) -> Mapping[str, Trials]:
+        """Of its arms, trained now unless they have been in this session."""
+        n = self.seeds(bench)
+        return {arm: bench.store.trials(self.lab(bench, arm), n, bench.device) for arm in self.arms}
+
     def stored(self, bench: Bench, data: str) -> Baseline:
         """The claim's baseline at this scale, on the data of this name.
 
@@ -104,7 +109,7 @@ class Check(ABC):
             What was found, what of it fails, and what is only worth saying.
         """
         n = self.seeds(bench)
-        trials = {arm: bench.store.trials(self.lab(bench, arm), n, bench.device) for arm in self.arms}
+        trials = self.trials(bench)
         lab = self.lab(bench)
         fingerprint = environment.fingerprint(bench.device, lab.precision)
         today = Baseline(self.claim.id, self.scale, lab.data()._asdict(), n, fingerprint)
@@ -213,6 +218,14 @@ class RelationCheck(Check):
     @property
     def arms(self) -> Sequence[str]:
         return self.relation.arms
+
+    def blocks(self, bench: Bench, arm: str) -> list[Block]:
+        return [] if self.relation.timed else super().blocks(bench, arm)
+
+    def trials(self, bench: Bench) -> Mapping[str, Trials]:
+        if not self.relation.timed:
+            return super().trials(bench)
+        return timing.in_turn({arm: self.lab(bench, arm) for arm in self.arms}, self.seeds(bench), bench.device)
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
         holds, ties, effect = self.relation.judge(trials)

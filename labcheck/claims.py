@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from labcheck.labs.lab import Lab
-from labcheck.metrics import Metric
+from labcheck.metrics import CPU_SECONDS, Metric
 from labcheck.relations import Relation
 
 
@@ -107,7 +107,7 @@ class Claim:
         return [*self.arms, *(relation.name for relation in self.relations)]
 
     def metrics(self, arm: str) -> list[Metric]:
-        """What is measured of an arm: whatever its relations and its quoted numbers need, each once."""
+        """What is measured of an arm: whatever its relations and its quoted numbers need, each once, but its time."""
         quoted = [number.metric for number in self.arms[arm].quotes]
         terms = [term.metric for relation in self.relations for term in relation.terms if term.arm == arm]
-        return list({str(metric): metric for metric in [*quoted, *terms]}.values())
+        return list({str(metric): metric for metric in [*quoted, *terms] if metric != CPU_SECONDS}.values())

@@ -97,6 +97,10 @@ class Metric:
         return values.astype(np.float32).astype(np.float64)
 
 
+CPU_SECONDS = Metric("cpu_seconds")
+"""Of a training, short and unstacked: see `labcheck.timing`."""
+
+
 def epochs_to(curve: str, below: float) -> Metric:
     """How many epochs until a curve first reaches a level; infinite when it never does."""
 
@@ -127,10 +131,11 @@ def lowest(curve: str, start: int, stop: int) -> Metric:
     return Metric(curve, reduction=reduce, label=f"lowest {curve} after {start} to {stop} epochs")
 
 
-def at(curve: str, epoch: int) -> Metric:
+def at(curve: str, epoch: int, *, rising: bool = False) -> Metric:
     """A curve after so many epochs; its last number for a seed that has stopped before, and goes on as it was.
 
-    Where there are records before and after, but none of these epochs, that is an error (ValueError).
+    Of a curve that should be `rising`, such as an accuracy, more is better. Where there are records before and after,
+    but none of these epochs, that is an error (ValueError).
     """
 
     def reduce(values: Floats, after: Ints) -> float:
@@ -139,7 +144,7 @@ def at(curve: str, epoch: int) -> Metric:
             raise ValueError(f"{curve} has no record after {epoch} epochs")
         return float(values[min(column, len(after) - 1)])
 
-    return Metric(curve, reduction=reduce, label=f"{curve} after {epoch} epochs")
+    return Metric(curve, rising, not rising, reduction=reduce, label=f"{curve} after {epoch} epochs")
 
 
 def fall(curve: str, after: int) -> Metric:
@@ -155,8 +160,21 @@ def fall(curve: str, after: int) -> Metric:
     return Metric(curve, ratio=False, reduction=reduce, label=f"fall of {curve} after epoch {after}")
 
 
-def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
+def rise(curve: str, first: int, last: int) -> Metric:
+    """How far a curve that should rise has risen between two numbers of epochs, in its own unit."""
+
+    def reduce(values: Floats, after: Ints) -> float:
+        seen: dict[int, float] = dict(zip(after.tolist(), values.tolist(), strict=True))
+        return seen.get(last, np.nan) - seen.get(first, np.nan)
+
+    label = f"rise of {curve} from {first} to {last} epochs"
+    return Metric(curve, higher_is_better=True, ratio=False, reduction=reduce, label=label)
+
+
+def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
     """How much a positive curve climbs back: the mean over records of the rise of its logarithm, falls counted as 0.
+
+    Of a curve that should be `rising`, such as an accuracy, it is how much it falls back.
 
     A curve that only falls has none, however steeply; nor does one that has stopped before these epochs, unless it was
     not finite. Epochs, of a curve with a record after each, are counted from 0 and may be negative, as in a slice.
@@ -164,7 +182,7 @@ def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
     epochs = slice(start, stop)
 
     def reduce(values: Floats, after: Ints) -> float:
-        steps = np.diff(np.log(values[epochs]))
+        steps = np.diff(np.log(values[epochs])) * (-1 if rising else 1)
         if not steps.size:
             return 0.0 if np.isfinite(values[-1]) else np.nan
         return float(np.maximum(steps, 0).mean())
@@ -172,14 +190,14 @@ def swing(curve: str, start: int = 0, stop: int | None = None) -> Metric:
     return Metric(curve, ratio=False, reduction=reduce, label=f"swing of {curve}{_span(epochs)}")
 
 
-def average(curve: str, start: int = 0, stop: int | None = None) -> Metric:
-    """The geometric mean of a positive curve over some epochs."""
+def average(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
+    """The geometric mean of a positive curve over some epochs; more is better of one that should be `rising`."""
     epochs = slice(start, stop)
 
     def reduce(values: Floats, after: Ints) -> float:
         return float(np.exp(np.log(values[epochs]).mean())) if values[epochs].size else np.nan
 
-    return Metric(curve, reduction=reduce, label=f"mean {curve}{_span(epochs)}")
+    return Metric(curve, rising, not rising, reduction=reduce, label=f"mean {curve}{_span(epochs)}")
 
 
 def _span(epochs: slice) -> str:

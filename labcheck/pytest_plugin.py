@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labcheck.data import ROOT, DataError
 from labcheck.progress import Notes
 from labcheck.report.live import Live
 from labcheck.report.reporter import Reporter
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 TRIALS = pytest.StashKey[Path]()
 BENCH = pytest.StashKey["Bench"]()
+ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 
 
 def _seeds(text: str) -> int:
@@ -80,6 +82,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu: a claim at full size, on a GPU unless told otherwise")
     if config.option.help or config.option.collectonly:
         return
+    config.stash[ENVIRONMENT] = pytest.MonkeyPatch()
+    if config.option.claims_data_root:
+        config.stash[ENVIRONMENT].setenv(ROOT, config.option.claims_data_root)
     if hasattr(config, "workerinput"):
         config.stash[TRIALS] = Path(config.workerinput["claims_trials"])
         return
@@ -90,6 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if ENVIRONMENT in config.stash:
+        config.stash[ENVIRONMENT].undo()
     if TRIALS in config.stash and not hasattr(config, "workerinput"):
         shutil.rmtree(config.stash[TRIALS], ignore_errors=True)
 
@@ -112,11 +119,11 @@ def _check_options(config: pytest.Config) -> None:
 
         if not has_device(option.claims_device):
             raise pytest.UsageError(f"--claims-device {option.claims_device}: torch sees no such GPU; use cpu or auto")
-    root = option.claims_data_root or (os.environ.get("LABCHECK_DATA") if option.claims_data == "real" else None)
+    root = option.claims_data_root or (os.environ.get(ROOT) if option.claims_data == "real" else None)
     if root is not None and not Path(root).is_dir():
-        raise pytest.UsageError(f"no folder {root}: --claims-data-root, or LABCHECK_DATA, names where real data lies")
+        raise pytest.UsageError(f"no folder {root}: --claims-data-root, or {ROOT}, names where real data lies")
     if option.claims_data == "real" and root is None:
-        raise pytest.UsageError("--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA")
+        raise pytest.UsageError(f"--claims-data real needs --claims-data-root DIR, or {ROOT}")
     if option.claims_update and option.claims_set:
         raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
     if option.claims_update:
@@ -150,7 +157,7 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
     """How this session trains; made once its claims are known, whose labs say what can be overridden.
 
     Raises:
-        pytest.UsageError: a setting to override does not exist, or not with that value.
+        pytest.UsageError: a setting to override does not exist, or not with that value; or data is missing.
     """
     from labcheck.checks import Bench, plan
     from labcheck.trials import TrialStore
@@ -176,11 +183,15 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
         device="cpu" if option.claims_device == "auto" else option.claims_device,
         seeds=option.claims_seeds,
         overrides=overrides,
+        source=option.claims_data,
         update=bool(option.claims_update),
         strict=option.claims_strict,
         tensorboard=Path(option.claims_tensorboard) if option.claims_tensorboard else None,
     )
-    planned = plan(checks, bench)
+    try:
+        planned = plan(checks, bench)
+    except DataError as error:
+        raise pytest.UsageError(str(error)) from None
     bench.store.expect(planned)
     bench.store.notes.plan(list(planned.values()))
     return bench

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrik
 
-from labcheck.metrics import Floats, Metric, Trials, at, lowest, swing
+from labcheck.metrics import CPU_SECONDS, Floats, Metric, Trials, at, lowest, swing
 
 Bools = NDArray[np.bool_]
 
@@ -63,6 +63,11 @@ class Relation:
     def arms(self) -> tuple[str, ...]:
         """The arms that it needs, each once."""
         return tuple(dict.fromkeys(term.arm for term in self.terms))
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is about time."""
+        return any(term.metric == CPU_SECONDS for term in self.terms)
 
     def judge(self, trials: Mapping[str, Trials]) -> Outcome:
         """Decide it for each seed, given the trials of its arms, paired by seed."""
@@ -135,7 +140,9 @@ def no_worse(
     return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
 
 
-def equivalent(a: str, b: str, metric: Metric, *, margin: float, says: str = "") -> Relation:
+def equivalent(
+    a: str, b: str, metric: Metric, *, margin: float, other: Metric | None = None, says: str = ""
+) -> Relation:
     """Neither arm is worse than the other by more than the margin."""
     most = slack(metric, margin, better=False)
 
@@ -143,7 +150,19 @@ def equivalent(a: str, b: str, metric: Metric, *, margin: float, says: str = "")
         gap = advantage(metric, x, y)
         return np.abs(gap) <= most, np.isnan(gap)
 
-    name = _compared(a, b, "equivalent to", margin, metric, None)
+    name = _compared(a, b, "equivalent to", margin, metric, other)
+    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
+
+
+def differs(a: str, b: str, metric: Metric, *, margin: float, says: str = "") -> Relation:
+    """One of the arms is worse than the other by more than the margin, whichever it is."""
+    most = slack(metric, margin, better=False)
+
+    def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
+        gap = advantage(metric, x, y)
+        return np.abs(gap) > most, np.isnan(gap)
+
+    name = _compared(a, b, "differs from", margin, metric, None)
     return Relation(_said(name, says), (Term(a, metric), Term(b, metric)), rule)
 
 

@@ -8,7 +8,7 @@ al. 2016). A stand-in's name says so.
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from labcheck.data import DataError
+from labcheck.data import ROOT, DataError
 from labcheck.data.examples import Examples, digest, permutations
 
-ROOT = "LABCHECK_DATA"
 CLASSES = 10
 PIECE = 500
 """Images that are evaluated at once."""
@@ -44,6 +43,15 @@ class ImageSet:
     labels: Tensor
     tests: int
 
+    @property
+    def known(self) -> int:
+        """How many are not of the test set."""
+        return len(self.images) - self.tests
+
+    def last(self, n: int) -> "ImageSet":
+        """Its last n images."""
+        return replace(self, images=self.images[-n:], labels=self.labels[-n:])
+
     @cached_property
     def digest(self) -> str:
         """Of images and labels."""
@@ -52,7 +60,7 @@ class ImageSet:
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel (C,), of pixels from 0 to 1 of all images but the test set."""
-        channels = self.images[: len(self.images) - self.tests].flatten(0, 2).unbind(1)
+        channels = self.images[: self.known].flatten(0, 2).unbind(1)
         counts = torch.stack([channel.bincount(minlength=256) for channel in channels]).double()
         share, values = counts / counts.sum(1, keepdim=True), torch.linspace(0, 1, 256, dtype=torch.float64)
         mean = share @ values
@@ -70,13 +78,11 @@ class ImageSet:
         Raises:
             DataError: there are not as many.
         """
-        known = len(self.images) - self.tests
-        order = permutations(known, rngs)
+        order = permutations(self.known, rngs)
         found = {}
         for part, size in sizes.items():
             if part == "test" and self.tests:
-                rest = known + permutations(self.tests, rngs)
-                found[part] = rest[:, :size]
+                found[part] = self.known + permutations(self.tests, rngs)[:, :size]
             else:
                 found[part], order = order[:, :size], order[:, size:]
             if found[part].shape[1] < size:
@@ -164,10 +170,13 @@ def _clothes() -> ImageSet:
 
 @cache
 def _objects() -> ImageSet:
-    """Digits laid over photographs: each pixel is how far the digit is from a 32×32 crop, in each channel."""
+    """3000 digits, 1000 of them set apart, laid over photographs.
+
+    Each pixel is how far the digit is from a 32×32 crop, in each channel.
+    """
     from sklearn.datasets import load_sample_images
 
-    digits = _clothes()
+    digits = _clothes().last(3000)
     photographs = load_sample_images().images
     rng = np.random.default_rng(1)
     images = np.zeros((len(digits.images), 32, 32, 3), dtype=np.int16)
@@ -206,8 +215,7 @@ def _real(name: str, root: Path) -> ImageSet:
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     found = ImageSet(called, images, labels, tests=len(parts[1][0]))
     if name == "cifar" and file.exists():
-        called = "cifar10-jpeg" if found.digest == JPEG else "cifar10-npz"
-        found = ImageSet(called, images, labels, found.tests)
+        found = replace(found, name="cifar10-jpeg" if found.digest == JPEG else "cifar10-npz")
     return found
 
 

@@ -23,6 +23,7 @@ from labcheck.training import Recipe
 class Cifar(ConvolutionLab):
     """Five epochs, then a new optimizer, without momentum and with weight decay, for five more.
 
+    It trains on `train_size` images at random, or on all where there are no more, and so it tests.
     It measures accuracies and confusion tables of train and test, of the last weights.
     """
 
@@ -47,16 +48,20 @@ class Cifar(ConvolutionLab):
         self.at_least(0, "factor", "weight_decay")
         self.at_least(1, "train_size", "test_size", "batch", "epochs", "drop")
 
+    @property
+    def _trained(self) -> int:
+        return min(self.train_size, self.images.known)
+
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
-        sizes = {"train": self.train_size, "test": self.test_size}
+        sizes = {"train": self._trained, "test": min(self.test_size, self.images.tests)}
         return self.images.parts(sizes, generators(seeds, "data"), dtype)
 
     def module(self, seed: int) -> nn.Module:
         return initialize(resnet20(standardise=self.standardise(), bfloat16=self.bfloat16), seed)
 
     def recipe(self) -> Recipe:
-        """Curves `batch_loss`, `batch_accuracy` (the report's training accuracy), `test_loss`, `test_accuracy`, `lr`."""
-        steps = -(-self.train_size // self.batch)
+        """Curves `batch_loss`, `batch_accuracy` (the report's of training), `test_loss`, `test_accuracy`, `lr`."""
+        steps = -(-self._trained // self.batch)
         new = SGD(weight_decay=self.weight_decay)
         return Recipe(
             optimizer=Succession(self.new_optimizer(), self.drop * steps, new),

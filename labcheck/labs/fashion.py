@@ -1,8 +1,8 @@
 """Fashion-MNIST with a multilayer perceptron (report fashion)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 
@@ -41,6 +41,9 @@ class Fashion(ImageLab, StackedLab):
         self.check("loss", CLASS_LOSSES)
         self.check("init", INITS)
         self.at_least(1, "batch", "hidden", "epochs")
+
+    def brief(self) -> Self:
+        return replace(self, epochs=1)
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
         """All images, the same for every seed."""

@@ -97,6 +97,10 @@ class Lab(ABC):
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
         """Train one model with each seed."""
 
+    def brief(self) -> Self:
+        """The same with a shorter training, which costs as much more or less than another's as the whole one."""
+        return self
+
     def graph(self) -> tuple[Any, Any] | None:
         """A torch module and an input for it, from which TensorBoard draws the model; None where there is none."""
         return None

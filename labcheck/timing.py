@@ -1,0 +1,37 @@
+"""How much CPU time arms take, beside each other."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from labcheck import environment
+from labcheck.labs.lab import Lab
+from labcheck.metrics import CPU_SECONDS, Trials
+
+
+def in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str, Trials]:
+    """The CPU seconds of each lab's brief training, one seed at a time.
+
+    All labs train once before any trains again, so that a machine that is slow for a while is slow for all of them; the
+    first time is not counted. Never wall time, which others' work makes longer.
+
+    Returns:
+        `cpu_seconds` and `epochs`, with repetitions in the place of seeds.
+    """
+    environment.pin()
+    brief = {name: lab.brief() for name, lab in labs.items()}
+    for lab in brief.values():
+        lab.train([0], device)
+    seconds: dict[str, list[float]] = {name: [] for name in brief}
+    epochs: dict[str, list[float]] = {name: [] for name in brief}
+    for seed in range(repetitions):
+        for name, lab in brief.items():
+            start = time.process_time()
+            trials = lab.train([seed], device)
+            seconds[name].append(time.process_time() - start)
+            epochs[name].extend(trials.metrics["epochs"])
+    return {
+        name: Trials({CPU_SECONDS.name: np.array(seconds[name]), "epochs": np.array(epochs[name])}, {})
+        for name in brief
+    }

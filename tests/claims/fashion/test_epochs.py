@@ -1,0 +1,17 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
+from labcheck.relations import no_worse
+
+claim = Claim(
+    id="fashion/epochs",
+    statement="The net has about converged after 5 epochs; 10 change little.",
+    source="report fashion, the epochs' influence; figure 256-256-.1-10",
+    lab=Fashion,
+    arms={"5 epochs": Arm({"epochs": 5}), "10 epochs": Arm({"epochs": 10})},
+    relations=[
+        no_worse("5 epochs", "10 epochs", TEST_ACCURACY, margin=0.01),
+        no_worse("5 epochs", "10 epochs", FINAL_LOSS, margin=0.1),
+    ],
+    seeds={"quick": 10},
+    notes=["Little is one point of accuracy, and 10 % of the training loss."],
+)

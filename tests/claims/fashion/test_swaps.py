@@ -1,0 +1,37 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
+from labcheck.metrics import at
+from labcheck.relations import beats, differs, equivalent, misses
+
+FIRST = at("test_accuracy", 1, rising=True)
+
+claim = Claim(
+    id="fashion/swaps",
+    statement="One part of the base net exchanged at a time: Tanh does like ReLU; MultiMarginLoss changes the loss and "
+    "not the accuracy; initialisation matters, and a bad one is a disaster; Adam learns faster and ends higher.",
+    source="report fashion, a new method of each kind; figures without their numbers",
+    lab=Fashion,
+    arms={
+        "base": Arm(),
+        "tanh": Arm({"activation": "tanh"}),
+        "multi-margin": Arm({"loss": "multi_margin"}),
+        "xavier": Arm({"init": "xavier_normal"}),
+        "zeros": Arm({"init": "zeros"}),
+        "adam": Arm({"optimizer": "adam", "lr": 1e-3}),
+    },
+    relations=[
+        equivalent("tanh", "base", TEST_ACCURACY, margin=0.02),
+        differs("multi-margin", "base", FINAL_LOSS, margin=0.1),
+        equivalent("multi-margin", "base", TEST_ACCURACY, margin=0.02),
+        differs("xavier", "base", FINAL_LOSS, margin=0.1),
+        misses("zeros", 0.2, TEST_ACCURACY),
+        beats("adam", "base", FIRST),
+        beats("adam", "base", TEST_ACCURACY),
+    ],
+    seeds={"quick": 10},
+    notes=[
+        "Alike is within two points; another loss differs by more than 10 %.",
+        "The report names no bad initialisation: all weights 0 is assumed; a disaster is a test accuracy below 20 %.",
+        "Adam's learning rate is not stated: torch's default, .001, since .1 is far outside of its range.",
+    ],
+)

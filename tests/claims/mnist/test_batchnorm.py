@@ -1,0 +1,24 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.mnist import VAL_ACCURACY, VAL_LOSS, Mnist
+from labcheck.relations import beats
+
+claim = Claim(
+    id="mnist/batchnorm",
+    statement="With BatchNorm the validation accuracy is higher and the validation loss lower, in two settings.",
+    source="report boston-mnist, part 2, BatchNorm's influence; types 0 and 2 have it, curves without numbers",
+    lab=Mnist,
+    arms={
+        "plain": Arm({"norm": False}),
+        "norm": Arm({"norm": True}),
+        "dropout": Arm({"norm": False, "dropout": 0.5}),
+        "dropout+norm": Arm({"norm": True, "dropout": 0.5}),
+    },
+    relations=[
+        beats("norm", "plain", VAL_ACCURACY),
+        beats("norm", "plain", VAL_LOSS),
+        beats("dropout+norm", "dropout", VAL_ACCURACY),
+        beats("dropout+norm", "dropout", VAL_LOSS),
+    ],
+    seeds={"quick": 8},
+    notes=["The report does not say what its two settings are: without dropout, and with a rate of .5, are assumed."],
+)
