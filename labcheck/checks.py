@@ -13,7 +13,6 @@ from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
 from labcheck.metrics import Trials
-from labcheck.progress import Planned
 from labcheck.relations import Relation, Term
 from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
@@ -267,36 +266,6 @@ def checks(claim: Claim) -> list[Check]:
             *(RelationCheck(claim, scale, relation) for relation in claim.relations),
         )
     ]
-
-
-def plan(checks: Sequence[Check], bench: Bench) -> dict[Block, Planned]:
-    """What a session with these checks has to train, in the order of need.
-
-    Raises:
-        DataError: some data is not there.
-    """
-    planned: dict[Block, Planned] = {}
-    recorded: dict[tuple[str, str], Baseline | None] = {}
-    for check in checks:
-        if (key := (check.claim.id, check.scale)) not in recorded:
-            try:
-                recorded[key] = check.stored(bench, check.lab(bench).data().name)
-            except baselines.BaselineError:
-                recorded[key] = None
-        for arm in check.arms:
-            for block in check.blocks(bench, arm):
-                if block not in planned or planned[block].seconds is None:
-                    planned[block] = _planned(block, check, arm, recorded[key])
-    return planned
-
-
-def _planned(block: Block, check: Check, arm: str, stored: Baseline | None) -> Planned:
-    first = block.index * block.lab.stack
-    label = f"{check.claim.id} {arm} seeds {first}-{first + block.lab.stack - 1}"
-    seconds = stored.cpu_seconds.get(arm) if stored else None
-    if stored and seconds is not None:
-        seconds /= len(blocks(block.lab, stored.seeds, block.device))
-    return Planned(block.key, label, seconds)
 
 
 def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:

@@ -159,7 +159,8 @@ def _bench(config: pytest.Config, checks: list[Check]) -> Bench:
     Raises:
         pytest.UsageError: a setting to override does not exist, or not with that value; or data is missing.
     """
-    from labcheck.checks import Bench, plan
+    from labcheck.checks import Bench
+    from labcheck.planning import plan
     from labcheck.trials import TrialStore
 
     option = config.option

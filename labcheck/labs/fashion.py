@@ -42,6 +42,11 @@ class Fashion(ImageLab, StackedLab):
         self.check("init", INITS)
         self.at_least(1, "batch", "hidden", "epochs")
 
+    @property
+    def stack(self) -> int:
+        """Few side by side: nets of this width gain nothing from more on a CPU, and claims have ten seeds."""
+        return 5
+
     def brief(self) -> Self:
         return replace(self, epochs=1)
 

@@ -12,7 +12,7 @@ from labcheck.data.examples import generators
 from labcheck.data.images import Selection
 from labcheck.labs.images import ConvolutionLab, accuracy
 from labcheck.labs.lab import assumed
-from labcheck.metrics import Metric
+from labcheck.metrics import Metric, lowest
 from labcheck.models.cnn import cnn
 from labcheck.models.losses import CrossEntropy
 from labcheck.models.torch_model import initialize
@@ -97,7 +97,7 @@ def augmented(x: Tensor) -> Tensor:
 
 TEST_ACCURACY = accuracy("test")
 VAL_ACCURACY = accuracy("val")
-VAL_LOSS = Metric("val_loss")
+VAL_LOSS = lowest("val_loss", 1, 16)  # that of the weights which are kept
 FINAL_LOSS = Metric("final_loss")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from labcheck.report.findings import Finding
 
-HEADER = ("claim", "verdict", "holds", "quoted", "measured", "the relation it hangs on")
+HEADER = ("claim", "data", "verdict", "holds", "quoted", "measured", "the relation it hangs on")
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
@@ -24,6 +24,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
     terms = judged["terms"][:2]
     return (
         finding.claim["id"],
+        finding.today.data["name"],
         told,
         f"{judged['holds']}/{judged['n']}",
         " : ".join(_short(term["quoted"]) for term in terms) if any(term["quoted"] for term in terms) else "-",

@@ -13,10 +13,11 @@ import pytest
 
 from labcheck import baselines, progress
 from labcheck.baselines import Baseline
-from labcheck.checks import Bench, checks, plan
+from labcheck.checks import Bench, checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
+from labcheck.planning import plan
 from labcheck.progress import Notes, Planned, State, estimate, expected, listening, tell
 from labcheck.relations import beats
 from labcheck.trials import TrialStore
