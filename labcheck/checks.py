@@ -12,7 +12,7 @@ from labcheck import baselines, environment, timing, verdicts
 from labcheck.baselines import Baseline, StoredRelation
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
-from labcheck.metrics import Trials
+from labcheck.metrics import CPU_SECONDS, Trials
 from labcheck.relations import Relation, Term
 from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
@@ -187,7 +187,8 @@ class ArmCheck(Check):
         }
         seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), bench.device)
         finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
-        finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in self.claim.arms[self.arm].quotes]
+        quotes = [number for number in self.claim.arms[self.arm].quotes if number.metric != CPU_SECONDS]
+        finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in quotes]
 
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
         return baselines.compare_arm(stored, today, self.arm)

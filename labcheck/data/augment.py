@@ -13,7 +13,7 @@ def turned_and_shifted(x: Tensor, degrees: float, shift: float) -> Tensor:
     As torchvision's RandomRotation and RandomAffine with translate, one after the other, do with their defaults:
     nearest pixels, black outside.
     """
-    images = x.flatten(0, -4)
+    images = x.reshape(-1, *x.shape[-3:])
     n, _, height, width = images.shape
     angle = (torch.rand(n, device=x.device) * 2 - 1) * math.radians(degrees)
     size = torch.tensor([width, height], device=x.device)
@@ -33,7 +33,7 @@ def brightened(x: Tensor, by: float) -> Tensor:
 
 def cropped_and_flipped(x: Tensor, padding: int) -> Tensor:
     """Images (…, C, H, W) shifted by up to `padding` pixels each way, black outside, and half of them mirrored."""
-    images = x.flatten(0, -4)
+    images = x.reshape(-1, *x.shape[-3:])
     n, _, height, width = images.shape
     padded = functional.pad(images, [padding] * 4)
     top, left = torch.randint(2 * padding + 1, (2, n), device=x.device)

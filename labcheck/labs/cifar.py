@@ -24,7 +24,7 @@ class Cifar(ConvolutionLab):
     """Five epochs, then a new optimizer, without momentum and with weight decay, for five more.
 
     It trains on `train_size` images at random, or on all where there are no more, and so it tests.
-    It measures accuracies and confusion tables of train and test, of the last weights.
+    It measures losses, accuracies and confusion tables of train and test, of the last weights.
     """
 
     name: ClassVar[str] = "cifar"

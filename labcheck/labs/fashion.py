@@ -21,7 +21,7 @@ from labcheck.training import Recipe
 class Fashion(ImageLab, StackedLab):
     """A 784-h-10 net on pixels from 0 to 1, named batch-hidden-lr-epochs: by default the report's 256-256-0.1-5.
 
-    It measures accuracies and confusion tables of train and test, of the last weights.
+    It measures losses, accuracies and confusion tables of train and test, of the last weights.
     """
 
     name: ClassVar[str] = "fashion"

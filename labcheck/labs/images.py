@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from labcheck import environment, training
-from labcheck.data import images
+from labcheck.data import image_sets
 from labcheck.data.examples import Part
-from labcheck.labs.lab import Data, Lab, assumed
-from labcheck.labs.supervised import ModuleLab
+from labcheck.data.images import ImageSet
+from labcheck.labs.lab import Data, assumed
+from labcheck.labs.supervised import ModuleLab, SupervisedLab
 from labcheck.metrics import Metric
 from labcheck.models.model import Model
 from labcheck.models.torch_model import Standardise
@@ -20,7 +21,7 @@ ARITHMETICS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageLab(Lab):
+class ImageLab(SupervisedLab):
     """A classifier of images in ten classes.
 
     Attributes:
@@ -34,19 +35,21 @@ class ImageLab(Lab):
         self.check("source", SOURCES)
 
     @property
-    def images(self) -> images.ImageSet:
+    def images(self) -> ImageSet:
         """All of its source."""
-        return images.load(self.name, self.source)
+        return image_sets.load(self.name, self.source)
 
     def data(self) -> Data:
         return Data(self.images.name, self.images.digest)
 
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
-        """Of each part: `<part>_accuracy`, `<part>_accuracy_<class>`, and the table `<part>_confusion`."""
+        """Of each part: `<part>_loss`, `_accuracy`, `_accuracy_<class>`, and the table `<part>_confusion`."""
         found: dict[str, Tensor] = {}
         for name, part in parts.items():
-            table = confusion(training.predict(model, part), part.y.mT)
+            outputs, labels = training.predict(model, part), part.y.mT
+            table = confusion(outputs, labels)
             right = table.diagonal(dim1=1, dim2=2)
+            found[f"{name}_loss"] = self.recipe().loss.forward(outputs, labels)
             found[f"{name}_confusion"] = table
             found[f"{name}_accuracy"] = right.sum(1) / table.sum((1, 2))
             for label, accuracy in enumerate((right / table.sum(2)).unbind(1)):

@@ -105,9 +105,14 @@ class ModuleLab(SupervisedLab):
     def module(self, seed: int) -> nn.Module:
         """Before training."""
 
+    def _module(self, seed: int) -> nn.Module:
+        """The same; torch's own stream, from which torch's modules draw as they are made, stays where it is."""
+        with torch.random.fork_rng():
+            return self.module(seed)
+
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> TorchModel:
         [seed] = seeds
-        return TorchModel(self.module(seed).to(device, dtype))
+        return TorchModel(self._module(seed).to(device, dtype))
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
         return Trials.join([self._train(seed, device, dtype) for seed in seeds])
@@ -119,7 +124,7 @@ class ModuleLab(SupervisedLab):
 
     def graph(self) -> tuple[nn.Module, Tensor]:
         """The module and two examples for it."""
-        return self.module(0), _two(self.parts([0]))[0]
+        return self._module(0), _two(self.parts([0]))[0]
 
 
 def _two(parts: Mapping[str, Part]) -> Tensor:

