@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from labcheck import baselines, training
-from labcheck.data import functions
+from labcheck.data import functions, image_sets
 from labcheck.data.examples import Examples
-from labcheck.labs import curve, supervised, trig
+from labcheck.data.images import ImageSet
+from labcheck.labs import cifar, curve, fashion, images, supervised, trig
 from labcheck.models.network import Network, mlp
 from labcheck.optim import SGD, Adam
 from labcheck.training import History
@@ -31,10 +33,15 @@ claim = Claim(
     seeds={{"quick": 20}},
 )
 """
+FEW_DIGITS = {"epochs": 2, "batch": 8, "train_size": 64, "val_size": 32, "test_size": 32, "channels": (2, 3)}
+FEW_OBJECTS = {"epochs": 2, "drop": 1, "train_size": 16, "test_size": 16, "batch": 8}
 PROJECTS: dict[str, dict[str, Any]] = {
     "trig": {"metric": "val_mse", "base": {"max_epochs": 4}, "other": {"max_epochs": 4, "powers": 1}},
     "sine": {"metric": "val_mse", "base": {"epochs": 2}, "other": {"epochs": 2, "net": "shallow"}},
     "curve": {"metric": "grid_mse", "base": {"epochs": 50}, "other": {"epochs": 40}},
+    "mnist": {"metric": "val_loss", "base": {**FEW_DIGITS}, "other": {**FEW_DIGITS, "kernel": 3}},
+    "fashion": {"metric": "test_loss", "base": {"epochs": 1, "hidden": 4}, "other": {"epochs": 1, "hidden": 3}},
+    "cifar": {"metric": "test_loss", "base": {**FEW_OBJECTS}, "other": {**FEW_OBJECTS, "dropped": False}},
 }
 
 
@@ -61,6 +68,12 @@ def split_otherwise(*args: Any, **settings: Any) -> dict[str, Examples]:
     return {name: Examples(part.x, -part.y) for name, part in split_honestly(*args, **settings).items()}
 
 
+def mirrored() -> ImageSet:
+    digits = digits_honestly()
+    return replace(digits, images=digits.images.flip(2))
+
+
+digits_honestly = image_sets.EMBEDDED["mnist"]
 train_honestly, split_honestly = training.train, functions.split
 DIFFERENT = "20 of 20 seeds differ"
 OTHER_DATA = "trained on other data (digest "
@@ -88,6 +101,16 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
         lambda widths, **settings: mlp(widths, **settings, init="xavier_normal"),
         DIFFERENT,
     ),
+    "mnist: other betas": BETAS,
+    "mnist: pixels as they are": (images, "Standardise", lambda mean, std: nn.Identity(), DIFFERENT),
+    "mnist: other data": (image_sets, "EMBEDDED", {"mnist": mirrored}, OTHER_DATA),
+    "fashion: biases that do not start at zero": (
+        fashion,
+        "mlp",
+        lambda widths, **settings: mlp(widths, **{**settings, "zero_bias": False}),
+        DIFFERENT,
+    ),
+    "cifar: no new optimizer": (cifar, "Succession", lambda first, steps, then: first, DIFFERENT),
 }
 
 
