@@ -1,5 +1,6 @@
 """What results were measured on. Two runs with equal fingerprints give equal numbers."""
 
+import ctypes
 import platform
 import re
 from functools import cache
@@ -16,6 +17,7 @@ def pin() -> None:
     """Fix what results depend on, in this process, before its first trial."""
     import torch
 
+    _keep_memory()
     torch.set_num_threads(THREADS)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -41,6 +43,20 @@ def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
+
+
+def _keep_memory() -> None:
+    """Have glibc, where it is the C library, keep memory that is freed: the next training step needs as much again.
+
+    Given back to the system, every page of it would cost a fault.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    for option in (trim_threshold, mmap_threshold):
+        libc.mallopt(option, 1 << 30)
 
 
 def multiplies_bfloat16() -> bool:

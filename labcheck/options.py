@@ -1,0 +1,156 @@
+"""What the command line takes, what of it is refused, and how a session trains in consequence."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labcheck.data import ROOT, DataError
+
+if TYPE_CHECKING:
+    from labcheck.checks import Bench, Check
+
+
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number of seeds from 1 up, not {text!r}")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    kind, colon, index = text.partition(":")
+    if text in ("auto", "cpu", "cuda") or (kind == "cuda" and colon and index.isdecimal()):
+        return text
+    raise argparse.ArgumentTypeError(f"auto, cpu, cuda or cuda:<number>, not {text!r}")
+
+
+def _setting(text: str) -> tuple[str, str, str]:
+    name, equals, value = text.partition("=")
+    lab, dot, setting = name.partition(".")
+    if not (lab and dot and setting and equals and value):
+        raise argparse.ArgumentTypeError(f"lab.setting=value, not {text!r}")
+    return lab, setting, value
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a reason that a reviewer can read")
+    return text
+
+
+def add(parser: pytest.Parser) -> None:
+    """Teach a parser labcheck's options."""
+    group = parser.getgroup("claims", "claims of reports (labcheck)")
+    group.addoption("--claims-seeds", type=_seeds, metavar="N", help="seeds of every arm, instead of each claim's own")
+    group.addoption("--claims-device", type=_device, default="auto", metavar="auto|cpu|cuda[:i]", help="where to train")
+    group.addoption(
+        "--claims-data", choices=("embedded", "real"), default="embedded", help="stand-ins, or the reports' own data"
+    )
+    group.addoption("--claims-data-root", metavar="DIR", help="where real data lies (default: $LABCHECK_DATA)")
+    group.addoption(
+        "--claims-set", type=_setting, action="append", default=[], metavar="LAB.SETTING=VALUE",
+        help="override a setting that the report leaves open; nothing is compared with the baselines then",
+    )  # fmt: skip
+    group.addoption("--claims-report", metavar="DIR", help="write report.json there")
+    group.addoption("--claims-tensorboard", metavar="DIR", help="write every seed's curves there, for TensorBoard")
+    group.addoption("--claims-update", type=_reason, metavar="REASON", help="record what the selected tests measure")
+    group.addoption("--claims-strict", action="store_true", help="anything but REPRODUCED fails")
+    parser.addini("claims_baselines", "folder of the baselines", default="baselines")
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what no test of this session could do, before any of them trains.
+
+    Raises:
+        pytest.UsageError: what is wrong, and what to do about it.
+    """
+    option = config.option
+    if option.claims_device.startswith("cuda"):
+        from labcheck.environment import has_device
+
+        if not has_device(option.claims_device):
+            raise pytest.UsageError(f"--claims-device {option.claims_device}: torch sees no such GPU; use cpu or auto")
+    root = option.claims_data_root or (os.environ.get(ROOT) if option.claims_data == "real" else None)
+    if root is not None and not Path(root).is_dir():
+        raise pytest.UsageError(f"no folder {root}: --claims-data-root, or {ROOT}, names where real data lies")
+    if option.claims_data == "real" and root is None:
+        raise pytest.UsageError(f"--claims-data real needs --claims-data-root DIR, or {ROOT}")
+    if option.claims_update and option.claims_set:
+        raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
+    if option.claims_update:
+        _make("--claims-update", baselines(config))
+    if option.claims_tensorboard:
+        found = importlib.util.find_spec("tensorboard")
+        if found is None or found.origin is None:  # a folder of that name is no package
+            raise pytest.UsageError("--claims-tensorboard needs TensorBoard: pip install 'labcheck[tensorboard]'")
+        _make("--claims-tensorboard", Path(option.claims_tensorboard))
+
+
+def _make(option: str, folder: Path) -> None:
+    """Make a folder that can be written to.
+
+    Raises:
+        pytest.UsageError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise pytest.UsageError(f"{option} cannot write to {folder}: {error.strerror}") from None
+
+
+def baselines(config: pytest.Config) -> Path:
+    """The folder of the baselines."""
+    return config.rootpath / str(config.getini("claims_baselines"))
+
+
+def bench(config: pytest.Config, checks: list[Check], trials: Path) -> Bench:
+    """How this session trains; made once its claims are known, whose labs say what can be overridden.
+
+    Raises:
+        pytest.UsageError: a setting to override does not exist, or not with that value; or data is missing.
+    """
+    from labcheck.checks import Bench
+    from labcheck.planning import plan
+    from labcheck.trials import TrialStore
+
+    option = config.option
+    labs = {check.claim.lab.name: check.claim.lab for check in checks}
+    claims: dict[str, Any] = {}
+    for claim in (check.claim for check in checks):
+        if claims.setdefault(claim.id, claim) is not claim:
+            raise pytest.UsageError(f"two claims are called {claim.id}, and would share a baseline")
+    overrides: dict[str, dict[str, Any]] = {}
+    for name, setting, value in option.claims_set:
+        if name not in labs:
+            raise pytest.UsageError(f"--claims-set {name}.{setting}: the claims' labs are {', '.join(sorted(labs))}")
+        try:
+            overrides.setdefault(name, {})[setting] = labs[name].parse(setting, value)
+            labs[name].configure("", overrides[name], {})
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-set: {error}") from None
+    found = Bench(
+        store=TrialStore(trials),
+        baselines=baselines(config),
+        device="cpu" if option.claims_device == "auto" else option.claims_device,
+        seeds=option.claims_seeds,
+        overrides=overrides,
+        source=option.claims_data,
+        update=bool(option.claims_update),
+        strict=option.claims_strict,
+        tensorboard=Path(option.claims_tensorboard) if option.claims_tensorboard else None,
+    )
+    try:
+        planned = plan(checks, found)
+    except DataError as error:
+        raise pytest.UsageError(str(error)) from None
+    found.store.expect(planned)
+    found.store.notes.plan(list(planned.values()))
+    return found
