@@ -194,8 +194,8 @@ def test_a_row_shows_the_relation_that_a_claim_hangs_on(tmp_path: Path):
     quoting = {"a": Arm({"values": (1.0,) * 16}, {"text": {ERROR: 0.12345}}), "b": BETTER["b"]}
     lines = terminal.table(findings.gather(found(tmp_path, subject, quoting, 16) for subject in (ONE, TWO)))
     assert [re.split("  +", line) for line in lines] == [
-        ["claim", "verdict", "holds", "quoted", "measured", "the relation it hangs on"],
-        ["literal/one", "NOT_REPRODUCED (reversed)", "0/16", "- : 0.123", "2 : 1", "b beats a on error"],
+        ["claim", "data", "verdict", "holds", "quoted", "measured", "the relation it hangs on"],
+        ["literal/one", "none", "NOT_REPRODUCED (reversed)", "0/16", "- : 0.123", "2 : 1", "b beats a on error"],
     ]
 
 
@@ -339,7 +339,7 @@ def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Projec
 def test_the_terminal_shows_a_row_a_claim(alone: Session, shared: Session):
     for output in (alone.output, shared.output):
         rows = [re.split("  +", line) for line in output.splitlines() if re.match("toy/[a-z]+  ", line)]
-        assert [(*row[:4], row[-1]) for row in rows] == [
-            ("toy/order", "REPRODUCED", "16/16", "1 : not finite", "low beats high on error"),
-            ("toy/top", "NOT_REPRODUCED (reversed)", "0/10", "-", "top beats low on error"),
+        assert [(*row[:5], row[-1]) for row in rows] == [
+            ("toy/order", "drawn", "REPRODUCED", "16/16", "1 : not finite", "low beats high on error"),
+            ("toy/top", "drawn", "NOT_REPRODUCED (reversed)", "0/10", "-", "top beats low on error"),
         ]
