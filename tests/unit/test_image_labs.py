@@ -232,7 +232,7 @@ def test_the_new_optimizer_comes_after_as_many_steps_as_the_report_counts(given:
 def test_cifar_trains_and_tests_on_all_there_is_where_there_is_no_more() -> None:
     lab = Cifar()
     assert {name: len(part) for name, part in lab.parts([0]).items()} == {"train": 1000, "test": 500}
-    assert lab.recipe().optimizer.left == 5 * 16
+    assert lab.recipe().optimizer.left == 5 * 8
 
 
 # what a result depends on
@@ -588,7 +588,7 @@ def test_bfloat16_is_nearly_float32_and_not_the_same(lab: ConvolutionLab) -> Non
 def test_a_graph_is_a_net_and_two_examples_that_fit(lab: ImageLab) -> None:
     net, examples = lab.graph()
     assert (len(examples), examples.dtype) == (2, torch.float32)
-    assert (examples.min().item(), examples.max().item()) == pytest.approx((0, 1), abs=0.05)
+    assert (examples.min().item(), examples.max().item()) == pytest.approx((0, 1), abs=0.1)
     logits = net.eval()(examples)
     assert (logits.shape, logits.dtype) == ((2, 10), torch.float32)
     assert logits.isfinite().all()
