@@ -45,11 +45,12 @@ class ImageLab(SupervisedLab):
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
         """Of each part: `<part>_loss`, `_accuracy`, `_accuracy_<class>`, and the table `<part>_confusion`."""
         found: dict[str, Tensor] = {}
+        loss = self.recipe().loss
         for name, part in parts.items():
             outputs, labels = training.predict(model, part), part.y.mT
             table = confusion(outputs, labels)
             right = table.diagonal(dim1=1, dim2=2)
-            found[f"{name}_loss"] = self.recipe().loss.forward(outputs, labels)
+            found[f"{name}_loss"] = loss.forward(outputs, labels)
             found[f"{name}_confusion"] = table
             found[f"{name}_accuracy"] = right.sum(1) / table.sum((1, 2))
             for label, accuracy in enumerate((right / table.sum(2)).unbind(1)):
