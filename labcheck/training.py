@@ -9,9 +9,10 @@ from torch import Tensor
 from labcheck import progress
 from labcheck.data.examples import Examples, Part, permutations
 from labcheck.metrics import Trials
-from labcheck.models.losses import MSE, Loss
 from labcheck.models.model import Model
-from labcheck.optim import Optimizer, Schedule
+from labcheck.models.scratch.losses import MSE, Loss
+from labcheck.models.scratch.optimizers import Optimizer
+from labcheck.models.scratch.schedules import Schedule
 
 Finished = Callable[[int, Tensor], Tensor]
 """(epoch, learning rates (K,)) → which models stop after this epoch (K,)."""
@@ -70,7 +71,7 @@ class Recipe:
         lr: the learning rate at the start.
         batch: examples in a minibatch; what remains makes a smaller last one, as in torch's DataLoader.
         augment: what a minibatch (K, B, …) is turned into before a step.
-        watch: the parts that are evaluated; the schedule sees the loss on the first of them.
+        watch: the parts that are evaluated; the schedule sees the loss on the first of them, or else the batch loss.
         record: after how many epochs parts are evaluated, ascending and ending with `epochs`; after each unless said.
             Between two records nothing is lowered or stopped.
         best: keep the weights of the record with the lowest loss on the first part watched, instead of the last ones.
@@ -140,7 +141,7 @@ def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator]
                 curves[name] = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
             curves[name][alive, column] = value.double()
         lasted[alive] = epoch
-        judged = seen[f"{recipe.watch[0]}_loss"]
+        judged = seen[f"{recipe.watch[0]}_loss" if recipe.watch else "batch_loss"]
         rates = recipe.schedule.step(rates, epoch - 1, judged)
 
         if recipe.best:
@@ -174,9 +175,9 @@ def _epoch(model: Model, part: Part, orders: list[torch.Generator], recipe: Reci
     if recipe.batch >= n and isinstance(part, Examples):  # nothing to shuffle, nothing to copy
         return _step(model, part, recipe, rates)
     total: dict[str, Tensor] = {}
-    for index in torch.split(permutations(n, orders).to(rates.device), recipe.batch, dim=1):
-        for name, score in _step(model, part.batch(index), recipe, rates).items():
-            total[name] = total.get(name, 0) + score * index.shape[1]
+    for batch in part.batches(permutations(n, orders).to(rates.device), recipe.batch):
+        for name, score in _step(model, batch, recipe, rates).items():
+            total[name] = total.get(name, 0) + score * len(batch)
     return {name: score / n for name, score in total.items()}
 
 

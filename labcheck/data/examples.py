@@ -34,6 +34,9 @@ class Part(Protocol):
     def batch(self, index: Tensor) -> "Examples":
         """Each model's own examples: index (K, B) → (K, B, …), (K, B, out)."""
 
+    def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
+        """All examples, each model's in an order of its own (K, N), in minibatches of so many."""
+
     def pieces(self) -> Iterator["Examples"]:
         """All examples, in their order, in pieces that fit in memory."""
 
@@ -59,6 +62,10 @@ class Examples:
         rows = index + torch.arange(0, models * n, n, device=index.device).unsqueeze(1)
         return Examples(self.x.flatten(0, 1)[rows], self.y.flatten(0, 1)[rows])
 
+    def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
+        whole = self.batch(order)  # at once: for small examples that takes a tenth of the time
+        yield from map(Examples, torch.split(whole.x, size, dim=1), torch.split(whole.y, size, dim=1))
+
     def pieces(self) -> Iterator["Examples"]:
         yield self
 
@@ -80,4 +87,7 @@ def digest(*tensors: Tensor) -> str:
 
 def permutations(n: int, generators: list[torch.Generator]) -> Tensor:
     """A random order of n things for each generator, (K, n)."""
-    return torch.stack([torch.randperm(n, generator=rng) for rng in generators])
+    orders = torch.empty(len(generators), n, dtype=torch.int64)
+    for order, rng in zip(orders, generators, strict=True):
+        torch.randperm(n, generator=rng, out=order)
+    return orders

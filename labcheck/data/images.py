@@ -10,7 +10,7 @@ from torch import Tensor
 from labcheck.data import DataError
 from labcheck.data.examples import Examples, digest, permutations
 
-PIECE = 500
+PIECE = 200
 """Images that are evaluated at once."""
 
 
@@ -104,6 +104,9 @@ class Selection:
     def batch(self, index: Tensor) -> Examples:
         """Index (K, B) → pixels (K, B, C, H, W), or flat, and class numbers (K, B, 1)."""
         return self._take(self.rows.gather(1, index))
+
+    def batches(self, order: Tensor, size: int) -> Iterator[Examples]:
+        yield from map(self.batch, torch.split(order, size, dim=1))
 
     def pieces(self) -> Iterator[Examples]:
         yield from map(self._take, torch.split(self.rows, PIECE, dim=1))

@@ -13,10 +13,10 @@ from labcheck.data.examples import Examples, Part, digest, generators
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import Layer
 from labcheck.models.model import Model
-from labcheck.models.network import mlp
-from labcheck.optim import PlateauSchedule
+from labcheck.models.scratch.layers import Layer
+from labcheck.models.scratch.network import mlp
+from labcheck.models.scratch.schedules import PlateauSchedule
 from labcheck.training import Recipe
 
 

@@ -12,10 +12,11 @@ from labcheck.data.examples import generators
 from labcheck.data.images import Selection
 from labcheck.labs.images import ConvolutionLab, accuracy
 from labcheck.labs.lab import assumed
-from labcheck.models.losses import CrossEntropy
 from labcheck.models.resnet import resnet20
+from labcheck.models.scratch.losses import CrossEntropy
+from labcheck.models.scratch.optimizers import SGD, Succession
+from labcheck.models.scratch.schedules import Schedule, StepSchedule
 from labcheck.models.torch_model import initialize
-from labcheck.optim import SGD, Schedule, StepSchedule, Succession
 from labcheck.training import Recipe
 
 

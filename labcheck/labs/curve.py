@@ -12,8 +12,8 @@ from labcheck.data.functions import Function, Own
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import Layer
-from labcheck.models.network import mlp
+from labcheck.models.scratch.layers import Layer
+from labcheck.models.scratch.network import mlp
 from labcheck.training import Recipe
 
 FUNCTIONS: dict[str, Function] = {"f": functions.f, "g": functions.g}

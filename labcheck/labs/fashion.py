@@ -1,6 +1,6 @@
 """Fashion-MNIST with a multilayer perceptron (report fashion)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -11,9 +11,15 @@ from labcheck.labs.images import ImageLab, accuracy
 from labcheck.labs.lab import assumed
 from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import INITS, Layer
-from labcheck.models.losses import CLASS_LOSSES
-from labcheck.models.network import mlp
+from labcheck.models.as_torch import as_torch
+from labcheck.models.model import Model
+from labcheck.models.scratch.initializers import INITS
+from labcheck.models.scratch.layers import Layer
+from labcheck.models.scratch.losses import CLASS_LOSSES, ClassLoss
+from labcheck.models.scratch.network import mlp
+from labcheck.models.scratch.optimizers import OPTIMIZERS, Optimizer
+from labcheck.models.torch_model import TorchModel
+from labcheck.models.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS
 from labcheck.training import Recipe
 
 
@@ -22,6 +28,10 @@ class Fashion(ImageLab, StackedLab):
     """A 784-h-10 net on pixels from 0 to 1, named batch-hidden-lr-epochs: by default the report's 256-256-0.1-5.
 
     It measures losses, accuracies and confusion tables of train and test, of the last weights.
+
+    Attributes:
+        engine: whose layers, loss and optimizer: our own, "by_hand", or those of "torch", one seed at a time; from the
+            same initial weights.
     """
 
     name: ClassVar[str] = "fashion"
@@ -30,6 +40,7 @@ class Fashion(ImageLab, StackedLab):
     hidden: int = 256
     lr: float = 0.1
     epochs: int = 5
+    engine: str = "by_hand"
     activation: str = assumed("relu", "not stated; that of the textbook which the report follows")
     loss: str = assumed("cross_entropy", "not stated; that of the textbook which the report follows")
     init: str = assumed("normal", "N(0, .01²) and biases 0, not stated; as in the textbook which the report follows")
@@ -38,14 +49,24 @@ class Fashion(ImageLab, StackedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("loss", CLASS_LOSSES)
+        self.check("engine", ("by_hand", "torch"))
+        self.check("loss", self._losses)
+        self.check("optimizer", self._optimizers)
         self.check("init", INITS)
         self.at_least(1, "batch", "hidden", "epochs")
 
     @property
     def stack(self) -> int:
         """Few side by side: nets of this width gain nothing from more on a CPU, and claims have ten seeds."""
-        return 5
+        return 5 if self.engine == "by_hand" else 1
+
+    @property
+    def _losses(self) -> Mapping[str, Callable[[], ClassLoss]]:
+        return CLASS_LOSSES if self.engine == "by_hand" else TORCH_LOSSES
+
+    @property
+    def _optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
+        return OPTIMIZERS if self.engine == "by_hand" else TORCH_OPTIMIZERS
 
     def brief(self) -> Self:
         return replace(self, epochs=1)
@@ -58,16 +79,21 @@ class Fashion(ImageLab, StackedLab):
         return {part: Selection(found.images, found.labels, row, dtype, flat=True) for part, row in rows.items()}
 
     def layers(self) -> list[Layer]:
-        return mlp([784, self.hidden, 10], activation=self.activation, init=self.init, zero_bias=True)
+        zero_bias = self.init != "default"  # which is torch's, for biases too
+        return mlp([784, self.hidden, 10], activation=self.activation, init=self.init, zero_bias=zero_bias)
+
+    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
+        network = self.network(seeds, dtype, device)
+        return network if self.engine == "by_hand" else TorchModel(as_torch(network, 0))
 
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
+            optimizer=self._optimizers[self.optimizer](self.momentum),
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,
-            loss=CLASS_LOSSES[self.loss](),
+            loss=self._losses[self.loss](),
             watch=("test",),
         )
 

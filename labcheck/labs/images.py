@@ -71,7 +71,7 @@ class ConvolutionLab(ImageLab, ModuleLab):
     """A convolutional net of standardised images, with channels last in memory."""
 
     arithmetic: str = assumed(
-        "auto", "of convolutions, not stated, so float32; auto is bfloat16 where the processor multiplies it faster"
+        "auto", "of large products, not stated, so float32; auto is bfloat16 where the processor multiplies it faster"
     )
 
     def __post_init__(self) -> None:
@@ -80,14 +80,14 @@ class ConvolutionLab(ImageLab, ModuleLab):
 
     @property
     def bfloat16(self) -> bool:
-        """Whether convolutions compute in it on this machine."""
+        """Whether convolutions, and the wide layer after them, multiply numbers of it on this machine."""
         if self.arithmetic == "auto":
             return environment.multiplies_bfloat16()
         return self.arithmetic == "bfloat16"
 
     @property
     def precision(self) -> str:
-        return "bfloat16 convolutions" if self.bfloat16 else "float32"
+        return "bfloat16 products" if self.bfloat16 else "float32"
 
     def standardise(self) -> Standardise:
         """By the training images of the source."""

@@ -14,7 +14,7 @@ from labcheck.labs.images import ConvolutionLab, accuracy
 from labcheck.labs.lab import assumed
 from labcheck.metrics import Metric
 from labcheck.models.cnn import cnn
-from labcheck.models.losses import CrossEntropy
+from labcheck.models.scratch.losses import CrossEntropy
 from labcheck.models.torch_model import initialize
 from labcheck.training import Recipe
 

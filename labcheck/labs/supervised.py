@@ -11,12 +11,14 @@ from labcheck import training
 from labcheck.data.examples import Part, generators
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
-from labcheck.models.layers import ACTIVATIONS, Layer
-from labcheck.models.losses import MSE
+from labcheck.models.as_torch import as_torch
 from labcheck.models.model import Model
-from labcheck.models.network import Network
+from labcheck.models.scratch.activations import ACTIVATIONS
+from labcheck.models.scratch.layers import Layer
+from labcheck.models.scratch.losses import MSE
+from labcheck.models.scratch.network import Network
+from labcheck.models.scratch.optimizers import OPTIMIZERS, Optimizer
 from labcheck.models.torch_model import TorchModel
-from labcheck.optim import OPTIMIZERS, Optimizer
 from labcheck.training import Recipe
 
 
@@ -73,7 +75,7 @@ class SupervisedLab(Lab):
 
 @dataclass(frozen=True, kw_only=True)
 class StackedLab(SupervisedLab):
-    """A lab of nets made of `labcheck.models.layers`, all seeds side by side."""
+    """A lab of nets made of `labcheck.models.scratch`, all seeds side by side."""
 
     activation: str
 
@@ -85,12 +87,16 @@ class StackedLab(SupervisedLab):
     def layers(self) -> list[Layer]:
         """Of one net."""
 
-    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
+    def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
+        """Each seed's net before training."""
         return Network(self.layers(), generators(seeds, "init"), dtype, device)
+
+    def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
+        return self.network(seeds, dtype, device)
 
     def graph(self) -> tuple[nn.Module, Tensor]:
         """A net of torch.nn's modules and two examples for it."""
-        return self.model([0]).module(0), _two(self.parts([0]))[0]
+        return as_torch(self.network([0]), 0), _two(self.parts([0]))[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,11 @@ from labcheck.data.examples import Examples, Part, generators
 from labcheck.labs.lab import Data, assumed
 from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
-from labcheck.models.layers import INITS, Layer
 from labcheck.models.model import Model
-from labcheck.models.network import mlp
-from labcheck.optim import PlateauSchedule, Schedule, StepSchedule
+from labcheck.models.scratch.initializers import INITS
+from labcheck.models.scratch.layers import Layer
+from labcheck.models.scratch.network import mlp
+from labcheck.models.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import Recipe
 
 SCHEDULES: dict[str, Callable[[], Schedule]] = {

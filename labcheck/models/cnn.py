@@ -29,7 +29,7 @@ def cnn(
         hidden: width of the first fully connected layer.
         dropout: rate after it.
         norm: BatchNorm after each convolution.
-        bfloat16: convolutions multiply numbers of bfloat16; all else is float32.
+        bfloat16: convolutions and the first fully connected layer multiply numbers of bfloat16; all else is float32.
     """
     blocks: OrderedDict[str, nn.Module] = OrderedDict()
     size, last = 28, 1
@@ -40,12 +40,12 @@ def cnn(
         blocks[f"pool{i}"] = nn.MaxPool2d(2)  # before the ReLU, which it commutes with, for a quarter of the work
         blocks[f"relu{i}"] = nn.ReLU()
         size, last = size // 2, width
+    blocks["flatten"] = nn.Flatten()
+    blocks["full1"] = nn.Linear(last * size**2, hidden)
     return nn.Sequential(
         OrderedDict(
             standardise=standardise,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
-            flatten=nn.Flatten(),
-            full1=nn.Linear(last * size**2, hidden),
             relu=nn.ReLU(),
             dropout=nn.Dropout(dropout),
             full2=nn.Linear(hidden, 10),

@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from labcheck.models.losses import Loss
+from labcheck.models.scratch.losses import Loss
 
 
 class Model(ABC):

@@ -20,7 +20,7 @@ from labcheck.data.examples import generators, permutations
 from labcheck.labs.cifar import Cifar
 from labcheck.labs.images import ConvolutionLab
 from labcheck.labs.mnist import Mnist
-from labcheck.models.losses import CrossEntropy
+from labcheck.models.scratch.losses import CrossEntropy
 
 ROUNDS = 5
 
@@ -29,7 +29,7 @@ def usual_cnn(module: nn.Module) -> nn.Module:
     """With each ReLU before its pooling, as it is mostly written."""
     features = dict(module.features.named_children())
     blocks = [features[f"{kind}{block}"] for block in (1, 2) for kind in ("conv", "relu", "pool")]
-    return nn.Sequential(*blocks, nn.Flatten(), module.full1, nn.ReLU(), module.full2)
+    return nn.Sequential(*blocks, nn.Flatten(), features["full1"], nn.ReLU(), module.full2)
 
 
 def usual_resnet(module: nn.Module) -> nn.Module:

@@ -21,6 +21,7 @@ from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
+from labcheck.models.as_torch import as_torch
 from labcheck.training import Recipe, train
 
 ROUNDS = 5
@@ -88,7 +89,7 @@ def batches(name: str, x: Tensor, y: Tensor, batch: int) -> Iterable[Any]:
 
 def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
     """Seed 0's, with the biases that people write before BatchNorm, which cancels them."""
-    model = lab.model([0], dtype).module(0)
+    model = as_torch(lab.network([0], dtype), 0)
     for module in model:
         if isinstance(module, nn.Linear) and module.bias is None:
             module.bias = nn.Parameter(torch.zeros(module.out_features, dtype=dtype))

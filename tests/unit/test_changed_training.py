@@ -13,8 +13,8 @@ from labcheck.data import functions, image_sets
 from labcheck.data.examples import Examples
 from labcheck.data.images import ImageSet
 from labcheck.labs import cifar, curve, fashion, images, supervised, trig
-from labcheck.models.network import Network, mlp
-from labcheck.optim import SGD, Adam
+from labcheck.models.scratch.network import Network, mlp
+from labcheck.models.scratch.optimizers import SGD, Adam
 from labcheck.training import History
 
 CLAIM = """

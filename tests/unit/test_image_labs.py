@@ -22,6 +22,7 @@ from labcheck.labs.fashion import Fashion
 from labcheck.labs.images import ConvolutionLab, ImageLab
 from labcheck.labs.mnist import Mnist
 from labcheck.metrics import Trials
+from labcheck.models.as_torch import as_torch
 from labcheck.models.torch_model import BFloat16
 
 from .test_torch_model import PlainCnn, PlainResNet, numbers, with_numbers_of
@@ -182,7 +183,7 @@ def test_fashion_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
     trials = lab.train([2, 7], dtype=torch.float64)
     activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[lab.activation]
     net: nn.Module = nn.Sequential(nn.Flatten(), nn.Linear(784, 4), activation(), nn.Linear(4, 10))
-    net = with_numbers_of(net, lab.model([7], torch.float64).module(0))
+    net = with_numbers_of(net, as_torch(lab.network([7], torch.float64), 0))
     made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[lab.optimizer]
     loss = {"cross_entropy": functional.cross_entropy, "multi_margin": functional.multi_margin_loss}[lab.loss]
     data, held_out = (plain_examples(part) for part in lab.parts([7]).values())
@@ -194,7 +195,7 @@ def test_fashion_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
 
 
 def test_a_net_of_fashion_starts_small_and_without_biases() -> None:
-    net = Fashion().model([0]).module(0)
+    net = as_torch(Fashion().network([0]), 0)
     assert net[0].weight.std().item() == pytest.approx(0.01, rel=0.02)
     assert (net[0].bias == 0).all()
     assert (net[2].bias == 0).all()
@@ -455,7 +456,7 @@ def test_more_digits_than_there_are_is_one_clear_error(settings: dict[str, int],
 WORDS = [
     (Mnist, "source", "web"), (Mnist, "arithmetic", "float16"), (Mnist, "optimizer", "lion"),
     (Cifar, "source", ""), (Cifar, "arithmetic", "bf16"), (Cifar, "optimizer", "adamw"),
-    (Fashion, "source", "stand-in"), (Fashion, "optimizer", "lion"), (Fashion, "activation", "swish"),
+    (Fashion, "source", "stand-in"), (Fashion, "optimizer", "lion"), (Fashion, "activation", "gelu"),
     (Fashion, "init", "ones"), (Fashion, "loss", "mse"),
 ]  # fmt: skip
 SMALL = [
@@ -564,7 +565,7 @@ def test_precision_is_what_is_asked_for_and_otherwise_what_the_processor_likes(
     chosen = replace(lab, arithmetic=arithmetic)
     expected = fast if arithmetic == "auto" else arithmetic == "bfloat16"
     assert chosen.bfloat16 is expected
-    assert chosen.precision == ("bfloat16 convolutions" if expected else "float32")
+    assert chosen.precision == ("bfloat16 products" if expected else "float32")
     assert isinstance(chosen.module(0).features, BFloat16) is expected
 
 

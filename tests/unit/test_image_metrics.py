@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labcheck.metrics import Metric, at, average, rise, swing
-from labcheck.optim import SGD, Adam, Optimizer, Succession
+from labcheck.models.scratch.optimizers import SGD, Adam, Optimizer, Succession
 from labcheck.relations import beats, differs, equivalent
 
 from .test_metrics import E, of

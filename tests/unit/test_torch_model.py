@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labcheck.data.examples import Examples, generators
+from labcheck.models.as_torch import as_torch
 from labcheck.models.cnn import cnn
-from labcheck.models.losses import MSE, CrossEntropy
-from labcheck.models.network import Network, mlp
 from labcheck.models.resnet import resnet20
+from labcheck.models.scratch.losses import MSE, CrossEntropy
+from labcheck.models.scratch.network import Network, mlp
+from labcheck.models.scratch.optimizers import SGD, Adam
 from labcheck.models.torch_model import BFloat16, Standardise, TorchModel, initialize
-from labcheck.optim import SGD, Adam
 from labcheck.training import Recipe, predict, train
 
-from .test_layers import normal
+from .test_scratch_layers import normal
 
 
 def grey() -> Standardise:
@@ -256,7 +257,7 @@ def test_a_net_of_layers_and_its_module_train_alike(
         pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
     layers = mlp([4, 7, 5, 3], activation="tanh", norm=norm)
     network = Network(layers, generators([3], "init"), torch.float64)
-    model = TorchModel(network.module(0))
+    model = TorchModel(as_torch(network, 0))
     x, y = normal(1, 30, 4), normal(1, 30, 3) if loss is MSE else torch.arange(30).view(1, 30, 1) % 3
     parts = {"train": Examples(x, y), "val": Examples(x[:, :9].flip(2), y[:, :9])}
     histories = []
@@ -314,7 +315,7 @@ def test_nets_start_alike_where_they_are_alike(net: nn.Sequential, other: list[s
 
 def test_a_net_starts_as_torch_would_have_it() -> None:
     net = small_cnn((16, 32), kernel=5, norm=True)
-    for module, inputs in ((net.features.conv2, 16 * 25), (net.full1, 32 * 49)):
+    for module, inputs in ((net.features.conv2, 16 * 25), (net.features.full1, 32 * 49)):
         for parameter in (module.weight, module.bias):
             assert 0.8 / inputs**0.5 < parameter.abs().max() <= 1 / inputs**0.5
     assert (net.features.norm1.weight == 1).all()
@@ -361,7 +362,8 @@ def test_the_cnn_gives_ten_logits_for_each_image(n: int, layers: int, kernel: in
     for name, module in net.features.named_children():
         h = module(h)
         size = size // 2 if name.startswith("pool") else size
-        assert h.shape[2:] == (size, size)
+        assert h.shape[2:] == (size, size) or name in ("flatten", "full1")
+    assert h.shape == (n, net.full2.in_features)
     assert net(x).shape == (n, 10)
 
 
@@ -551,11 +553,11 @@ def test_bfloat16_gives_float32_and_nearly_the_same(make: Callable[[bool], nn.Mo
     assert 0.95 < functional.cosine_similarity(*gradients) < 0.999999
 
 
-def test_only_convolutions_are_of_bfloat16() -> None:
+def test_only_convolutions_and_the_layer_after_them_are_of_bfloat16() -> None:
     seen = {}
     net = small_cnn(bfloat16=True)
     for name, part in net.named_modules():
         part.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output.dtype}))
     net(images(2, 1, 28, torch.float32))
-    assert seen["features.conv1"] == seen["features.conv2"] == torch.bfloat16
-    assert {seen[name] for name in ("standardise", "features", "full1", "full2", "")} == {torch.float32}
+    assert {seen[f"features.{name}"] for name in ("conv1", "conv2", "full1")} == {torch.bfloat16}
+    assert {seen[name] for name in ("standardise", "features", "full2", "")} == {torch.float32}

@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from labcheck.data.examples import Examples, generators, permutations
-from labcheck.models.layers import ACTIVATIONS, Linear
-from labcheck.models.losses import MSE
-from labcheck.models.network import Network, mlp
-from labcheck.optim import SGD, Adam, PlateauSchedule, Schedule, StepSchedule
+from labcheck.models.as_torch import as_torch
+from labcheck.models.scratch.activations import ACTIVATIONS
+from labcheck.models.scratch.layers import Linear
+from labcheck.models.scratch.losses import MSE
+from labcheck.models.scratch.network import Network, mlp
+from labcheck.models.scratch.optimizers import SGD, Adam
+from labcheck.models.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
 from labcheck.training import History, Recipe, train
 
 SEEDS = range(3)
@@ -83,7 +86,7 @@ def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedul
         pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
     running = norm == "running"
     network, data = stack(norm=norm != "plain", running=running), parts()
-    models = [network.module(k) for k in SEEDS]
+    models = [as_torch(network, k) for k in SEEDS]
     history = run(network, data, optimizer=OPTIMIZERS[optimizer][0](), schedule=SCHEDULES[schedule][0]())
     for k, model in enumerate(models):
         theirs = OPTIMIZERS[optimizer][1](model.parameters())
@@ -99,7 +102,7 @@ def test_a_hundred_steps_with_all_examples_equal_the_plain_loop(
 ) -> None:
     data = {name: Examples(part.x[:, :, : widths[0]], part.y) for name, part in parts().items()}
     network = Network(mlp(widths, activation=activation), generators(SEEDS, "init"), torch.float64)
-    models = [network.module(k) for k in SEEDS]
+    models = [as_torch(network, k) for k in SEEDS]
     settings: Any = {"optimizer": OPTIMIZERS[optimizer][0](), "schedule": Schedule(), "batch": 50, "epochs": 100}
     history = run(network, data, **settings)
     for k, model in enumerate(models):

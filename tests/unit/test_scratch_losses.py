@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from labcheck.models.losses import CLASS_LOSSES, MSE, ClassLoss, CrossEntropy, Loss, MultiMargin
+from labcheck.models.scratch.losses import CLASS_LOSSES, MSE, ClassLoss, CrossEntropy, Loss, MultiMargin
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 9))
 """Models, outputs or classes, examples."""

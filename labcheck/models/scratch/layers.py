@@ -1,35 +1,20 @@
-"""Layers of K stacked models, forward and backward by hand.
+"""What a layer is, and the two that have parameters: the linear one and batch normalization."""
 
-Activations are feature-major: ``(K, features, batch)``. A minibatch of all K models is then one batched matrix
-product, a feature's examples lie side by side, and reductions over the batch run along contiguous memory. On a CPU
-this, without autograd's graph, is what makes K tiny nets cheap to train at once.
-
-A layer owns what it is given and works in place where it can, for a fresh large tensor costs more in page faults than
-the arithmetic that fills it. `backward` follows its `forward`, once: it takes the gradient of the loss by the layer's
-output, writes those of its parameters to `gradients`, returns the one by its input, and uses up what `forward` kept.
-Every formula is held against torch's autograd in ``tests/unit/test_layers.py``.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.nn import init as initializers
+from torch import Tensor
 
-Init = Callable[[Tensor, torch.Generator], object]
-"""Fills one weight matrix (out, in) in place with numbers of the generator."""
-
-INITS: dict[str, Init | None] = {
-    "default": None,  # what torch.nn.Linear does, the bias included
-    "kaiming_normal": lambda weight, rng: initializers.kaiming_normal_(weight, generator=rng),
-    "xavier_normal": lambda weight, rng: initializers.xavier_normal_(weight, generator=rng),
-    "normal": lambda weight, rng: weight.normal_(0, 0.01, generator=rng),
-    "zeros": lambda weight, rng: weight.zero_(),
-}
+from labcheck.models.scratch.initializers import INITS
 
 
 class Layer:
     """A step of a network; this base class is the one without parameters.
+
+    A layer owns what it is given and works in place where it can, for a fresh large tensor costs more in page faults
+    than the arithmetic that fills it. `backward` follows its `forward`, once: it takes the gradient of the loss by the
+    layer's output, writes those by its parameters to `gradients`, returns the one by its input, and uses up what
+    `forward` kept.
 
     Attributes:
         shapes: the shape of each parameter, for one model.
@@ -65,13 +50,9 @@ class Layer:
         """(K, out, B) → (K, in, B)."""
         raise NotImplementedError
 
-    def module(self, model: int) -> nn.Module:
-        """The layer of torch.nn with the numbers of one model."""
-        raise NotImplementedError
-
 
 class Linear(Layer):
-    """y = W x + b.
+    """y = W x + b; ∂loss/∂W = g xᵀ, ∂loss/∂b = Σ g over the batch, ∂loss/∂x = Wᵀ g, where g is ∂loss/∂y.
 
     Args:
         inputs, outputs: features in and out.
@@ -118,17 +99,10 @@ class Linear(Layer):
         if g.shape[1] > self.x.shape[1]:  # a tall product takes the BLAS twice as long as its transpose
             weight.copy_(torch.bmm(self.x, g.mT).mT)
         else:
-            torch.bmm(g, self.x.mT, out=weight)  # (K, out, B) (K, B, in)
+            torch.bmm(g, self.x.mT, out=weight)  # (K, out, B) (K, B, in) → (K, out, in)
         if bias:
             torch.sum(g, 2, keepdim=True, out=bias[0])
         return g if self.first else _product(self.values[0].mT, g, self.memory(g, self.x.shape[1]))
-
-    def module(self, model: int) -> nn.Module:
-        outputs, inputs = self.shapes[0]
-        weight, *bias = (value[model] for value in self.values)
-        found = nn.Linear(inputs, outputs, bias=bool(bias), dtype=weight.dtype, device=weight.device)
-        found.load_state_dict({"weight": weight, "bias": bias[0].squeeze(1)} if bias else {"weight": weight})
-        return found
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
@@ -137,7 +111,10 @@ def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 
 class BatchNorm(Layer):
-    """y = γ (x − mean) / √(var + ε) + β over the batch (Ioffe and Szegedy 2015), with torch's defaults.
+    """y = γ x̂ + β with x̂ = (x − mean) / √(var + ε) over the batch (Ioffe and Szegedy 2015), with torch's defaults.
+
+    With g for ∂loss/∂y: ∂loss/∂γ = Σ g x̂, ∂loss/∂β = Σ g, ∂loss/∂x = γ / √(var + ε) · (g − mean g − x̂ · mean g x̂). What
+    is taken from g there would move the batch's mean and spread, which the layer takes away again.
 
     Args:
         features: features in and out.
@@ -182,74 +159,5 @@ class BatchNorm(Layer):
         g_weight, g_bias = self.gradients
         torch.sum(g, 2, keepdim=True, out=g_bias)
         torch.sum(torch.mul(g, centred, out=self.y), 2, keepdim=True, out=g_weight).mul_(inverse)
-        # ∂y/∂x removes from g its mean and its part along the normalised x
         centred.mul_(g_weight * inverse / n).add_(g_bias / n)
         return g.sub_(centred).mul_(inverse * weight)
-
-    def module(self, model: int) -> nn.Module:
-        weight = self.values[0]
-        found = nn.BatchNorm1d(
-            weight.shape[1], track_running_stats=self.running, dtype=weight.dtype, device=weight.device
-        )
-        names = ("weight", "bias", "running_var", "running_mean")
-        numbers = dict(zip(names, (value[model].squeeze(1) for value in (*self.values, *self.buffers)), strict=False))
-        found.load_state_dict(found.state_dict() | numbers)
-        return found
-
-
-class ReLU(Layer):
-    """y = max(x, 0); the slope at 0 is 0, as in torch."""
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        self.y = x.relu_()
-        return self.y
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g.mul_(self.y.sign_())
-
-    def module(self, model: int) -> nn.Module:
-        return nn.ReLU()
-
-
-class Tanh(Layer):
-    """y = tanh x, y' = 1 − y²."""
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        self.y = x.tanh_()
-        return self.y
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g.addcmul_(g, self.y.square_(), value=-1)
-
-    def module(self, model: int) -> nn.Module:
-        return nn.Tanh()
-
-
-class Sigmoid(Layer):
-    """y = 1 / (1 + exp −x), y' = y (1 − y)."""
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        self.y = x.sigmoid_()
-        return self.y
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g.mul_(self.y.addcmul_(self.y, self.y, value=-1))
-
-    def module(self, model: int) -> nn.Module:
-        return nn.Sigmoid()
-
-
-class Identity(Layer):
-    """y = x: no activation."""
-
-    def forward(self, x: Tensor, training: bool) -> Tensor:
-        return x
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g
-
-    def module(self, model: int) -> nn.Module:
-        return nn.Identity()
-
-
-ACTIVATIONS: dict[str, type[Layer]] = {"none": Identity, "relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}

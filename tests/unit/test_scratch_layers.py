@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from labcheck.models.layers import ACTIVATIONS, INITS, BatchNorm, Layer, Linear
-from labcheck.models.losses import MSE
-from labcheck.models.network import Network, mlp
+from labcheck.models.as_torch import as_torch
+from labcheck.models.scratch.activations import ACTIVATIONS
+from labcheck.models.scratch.initializers import INITS
+from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.models.scratch.losses import MSE
+from labcheck.models.scratch.network import Network, mlp
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(2, 9))
 """Models, inputs, outputs, examples."""
@@ -130,7 +133,7 @@ def test_network_gradient(activation: str, norms: tuple[bool, bool], running: bo
     layers = mlp(widths, activation=activation, norm=norms[0], output_norm=norms[1], running=running)
     net = network(layers, 2)
     x, y = normal(2, 9, widths[0]), normal(2, 9, widths[-1]) + 1
-    models = [net.module(model) for model in range(2)]
+    models = [as_torch(net, model) for model in range(2)]
     losses = torch.stack([nn.functional.mse_loss(model(x[k]), y[k]) for k, model in enumerate(models)])
     torch.testing.assert_close(net.gradient(x, y, MSE())["loss"], losses, rtol=1e-9, atol=1e-12)
     losses.sum().backward()
@@ -159,10 +162,10 @@ def drawn(kind: str) -> Network:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_module_predicts_what_its_model_predicts(kind: str, training: bool) -> None:
     net, x = drawn(kind), normal(2, 9, 2)
-    modules = [net.module(model).train(training) for model in range(2)]
+    modules = [as_torch(net, model).train(training) for model in range(2)]
     close(net.predict(x, training).mT, torch.stack([module(x[k]) for k, module in enumerate(modules)]))
     for model, module in enumerate(modules):
-        after = net.module(model).state_dict()
+        after = as_torch(net, model).state_dict()
         for name, numbers in module.state_dict().items():
             if not name.endswith("num_batches_tracked"):
                 close(after[name], numbers)
@@ -171,7 +174,7 @@ def test_a_module_predicts_what_its_model_predicts(kind: str, training: bool) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_module_has_numbers_of_its_own(kind: str) -> None:
     net, x = drawn(kind), normal(9, 2)
-    module, before = net.module(1).eval(), net.state.clone()
+    module, before = as_torch(net, 1).eval(), net.state.clone()
     expected = module(x)
     net.state.zero_()
     assert torch.equal(module(x), expected)
@@ -184,7 +187,7 @@ def test_a_module_has_numbers_of_its_own(kind: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_module_is_made_of_layers_of_torch_in_the_precision_of_the_network(dtype: torch.dtype) -> None:
     layers = mlp([2, 4, 1], activation="tanh", norm=True)
-    module = Network(layers, [torch.Generator()], dtype).module(0)
+    module = as_torch(Network(layers, [torch.Generator()], dtype), 0)
     assert [type(layer) for layer in module] == [nn.Linear, nn.BatchNorm1d, nn.Tanh, nn.Linear]
     assert {numbers.dtype for numbers in module.state_dict().values()} == {dtype, torch.int64}
 
@@ -200,7 +203,7 @@ def test_without_activation_a_network_is_affine() -> None:
 def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(running: bool) -> None:
     layers = mlp([3, 4, 1], activation="relu", norm=True, running=running)
     net = network(layers, 1)
-    model = net.module(0)
+    model = as_torch(net, 0)
     biased = nn.Sequential(nn.Linear(3, 4, dtype=torch.float64), *list(model)[1:])
     biased[0].weight.data.copy_(model[0].weight)
     model.train(not running)

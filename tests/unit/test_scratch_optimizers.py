@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.optim import SGD, Adam, Optimizer, PlateauSchedule, StepSchedule
+from labcheck.models.scratch.optimizers import SGD, Adam, Optimizer
+from labcheck.models.scratch.schedules import PlateauSchedule, StepSchedule
 
 
 @pytest.mark.parametrize(

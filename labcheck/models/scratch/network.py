@@ -1,14 +1,15 @@
-"""K models of one architecture, trained side by side."""
+"""A chain of layers, and the multilayer perceptron made of them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from labcheck.models.layers import ACTIVATIONS, BatchNorm, Layer, Linear
 from labcheck.models.model import Model, views
+from labcheck.models.scratch.activations import ACTIVATIONS
+from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
 
 
 class Network(Model):
@@ -49,11 +50,8 @@ class Network(Model):
             h = layer.forward(h, training)
         return h
 
-    def module(self, model: int) -> nn.Sequential:
-        """One of the models in modules of torch.nn, with numbers of its own; it takes examples (B, in)."""
-        return nn.Sequential(*(layer.module(model) for layer in self.layers))
-
     def backward(self, g: Tensor) -> None:
+        """The chain rule: each layer turns the gradient by its output, (K, out, B), into that by its input."""
         for layer in reversed(self.layers):
             g = layer.backward(g)
 
@@ -76,7 +74,7 @@ def mlp(
         norm: BatchNorm between each hidden layer and its activation.
         output_norm: BatchNorm on the output as well.
         running: evaluate BatchNorm with running averages.
-        init: a name in INITS, for the weights.
+        init: a name in INITS of `initializers`, for the weights.
         zero_bias: biases start at 0.
     """
     layers: list[Layer] = []

@@ -1,0 +1,222 @@
+"""Optimizers of K stacked models, step for step those of torch.optim with the same settings.
+
+Parameters w and gradients g are matrices (K, P), a row a model; learning rates are float64 vectors (K,). Each row moves
+as it would alone.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Optimizer(Protocol):
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        """Move values (K, P) in place against gradients (K, P), each row at its rate, lr (K,)."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all models but these."""
+
+
+class SGD:
+    """Stochastic gradient descent: v ← momentum · v + g + weight_decay · w, w ← w − lr · v.
+
+    Momentum is Polyak's (1964), in the form of Sutskever et al. (2013). Nesterov's (1983) looks where it leads: w moves
+    against g + momentum · v instead, with the new v.
+    """
+
+    def __init__(self, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False):
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = nesterov
+        self.velocity: Tensor | None = None
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.weight_decay:
+            gradients.add_(values, alpha=self.weight_decay)
+        direction = gradients
+        if self.momentum:
+            if self.velocity is None:
+                self.velocity = torch.zeros_like(values)
+            velocity = self.velocity.mul_(self.momentum).add_(gradients)
+            direction = gradients.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
+        values.addcmul_(direction, _rates(lr, values), value=-1)
+
+    def keep(self, rows: Tensor) -> None:
+        if self.velocity is not None:
+            self.velocity = self.velocity[rows]
+
+
+class AdaGrad:
+    """s ← s + g², w ← w − lr · g / (√s + ε) (Duchi, Hazan and Singer 2011)."""
+
+    epsilon = 1e-10
+
+    def __init__(self) -> None:
+        self.squares: Tensor | None = None
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.squares is None:
+            self.squares = torch.zeros_like(values)
+        self.squares.addcmul_(gradients, gradients)
+        root = _root(self.squares).add_(self.epsilon)
+        values.addcmul_(torch.div(gradients, root, out=root), _rates(lr, values), value=-1)
+
+    def keep(self, rows: Tensor) -> None:
+        if self.squares is not None:
+            self.squares = self.squares[rows]
+
+
+class RMSprop:
+    """s ← α s + (1 − α) g², w ← w − lr · g / (√s + ε) (Tieleman and Hinton 2012)."""
+
+    alpha = 0.99
+    epsilon = 1e-8
+
+    def __init__(self) -> None:
+        self.squares: Tensor | None = None
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.squares is None:
+            self.squares = torch.zeros_like(values)
+        self.squares.mul_(self.alpha).addcmul_(gradients, gradients, value=1 - self.alpha)
+        root = _root(self.squares).add_(self.epsilon)
+        values.addcmul_(torch.div(gradients, root, out=root), _rates(lr, values), value=-1)
+
+    def keep(self, rows: Tensor) -> None:
+        if self.squares is not None:
+            self.squares = self.squares[rows]
+
+
+class Adam:
+    """m ← β₁ m + (1 − β₁) g, s ← β₂ s + (1 − β₂) g², w ← w − lr · m̂ / (√ŝ + ε) (Kingma and Ba 2015).
+
+    m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) make up for the zeros that both begin with. The rows of a stack have made
+    equally many steps t.
+    """
+
+    betas = (0.9, 0.999)
+    epsilon = 1e-8
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.moments: tuple[Tensor, Tensor] | None = None
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.moments is None:
+            self.moments = torch.zeros_like(values), torch.zeros_like(values)
+        self.steps += 1
+        first, second = self.moments
+        beta1, beta2 = self.betas
+        first.lerp_(gradients, 1 - beta1)
+        second.mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
+        root = _root(second).div_((1 - beta2**self.steps) ** 0.5).add_(self.epsilon)
+        values.addcmul_(torch.div(first, root, out=root), _rates(lr / (1 - beta1**self.steps), values), value=-1)
+
+    def keep(self, rows: Tensor) -> None:
+        if self.moments is not None:
+            self.moments = self.moments[0][rows], self.moments[1][rows]
+
+
+class LBFGS:
+    """Limited-memory BFGS with steps of the length lr, without line search (Liu and Nocedal 1989, algorithm 2.1).
+
+    Of the last moves s and of how the gradient changed by them, y, it makes the direction −H g, H an estimate of the
+    inverse Hessian. A pair without curvature, s · y ≤ 1e-10, is left out. The first move is along −g and no longer than
+    lr. It is torch.optim.LBFGS with max_iter=1, which goes on from where the last step has led.
+
+    Args:
+        history: pairs that are kept.
+    """
+
+    least_curvature = 1e-10
+    least_descent = 1e-9
+
+    def __init__(self, history: int = 10):
+        self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y (K, P), 1 / (s · y) (K, 1)
+        self.last: tuple[Tensor, Tensor] | None = None  # the last move and gradient, (K, P)
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        rate = _rates(lr, values)
+        if self.last is None:
+            self.scale = torch.ones_like(rate)
+            rate = rate * gradients.abs().sum(1, keepdim=True).reciprocal_().clamp_(max=1)
+        else:
+            self._remember(self.last[0], gradients - self.last[1])
+        direction = self._direction(gradients)
+        descends = _dot(direction, gradients) <= -self.least_descent
+        move = torch.where(descends, rate * direction, 0.0)
+        values.add_(move)
+        self.last = move, gradients.clone()
+
+    def _remember(self, s: Tensor, y: Tensor) -> None:
+        """A row whose pair tells nothing keeps its scale and gets 0 for 1 / (s · y): the pair is of no effect."""
+        curvature = _dot(s, y)
+        curved = curvature > self.least_curvature
+        self.scale = torch.where(curved, curvature / _dot(y, y), self.scale)
+        self.pairs.append((s, y, torch.where(curved, 1 / curvature, 0.0)))
+
+    def _direction(self, gradients: Tensor) -> Tensor:
+        """−H g by the two loops over the pairs (Nocedal 1980), from the newest back and from the oldest on."""
+        d = -gradients
+        shares = []
+        for s, y, inverse in reversed(self.pairs):
+            shares.append(inverse * _dot(s, d))
+            d.addcmul_(y, shares[-1], value=-1)
+        d *= self.scale
+        for (s, y, inverse), share in zip(self.pairs, reversed(shares), strict=True):
+            d.addcmul_(s, share - inverse * _dot(y, d))
+        return d
+
+    def keep(self, rows: Tensor) -> None:
+        if self.last is not None:
+            self.last = self.last[0][rows], self.last[1][rows]
+            self.scale = self.scale[rows]
+        kept = [(s[rows], y[rows], inverse[rows]) for s, y, inverse in self.pairs]
+        self.pairs = deque(kept, self.pairs.maxlen)
+
+
+def _root(squares: Tensor) -> Tensor:
+    """The square roots, up to 1e-15: of 0, and of the smallest numbers, processors need five to thirty times as long.
+
+    Squares of dead units' gradients are such numbers, half of all in a deep ReLU net.
+    """
+    return squares.add(1e-30).sqrt_()
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """(K, P), (K, P) → (K, 1)."""
+    return (a * b).sum(1, keepdim=True)
+
+
+def _rates(lr: Tensor, values: Tensor) -> Tensor:
+    """(K,) → (K, 1), in the precision of the values."""
+    return lr.to(values.dtype).unsqueeze(1)
+
+
+class Succession:
+    """One optimizer for so many steps, then another, as where a script makes a new one halfway."""
+
+    def __init__(self, first: Optimizer, steps: int, then: Optimizer):
+        self.optimizers, self.left = (first, then), steps
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        self.optimizers[self.left <= 0].step(values, gradients, lr)
+        self.left -= 1
+
+    def keep(self, rows: Tensor) -> None:
+        for optimizer in self.optimizers:
+            optimizer.keep(rows)
+
+
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
+    "sgd": SGD,
+    "nesterov": lambda momentum: SGD(momentum, nesterov=True),
+    "adagrad": lambda momentum: AdaGrad(),
+    "rmsprop": lambda momentum: RMSprop(),
+    "adam": lambda momentum: Adam(),
+    "lbfgs": lambda momentum: LBFGS(),
+}
+"""By name, as labs' settings have it; each is made from the momentum that it may not have."""
