@@ -63,13 +63,13 @@ def _clothes() -> ImageSet:
 
 @cache
 def _objects() -> ImageSet:
-    """1500 digits, 500 of them set apart, laid over photographs: what a ResNet can learn from in seconds.
+    """896 digits, 256 of them set apart, laid over photographs: what a ResNet can learn from in seconds.
 
     Each pixel is how far the digit is from a 32×32 crop, in each channel.
     """
     from sklearn.datasets import load_sample_images
 
-    digits = _clothes().last(1500)
+    digits = _clothes().last(896)
     photographs = load_sample_images().images
     rng = np.random.default_rng(1)
     images = np.zeros((len(digits.images), 32, 32, 3), dtype=np.int16)
@@ -79,7 +79,7 @@ def _objects() -> ImageSet:
         top, left = (rng.integers(size - 31) for size in photograph.shape[:2])
         image -= photograph[top : top + 32, left : left + 32]
     blended = torch.from_numpy(np.abs(images).astype(np.uint8))
-    return ImageSet("stand-in-digits-on-photos", blended, digits.labels, tests=500)
+    return ImageSet("stand-in-digits-on-photos", blended, digits.labels, tests=256)
 
 
 EMBEDDED: dict[str, Callable[[], ImageSet]] = {"mnist": _digits, "fashion": _clothes, "cifar": _objects}

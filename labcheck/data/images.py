@@ -119,5 +119,7 @@ class Selection:
         return Selection(images, labels, rows, self.dtype, self.flat)
 
     def _take(self, rows: Tensor) -> Examples:
-        x = self.images[rows].to(self.dtype).div_(255)
-        return Examples(x.flatten(2) if self.flat else x.movedim(-1, 2), self.labels[rows].unsqueeze(2))
+        # much faster than indexing, images[rows]
+        pixels = self.images.index_select(0, rows.flatten()).to(self.dtype).div_(255)
+        x = pixels.view(*rows.shape, *self.images.shape[1:])
+        return Examples(x.flatten(2) if self.flat else x.movedim(-1, 2), self.labels.take(rows).unsqueeze(2))

@@ -61,7 +61,7 @@ class ImageLab(SupervisedLab):
 def confusion(outputs: Tensor, labels: Tensor) -> Tensor:
     """How many examples of each class were taken for which: (K, C, N), (K, 1, N) → (K, C, C), rows the true class."""
     models, classes, _ = outputs.shape
-    pairs = labels[:, 0] * classes + outputs.argmax(1)
+    pairs = labels[:, 0] * classes + outputs.max(1).indices
     counts = torch.zeros(models, classes**2, dtype=torch.int64, device=outputs.device)
     return counts.scatter_add_(1, pairs, torch.ones_like(pairs)).view(models, classes, classes)
 

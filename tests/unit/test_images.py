@@ -235,7 +235,7 @@ def test_on_a_device_a_part_is_the_same(flat: bool) -> None:
 EMBEDDED = {
     "mnist": ("mnist-5000", (5000, 28, 28, 1), 0, "e80dbab78a13eda9"),
     "fashion": ("stand-in-digits", (5000, 28, 28, 1), 1000, "dbc534cfcbf57d3d"),
-    "cifar": ("stand-in-digits-on-photos", (1500, 32, 32, 3), 500, "29c4f69bbd920e9a"),
+    "cifar": ("stand-in-digits-on-photos", (896, 32, 32, 3), 256, "ca00082e18fdc449"),
 }
 
 

@@ -116,8 +116,8 @@ class ClassLoss(Loss):
     """A loss of classifiers, of which curves also show the accuracy."""
 
     def scores(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        right = prediction.argmax(1) == target[:, 0]
-        return {"accuracy": right.to(prediction.dtype).mean(1), **super().scores(prediction, target)}
+        right = prediction.max(1).indices == target[:, 0]  # argmax says the same ten times as slowly
+        return {"accuracy": right.mean(1, dtype=prediction.dtype), **super().scores(prediction, target)}
 
 
 class NLL(ClassLoss):
