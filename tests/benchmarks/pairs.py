@@ -11,11 +11,21 @@ ROUNDS = 5
 
 
 def times_faster(
-    benchmark: Any, own: Callable[[], Any], reference: Callable[[], Any], precision: str = "float32"
+    benchmark: Any,
+    own: Callable[[], Any],
+    reference: Callable[[], Any],
+    *,
+    models: int = 1,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> str:
     """CPU seconds of `reference` by those of `own`: the median of the rounds, with their range, in words.
 
     The median, the range and what was measured on are left in `extra_info`.
+
+    Args:
+        models: how many `own` trains where `reference` trains one.
+        precision: that of a lab.
     """
     environment.pin()
     seconds: list[float] = []
@@ -26,7 +36,9 @@ def times_faster(
         seconds.append(time.process_time() - start)
 
     benchmark.pedantic(own, setup=before, rounds=ROUNDS, warmup_rounds=1)
-    ratios = [theirs / ours for theirs, ours in zip(seconds[-ROUNDS:], benchmark.stats.stats.data, strict=True)]
+    ratios = [
+        models * theirs / ours for theirs, ours in zip(seconds[-ROUNDS:], benchmark.stats.stats.data, strict=True)
+    ]
     ratio, interval = statistics.median(ratios), [min(ratios), max(ratios)]
-    benchmark.extra_info.update({"times": ratio, "times_range": interval, **environment.fingerprint("cpu", precision)})
+    benchmark.extra_info.update({"times": ratio, "times_range": interval, **environment.fingerprint(device, precision)})
     return f"{ratio:.2f} times as fast ({interval[0]:.2f} to {interval[1]:.2f})"

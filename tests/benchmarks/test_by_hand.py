@@ -1,4 +1,4 @@
-"""By hand against torch.nn: every layer, and an epoch of the fashion report's net."""
+"""By hand against torch.nn: each layer, and an epoch of the fashion report's net."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,8 +16,70 @@ from labcheck.data.examples import generators, permutations
 from labcheck.data.images import Selection
 from labcheck.labs.fashion import Fashion
 from labcheck.models.as_torch import as_torch
+from labcheck.models.scratch.activations import ACTIVATIONS
+from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.models.scratch.network import Network
 
 from .pairs import times_faster
+
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def synchronised(device: str) -> None:
+    """Wait for what was asked of the device."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+# a layer, forward and backward
+
+SIZE = 256
+"""Features in and out, and examples."""
+REPETITIONS = 100
+LAYERS: dict[str, Callable[[], Layer]] = {
+    "linear": lambda: Linear(SIZE, SIZE),
+    "batch_norm": lambda: BatchNorm(SIZE, running=True),
+    **{name: layer for name, layer in ACTIVATIONS.items() if name != "none"},
+}
+
+
+@pytest.mark.benchmark(timer=time.process_time)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(benchmark: Any, name: str, device: str) -> None:
+    network = Network([LAYERS[name]()], generators([0], "init"), device=device)
+    [layer], module = network.layers, as_torch(network, 0)
+    rng = torch.Generator().manual_seed(0)
+    x, g = (torch.randn(SIZE, SIZE, generator=rng).to(device) for _ in range(2))
+    parameters = list(module.parameters())
+
+    def by_hand() -> list[Tensor]:
+        h, slope = x.T.unsqueeze(0).contiguous(), g.T.unsqueeze(0).contiguous()  # a layer may use up what it is given
+        y = layer.forward(h, True).clone()
+        return [y[0].T, layer.backward(slope)[0].T, *(gradient[0] for gradient in layer.gradients)]
+
+    def torch_nn() -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        y = module(leaf)
+        return [y, *torch.autograd.grad(y, [leaf, *parameters], g)]
+
+    for ours, theirs in zip(by_hand(), torch_nn(), strict=True):
+        torch.testing.assert_close(ours.squeeze(), theirs, rtol=1e-3, atol=1e-4)
+
+    def repeated(once: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(REPETITIONS):
+                once()
+            synchronised(device)
+
+        return run
+
+    benchmark.group = f"a layer of {SIZE} features, {SIZE} examples, {device}"
+    told = times_faster(benchmark, repeated(by_hand), repeated(torch_nn), device=device)
+    print(f"\n{name} by hand, {device}: {told} as torch.nn")
+
+
+# an epoch: 784-256-10, batches of 256 of 60,000 images
 
 LAB = Fashion(epochs=1)
 IMAGES = 60_000
@@ -33,10 +95,10 @@ def images(n: int) -> tuple[Tensor, Tensor]:
     return torch.randint(256, shape, generator=rng, dtype=torch.uint8), torch.randint(10, (n,), generator=rng)
 
 
-def in_memory(n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def in_memory(n: int, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor]:
     """The same as people keep them: pixels from 0 to 1 (n, 784), and classes (n,)."""
     pixels, labels = images(n)
-    return pixels.flatten(1).to(dtype).div_(255), labels
+    return pixels.flatten(1).to(dtype).div_(255).to(device), labels.to(device)
 
 
 def order(n: int) -> Tensor:
@@ -44,24 +106,25 @@ def order(n: int) -> Tensor:
     return permutations(n, generators([0], "order"))[0]
 
 
-def by_hand(n: int, dtype: torch.dtype) -> Epoch:
+def by_hand(n: int, dtype: torch.dtype, device: str) -> Epoch:
     """labcheck's loop and layers."""
-    part = Selection(*images(n), torch.arange(n).unsqueeze(0), dtype, flat=True)
+    part = Selection(*images(n), torch.arange(n).unsqueeze(0), dtype, flat=True).to(device)
     recipe = replace(LAB.recipe(), watch=())
 
     def epoch() -> float:
-        model = LAB.model([0], dtype)
+        model = LAB.model([0], dtype, device)
         return training.train(model, {"train": part}, generators([0], "order"), recipe).curves["batch_loss"].item()
 
     return epoch
 
 
-def torch_nn(dtype: torch.dtype, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> float:
+def torch_nn(dtype: torch.dtype, device: str, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """An epoch as every tutorial has it."""
-    model = as_torch(LAB.network([0], dtype), 0)
+    model = as_torch(LAB.network([0], dtype, device), 0)
     criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=LAB.lr)
     total = seen = 0.0
-    for x, y in batches():
+    for x, y in batches:
+        x, y = x.to(device), y.to(device)
         optimizer.zero_grad()
         loss = criterion(model(x), y)
         loss.backward()
@@ -70,25 +133,25 @@ def torch_nn(dtype: torch.dtype, batches: Callable[[], Iterable[tuple[Tensor, Te
     return total / seen
 
 
-def torch_nn_in_memory(n: int, dtype: torch.dtype) -> Epoch:
-    x, y = in_memory(n, dtype)
-    return lambda: torch_nn(dtype, lambda: ((x[rows], y[rows]) for rows in order(n).split(LAB.batch)))
+def torch_nn_in_memory(n: int, dtype: torch.dtype, device: str) -> Epoch:
+    x, y = in_memory(n, dtype, device)
+    return lambda: torch_nn(dtype, device, ((x[rows], y[rows]) for rows in order(n).to(device).split(LAB.batch)))
 
 
-def torch_nn_dataloader(n: int, dtype: torch.dtype) -> Epoch:
-    data = TensorDataset(*in_memory(n, dtype))
-    return lambda: torch_nn(dtype, lambda: DataLoader(data, LAB.batch, sampler=order(n).tolist()))
+def torch_nn_dataloader(n: int, dtype: torch.dtype, device: str) -> Epoch:
+    data = TensorDataset(*in_memory(n, dtype, "cpu"))
+    return lambda: torch_nn(dtype, device, DataLoader(data, LAB.batch, sampler=order(n).tolist()))
 
 
-def autograd_raw(n: int, dtype: torch.dtype) -> Epoch:
+def autograd_raw(n: int, dtype: torch.dtype, device: str) -> Epoch:
     """Tensors and autograd, without modules."""
-    x, y = in_memory(n, dtype)
+    x, y = in_memory(n, dtype, device)
 
     def epoch() -> float:
-        parameters = list(as_torch(LAB.network([0], dtype), 0).parameters())
+        parameters = list(as_torch(LAB.network([0], dtype, device), 0).parameters())
         w1, b1, w2, b2 = parameters
         total = 0.0
-        for rows in order(n).split(LAB.batch):
+        for rows in order(n).to(device).split(LAB.batch):
             hidden = torch.addmm(b1, x[rows], w1.T).relu()
             loss = functional.cross_entropy(torch.addmm(b2, hidden, w2.T), y[rows])
             gradients = torch.autograd.grad(loss, parameters)
@@ -101,32 +164,37 @@ def autograd_raw(n: int, dtype: torch.dtype) -> Epoch:
     return epoch
 
 
-def products(n: int, dtype: torch.dtype) -> Epoch:
-    """The floor: taking the images of each batch, and the matrix products that nobody gets around."""
-    x, hidden = in_memory(n, dtype)[0], LAB.hidden
-    w1, w2 = torch.zeros(hidden, 784, dtype=dtype), torch.zeros(10, hidden, dtype=dtype)
-    h, p = torch.zeros(hidden, LAB.batch, dtype=dtype), torch.zeros(10, LAB.batch, dtype=dtype)
+def products(n: int, dtype: torch.dtype, device: str) -> Epoch:
+    """The floor: the images of each batch, and the matrix products that nobody gets around."""
+    x, hidden = in_memory(n, dtype, device)[0], LAB.hidden
+    w1, w2 = x.new_zeros(hidden, 784), x.new_zeros(10, hidden)
+    h, p = x.new_zeros(hidden, LAB.batch), x.new_zeros(10, LAB.batch)
 
     def epoch() -> float:
-        for rows in order(n).split(LAB.batch):
+        for rows in order(n).to(device).split(LAB.batch):
             batch, size = x.index_select(0, rows), len(rows)
             torch.mm(w1, batch.T, out=h[:, :size])
             torch.mm(w2, h[:, :size], out=p[:, :size])
             torch.mm(p[:, :size], h[:, :size].T, out=w2)
             torch.mm(w2.T, p[:, :size], out=h[:, :size])
             torch.mm(h[:, :size], batch, out=w1)
-        return 0.0
+        synchronised(device)
+        return torch.nan
 
     return epoch
 
 
-EPOCHS = {f.__name__: f for f in (by_hand, torch_nn_in_memory, torch_nn_dataloader, autograd_raw, products)}
+EPOCHS = {epoch.__name__: epoch for epoch in (by_hand, torch_nn_in_memory, torch_nn_dataloader, autograd_raw, products)}
 
 
-@pytest.mark.benchmark(group="epoch", timer=time.process_time)
+@pytest.mark.benchmark(timer=time.process_time)
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", EPOCHS)
-def test_epoch(benchmark: Any, name: str) -> None:
-    if name != "products":
-        assert EPOCHS[name](2000, torch.float64)() == pytest.approx(by_hand(2000, torch.float64)(), rel=1e-12)
-    told = times_faster(benchmark, EPOCHS[name](IMAGES, torch.float32), torch_nn_in_memory(IMAGES, torch.float32))
-    print(f"\nepoch, {name}: {told} as torch_nn_in_memory")
+def test_epoch(benchmark: Any, name: str, device: str) -> None:
+    epoch = EPOCHS[name]
+    if epoch is not products:
+        assert epoch(2000, torch.float64, device)() == pytest.approx(by_hand(2000, torch.float64, device)(), rel=1e-12)
+    benchmark.group = f"an epoch of 784-{LAB.hidden}-10, {device}"
+    reference = torch_nn_in_memory(IMAGES, torch.float32, device)
+    told = times_faster(benchmark, epoch(IMAGES, torch.float32, device), reference, device=device)
+    print(f"\nepoch, {name}, {device}: {told} as torch_nn_in_memory")

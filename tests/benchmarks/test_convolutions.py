@@ -1,9 +1,5 @@
-"""Milliseconds of a training step: labcheck's convolutional nets against the eager float32 loop that people write.
+"""Milliseconds of a training step: labcheck's convolutional nets against the eager float32 loop that people write."""
 
-Every round is preceded by one of that loop: they are compared pair by pair, and a noisy machine slows both.
-"""
-
-import statistics
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,7 +18,7 @@ from labcheck.labs.images import ConvolutionLab
 from labcheck.labs.mnist import Mnist
 from labcheck.models.scratch.losses import CrossEntropy
 
-ROUNDS = 5
+from .pairs import times_faster
 
 
 def usual_cnn(module: nn.Module) -> nn.Module:
@@ -119,21 +115,7 @@ def test_milliseconds_per_step(benchmark: Any, group: str, name: str) -> None:
     assert double == pytest.approx(prepared("eager_float32", case, 3, torch.float64)(), rel=1e-9)
     assert prepared(name, case, 3)() == pytest.approx(double, rel=0.05)
     usual, own = prepared("eager_float32", case, case.steps), prepared(name, case, case.steps)
-    reference = []
-
-    def before() -> None:
-        start = time.process_time()
-        usual()
-        reference.append(time.process_time() - start)
-
-    benchmark.pedantic(own, setup=before, rounds=ROUNDS, warmup_rounds=1)
-    seconds = benchmark.stats.stats.data
-    ratios = [theirs / mine for theirs, mine in zip(reference[-ROUNDS:], seconds, strict=True)]
-    benchmark.extra_info["milliseconds_per_step"] = 1000 * statistics.median(seconds) / case.steps
-    benchmark.extra_info["times_eager"] = statistics.median(ratios)
-    benchmark.extra_info["times_eager_range"] = [min(ratios), max(ratios)]
-    benchmark.extra_info.update(environment.fingerprint("cpu", replace(case.lab, arithmetic="auto").precision))
-    print(
-        f"\n{group} {name}: {benchmark.extra_info['milliseconds_per_step']:.1f} ms a step, "
-        f"{statistics.median(ratios):.2f} times as fast as eager float32 ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    told = times_faster(benchmark, own, usual, precision=replace(case.lab, arithmetic="auto").precision)
+    milliseconds = 1000 * benchmark.stats.stats.median / case.steps
+    benchmark.extra_info["milliseconds_per_step"] = milliseconds
+    print(f"\n{group} {name}: {milliseconds:.1f} ms a step, {told} as eager float32")

@@ -1,10 +1,8 @@
 """Trials per second: labcheck's stacked loop against the loops that students write.
 
-Minibatches with BatchNorm (trig), minibatches with Adam (sine), and all samples in every step (curve). Every round is
-preceded by one of the usual loop: speeds are compared pair by pair, and a noisy machine slows both.
+Minibatches with BatchNorm (trig), minibatches with Adam (sine), and all samples in every step (curve).
 """
 
-import statistics
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +22,7 @@ from labcheck.labs.trig import Trig
 from labcheck.models.as_torch import as_torch
 from labcheck.training import Recipe, train
 
-ROUNDS = 5
+from .pairs import times_faster
 
 
 @dataclass(frozen=True)
@@ -155,19 +153,7 @@ def test_trials_per_second(benchmark: Any, group: str, name: str) -> None:
     case = CASES[group]
     benchmark.group = f"{group}, {case.epochs[1]} epochs"
     assert run(name, case, 3, torch.float64) == pytest.approx(run(case.usual, case, 3, torch.float64), rel=1e-9)
-    reference = []
-
-    def before() -> None:
-        start = time.process_time()
-        run(case.usual, case)
-        reference.append(time.process_time() - start)
-
-    benchmark.pedantic(run, args=(name, case), setup=before, rounds=ROUNDS, warmup_rounds=1)
     models = int(name) if name.isdecimal() else 1
-    seconds = benchmark.stats.stats.data
-    ratios = [models * theirs / ours for theirs, ours in zip(reference[-ROUNDS:], seconds, strict=True)]
-    benchmark.extra_info["trials_per_second"] = models / statistics.median(seconds)
-    benchmark.extra_info["times_usual"] = statistics.median(ratios)
-    benchmark.extra_info["times_usual_range"] = [min(ratios), max(ratios)]
-    benchmark.extra_info.update(environment.fingerprint("cpu"))
-    print(f"\n{group} {name}: {statistics.median(ratios):.1f} times {case.usual}'s trials per second")
+    told = times_faster(benchmark, lambda: run(name, case), lambda: run(case.usual, case), models=models)
+    benchmark.extra_info["trials_per_second"] = models / benchmark.stats.stats.median
+    print(f"\n{group} {name}: {told} as {case.usual}, {models / benchmark.stats.stats.median:.1f} trials per second")
