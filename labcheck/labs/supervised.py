@@ -56,12 +56,17 @@ class SupervisedLab(Lab):
         return OPTIMIZERS[self.optimizer](self.momentum)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        """Train one model with each seed.
+        """Train one model with each seed, `stack` of them side by side.
 
         Returns:
             What `measure` measures; of the last weights too, as `final_<name>`, where the best ones are kept; `epochs`
             and `final_loss`, the last epoch's batch loss; the curves of `labcheck.training.train`.
         """
+        lots = [seeds[first : first + self.stack] for first in range(0, len(seeds), self.stack)]
+        return Trials.join([self._train(lot, device, dtype) for lot in lots])
+
+    def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
+        """All of them side by side."""
         parts = {name: part.to(device) for name, part in self.parts(seeds, dtype).items()}
         model = self.model(seeds, dtype, device)
         recipe = self.recipe()
@@ -120,13 +125,10 @@ class ModuleLab(SupervisedLab):
         [seed] = seeds
         return TorchModel(self._module(seed).to(device, dtype))
 
-    def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        return Trials.join([self._train(seed, device, dtype) for seed in seeds])
-
-    def _train(self, seed: int, device: str, dtype: torch.dtype) -> Trials:
+    def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
         with torch.random.fork_rng():  # dropout and augmentation draw from torch's own stream
-            torch.manual_seed(generators([seed], "noise")[0].initial_seed())
-            return super().train([seed], device, dtype)
+            torch.manual_seed(generators(seeds, "noise")[0].initial_seed())
+            return super()._train(seeds, device, dtype)
 
     def graph(self) -> tuple[nn.Module, Tensor]:
         """The module and two examples for it."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from labcheck import environment
@@ -20,6 +21,11 @@ from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
 from labcheck.models.as_torch import as_torch
+from labcheck.models.model import views
+from labcheck.models.scratch.activations import ReLU, Tanh
+from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.models.scratch.losses import Loss
+from labcheck.models.scratch.network import Network
 from labcheck.training import Recipe, train
 
 from .pairs import times_faster
@@ -123,17 +129,51 @@ def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[
     return losses
 
 
-def stacked(models: int, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[float]:
+class ByAutograd(Network):
+    """The same stack, its gradients not derived by hand."""
+
+    def gradient(self, x: Tensor, y: Tensor, loss: Loss) -> dict[str, Tensor]:
+        leaf, h, start = self.values.detach().requires_grad_(), x.mT, 0
+        for layer in self.layers:
+            values, start = views(leaf, layer.shapes, start)
+            h = forward(layer, values, h)
+        scores = loss.scores(h.detach(), y.mT)
+        self.gradients.copy_(torch.autograd.grad(h, leaf, loss.backward())[0])
+        return scores
+
+
+def forward(layer: Layer, values: list[Tensor], h: Tensor) -> Tensor:
+    match layer:
+        case Linear():
+            weight, *bias = values
+            return torch.baddbmm(bias[0], weight, h) if bias else torch.bmm(weight, h)
+        case BatchNorm():
+            flat = h.reshape(1, -1, h.shape[2])
+            weight, bias = (value.reshape(-1) for value in values)
+            return functional.batch_norm(flat, None, None, weight, bias, training=True).view_as(h)
+        case _:
+            return {ReLU: torch.relu, Tanh: torch.tanh}[type(layer)](h)
+
+
+def stacked(
+    models: int, case: Case, lab: StackedLab, dtype: torch.dtype, network: type[Network] = Network
+) -> list[float]:
     """labcheck's loop; the losses of seed 0."""
     seeds, recipe = range(models), case.recipe(lab)
     parts = {name: part for name, part in lab.parts(seeds, dtype).items() if name in ("train", *recipe.watch)}
-    history = train(lab.model(seeds, dtype), parts, generators(seeds, "order"), recipe)
+    model = network(lab.layers(), generators(seeds, "init"), dtype)
+    history = train(model, parts, generators(seeds, "order"), recipe)
     return history.curves[f"{recipe.watch[0]}_loss"][0].tolist()
 
 
+def cut(case: Case, epochs: int) -> StackedLab:
+    """The lab with so many epochs, or with those that are timed if that is 0."""
+    setting, timed = case.epochs
+    return replace(case.lab, **{setting: epochs or timed})
+
+
 def run(name: str, case: Case, epochs: int = 0, dtype: torch.dtype = torch.float32) -> list[float]:
-    setting, usual = case.epochs
-    lab = replace(case.lab, **{setting: epochs or usual})
+    lab = cut(case, epochs)
     if name.isdecimal():
         return stacked(int(name), case, lab, dtype)
     return plainly(name, case, lab, dtype)
@@ -157,3 +197,18 @@ def test_trials_per_second(benchmark: Any, group: str, name: str) -> None:
     told = times_faster(benchmark, lambda: run(name, case), lambda: run(case.usual, case), models=models)
     benchmark.extra_info["trials_per_second"] = models / benchmark.stats.stats.median
     print(f"\n{group} {name}: {told} as {case.usual}, {models / benchmark.stats.stats.median:.1f} trials per second")
+
+
+@pytest.mark.benchmark(group="a stack's backward pass derived by hand, against autograd", timer=time.process_time)
+@pytest.mark.parametrize("models", [1, 20])
+@pytest.mark.parametrize("group", CASES)
+def test_derived_backward(benchmark: Any, group: str, models: int) -> None:
+    environment.pin()
+    case = CASES[group]
+
+    def losses(network: type[Network], epochs: int = 0, dtype: torch.dtype = torch.float32) -> list[float]:
+        return stacked(models, case, cut(case, epochs), dtype, network)
+
+    assert losses(Network, 3, torch.float64) == pytest.approx(losses(ByAutograd, 3, torch.float64), rel=1e-9)
+    told = times_faster(benchmark, lambda: losses(Network), lambda: losses(ByAutograd))
+    print(f"\n{group}, a stack of {models}: {told} as with autograd")

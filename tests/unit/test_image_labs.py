@@ -194,6 +194,26 @@ def test_fashion_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
     assert trials.metrics["test_accuracy"][1] == pytest.approx(trials.curves["test_accuracy"][1, -1])
 
 
+@pytest.mark.parametrize("settings", FASHIONS.values(), ids=FASHIONS)
+def test_torch_learns_what_the_net_by_hand_learns_from_the_same_start(settings: dict[str, Any]) -> None:
+    ours, theirs = (
+        replace(FASHION, **settings, engine=engine).train([2, 7], dtype=torch.float64)
+        for engine in ("by_hand", "torch")
+    )
+    for found, expected in ((ours.metrics, theirs.metrics), (ours.curves, theirs.curves), (ours.tables, theirs.tables)):
+        assert found.keys() == expected.keys()
+        for name in found:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-12, err_msg=name)
+
+
+def test_torchs_own_start_is_that_of_its_linear_layers() -> None:
+    net = as_torch(Fashion(engine="torch", init="default").network([3]), 0)
+    for layer in (net[0], net[2]):
+        bound = layer.in_features**-0.5
+        for parameter in layer.parameters():
+            assert 0.7 * bound < parameter.abs().max() <= bound
+
+
 def test_a_net_of_fashion_starts_small_and_without_biases() -> None:
     net = as_torch(Fashion().network([0]), 0)
     assert net[0].weight.std().item() == pytest.approx(0.01, rel=0.02)
@@ -457,7 +477,7 @@ WORDS = [
     (Mnist, "source", "web"), (Mnist, "arithmetic", "float16"), (Mnist, "optimizer", "lion"),
     (Cifar, "source", ""), (Cifar, "arithmetic", "bf16"), (Cifar, "optimizer", "adamw"),
     (Fashion, "source", "stand-in"), (Fashion, "optimizer", "lion"), (Fashion, "activation", "gelu"),
-    (Fashion, "init", "ones"), (Fashion, "loss", "mse"),
+    (Fashion, "init", "ones"), (Fashion, "engine", "jax"), (Fashion, "loss", "mse"),
 ]  # fmt: skip
 SMALL = [
     *((Mnist, name, 0) for name in ("layers", "kernel", "train_size", "val_size", "test_size", "hidden", "batch")),

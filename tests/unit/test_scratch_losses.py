@@ -207,14 +207,10 @@ def test_in_float32_the_binary_cross_entropy_of_huge_logits_keeps_its_digits(log
 
 @pytest.mark.xfail(strict=True, reason="max(p, 0) + ln (1 + e^−|p|) is rounded before t p is taken away")
 @every_precision
-@pytest.mark.parametrize(("logit", "target"), [(12.0, 1.0), (20.0, 1.0)])
-def test_the_binary_cross_entropy_of_a_label_that_is_nearly_certain_keeps_its_digits(
-    logit: float, target: float, dtype: torch.dtype
-) -> None:
-    prediction, targets = torch.full((1, 1, 1), logit, dtype=dtype), torch.full((1, 1, 1), target, dtype=dtype)
-    value, _ = by_hand(KINDS["binary_cross_entropy"], prediction, targets)
-    expected, _ = by_autograd(KINDS["binary_cross_entropy"], prediction, targets)
-    torch.testing.assert_close(value, expected, rtol=1e-10 if dtype == torch.float64 else 1e-6, atol=0)
+def test_the_binary_cross_entropy_of_a_nearly_certain_label_keeps_its_digits(dtype: torch.dtype) -> None:
+    prediction, target = torch.full((1, 1, 1), 20.0, dtype=dtype), torch.ones(1, 1, 1, dtype=dtype)
+    found, expected = (of(KINDS["binary_cross_entropy"], prediction, target)[0] for of in (by_hand, by_autograd))
+    torch.testing.assert_close(found, expected, rtol=1e-6 if dtype == torch.float32 else 1e-10, atol=0)
 
 
 @every_kind

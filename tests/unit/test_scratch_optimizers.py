@@ -1,96 +1,283 @@
-"""Optimizers and schedules, held against torch's own."""
+"""Optimizers of K stacked models, held against one of torch.optim for each of them."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
+from torch import Tensor
 
-from labcheck.models.scratch.optimizers import SGD, Adam, Optimizer
-from labcheck.models.scratch.schedules import PlateauSchedule, StepSchedule
+from labcheck.models.scratch.optimizers import LBFGS, OPTIMIZERS, SGD, AdaGrad, Adam, Optimizer, RMSprop, Succession
+
+from .test_scratch_layers import SEEDS, close, largest, normal
+
+MODELS, SIZE = 3, 7
+Make = Callable[..., torch.optim.Optimizer]
+Gradient = Callable[[Tensor, Tensor, int], Tensor]
+"""(values (K, P), which models these are (K,), step) → gradients (K, P)."""
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (lambda: SGD(), lambda p, lr: torch.optim.SGD(p, lr)),
-        (lambda: SGD(0.9), lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9)),
-        (lambda: Adam(), lambda p, lr: torch.optim.Adam(p, lr)),
-    ],
-    ids=["sgd", "momentum", "adam"],
-)
-def test_fifty_steps_at_a_rate_of_each_row(ours: Callable[[], Optimizer], theirs: Callable[..., object]) -> None:
-    rng = torch.Generator().manual_seed(0)
-    values = torch.randn(3, 7, dtype=torch.float64, generator=rng)
-    rates = torch.tensor([0.1, 0.01, 1.0], dtype=torch.float64)
-    references = [row.clone().requires_grad_() for row in values]
-    optimizers = [theirs([row], float(lr)) for row, lr in zip(references, rates, strict=True)]
-    optimizer = ours()
-    for step in range(50):
-        gradients = torch.randn(values.shape, dtype=torch.float64, generator=rng)
-        if step == 25:  # rates change, and a model leaves
-            rates, values, gradients = rates[1:] / 10, values[1:], gradients[1:]
-            references, optimizers = references[1:], optimizers[1:]
-            optimizer.keep(torch.tensor([1, 2]))
-            for reference, lr in zip(optimizers, rates, strict=True):
-                reference.param_groups[0]["lr"] = float(lr)
+class Kind(NamedTuple):
+    """An optimizer, and torch's."""
+
+    ours: Callable[[], Optimizer]
+    theirs: Make
+
+
+class Alone:
+    """One of torch's optimizers with one model."""
+
+    def __init__(self, make: Make, values: Tensor, lr: float):
+        self.values = values.clone().requires_grad_()
+        self.optimizer = make([self.values], lr=lr)
+
+    def step(self, gradient: Tensor, lr: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.values.grad = gradient.clone()
+        self.optimizer.step(lambda: torch.zeros(()))
+
+
+def torch_lbfgs(parameters: Sequence[Tensor], lr: float, history: int = 100) -> torch.optim.LBFGS:
+    """A step at a time, to any optimum."""
+    return torch.optim.LBFGS(
+        parameters, lr=lr, max_iter=1, history_size=history, tolerance_grad=0, tolerance_change=1e-9
+    )
+
+
+SGDS = {
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "weight decay": {"weight_decay": 0.1},
+    "momentum, weight decay": {"momentum": 0.5, "weight_decay": 0.1},
+    "nesterov": {"momentum": 0.9, "nesterov": True},
+    "nesterov, weight decay": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+}
+KINDS = {name: Kind(partial(SGD, **options), partial(torch.optim.SGD, **options)) for name, options in SGDS.items()}
+KINDS |= {
+    "adagrad": Kind(AdaGrad, torch.optim.Adagrad),
+    "rmsprop": Kind(RMSprop, torch.optim.RMSprop),
+    "adam": Kind(Adam, torch.optim.Adam),
+    "lbfgs": Kind(partial(LBFGS, 100), torch_lbfgs),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+# what is minimised
+
+
+def quadratics(seed: int) -> Gradient:
+    """½ wᵀ A w − b w, convex; each model another one, the second flat and the third steep."""
+    root, b = normal(MODELS, SIZE, SIZE, seed=seed), normal(MODELS, SIZE, seed=seed + 1)
+    a = root @ root.mT / SIZE + torch.eye(SIZE)
+    steepness = torch.tensor([[1.0], [0.03], [2.0]], dtype=torch.float64)
+    return lambda w, models, step: (torch.einsum("kij,kj->ki", a[models], w) - b[models]) * steepness[models]
+
+
+def waves(seed: int) -> Gradient:
+    """Σ −cos 3wᵢ + ½ (wᵢ − wᵢ₊₁)², full of hollows and ridges; in each model each w is of a scale of its own."""
+    scale = normal(MODELS, SIZE, seed=seed)
+
+    def gradient(w: Tensor, models: Tensor, step: int) -> Tensor:
+        x = w * scale[models]
+        return scale[models] * (3 * (3 * x).sin() + 2 * x - x.roll(1, 1) - x.roll(-1, 1))
+
+    return gradient
+
+
+def rosenbrock(seed: int) -> Gradient:
+    """Σ (1 − wᵢ)² + 100 (wᵢ₊₁ − wᵢ²)², a bent valley, by 1,000 and no steeper than 1, so that no step leads far off."""
+
+    def gradient(w: Tensor, models: Tensor, step: int) -> Tensor:
+        a, rise = w[:, :-1], w[:, 1:] - w[:, :-1].square()
+        found = torch.zeros_like(w)
+        found[:, :-1] = 2 * (a - 1) - 400 * a * rise
+        found[:, 1:] += 200 * rise
+        return found.div_(1000).clamp_(-1, 1)
+
+    return gradient
+
+
+PROBLEMS = {"quadratics": quadratics, "waves": waves, "rosenbrock": rosenbrock}
+every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+LIVELINESS = torch.tensor([1.0, 1.0, 1.0, 1.0, 1e-9, 1e-25, 0.0], dtype=torch.float64)
+"""What the gradients of the problem are multiplied by: units may be dead, or nearly."""
+
+
+def march(kind: Kind, gradient: Gradient, seed: int = 0, steps: int = 50) -> Tensor:
+    """All models step for step beside torch's; in the middle one leaves and rates fall. Returns where they end."""
+    values = normal(MODELS, SIZE, seed=seed)
+    rates = torch.tensor([0.1, 0.01, 0.3], dtype=torch.float64)
+    models = torch.arange(MODELS)
+    references = [Alone(kind.theirs, row, lr) for row, lr in zip(values, rates.tolist(), strict=True)]
+    optimizer, reach = kind.ours(), 0.0
+    for step in range(steps):
+        if step == steps // 2:
+            rows = torch.tensor([0, 2])
+            optimizer.keep(rows)
+            values, rates, models, references = values[rows], rates[rows] / 2, models[rows], references[::2]
+        gradients = gradient(values, models, step)
+        for reference, row, lr in zip(references, gradients, rates.tolist(), strict=True):
+            reference.step(row, lr)
+        optimizer.step(values, gradients.clone(), rates)
+        expected = torch.stack([reference.values for reference in references]).detach()
+        reach = max(reach, largest(expected))
+        close(values, expected, 100 * reach)  # L-BFGS loses a thousand roundings where it leaps off a ridge
+    assert values.isfinite().all()
+    return values
+
+
+@every_problem
+@every_kind
+@settings(max_examples=4)
+@given(seed=SEEDS)
+def test_fifty_steps_are_those_of_torch(kind: Kind, problem: Callable[[int], Gradient], seed: int) -> None:
+    march(kind, problem(seed + 1), seed)
+
+
+@every_kind
+@settings(max_examples=4)
+@given(seed=SEEDS)
+def test_units_that_are_dead_or_nearly_so_stay_where_torch_leaves_them(kind: Kind, seed: int) -> None:
+    alive = quadratics(seed + 1)
+    ends = march(kind, lambda w, models, step: LIVELINESS * alive(w * LIVELINESS, models, step), seed)
+    start = normal(MODELS, SIZE, seed=seed)[::2]
+    decay = isinstance(kind.ours(), SGD) and "weight_decay" in kind.theirs.keywords
+    assert torch.equal(ends[:, -1], start[:, -1]) == (not decay)
+
+
+@every_kind
+def test_in_float32_dead_units_stay_where_they_are(kind: Kind) -> None:
+    optimizer, values = kind.ours(), normal(MODELS, SIZE).float()
+    start, rates = values.clone(), torch.tensor([0.1, 0.01, 0.3], dtype=torch.float64)
+    for step in range(20):
+        gradients = (normal(MODELS, SIZE, seed=step) * LIVELINESS).float()
+        gradients[1] = 0
         optimizer.step(values, gradients, rates)
-        for row, gradient, reference in zip(references, gradients, optimizers, strict=True):
-            row.grad = gradient.clone()
-            reference.step()
-        torch.testing.assert_close(values, torch.stack(references).detach(), rtol=1e-12, atol=1e-12)
+    assert values.isfinite().all()
+    assert values.dtype == torch.float32
+    if "weight_decay" not in getattr(kind.theirs, "keywords", {}):
+        assert torch.equal(values[:, -1], start[:, -1])
+        assert torch.equal(values[1], start[1])
+        assert (values[::2, :4] != start[::2, :4]).all()
 
 
-LOSSES = st.lists(st.sampled_from([1.0, 0.99995, 0.9999, 0.5, 0.4, 2.0, math.nan, math.inf]), min_size=1, max_size=60)
+@every_kind
+@pytest.mark.parametrize("pause", [0, 3])
+def test_a_step_without_any_gradient_is_that_of_torch(kind: Kind, pause: int, request: pytest.FixtureRequest) -> None:
+    """As of a batch whose examples all lie beyond the margin."""
+    if kind.theirs is torch_lbfgs:
+        reason = "torch's LBFGS passes over it, with the last move and gradient still in memory; ours forgets them"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    objective = quadratics(1)
+    march(kind, lambda w, models, step: objective(w, models, step) * (step != pause), steps=10)
 
 
-@given(st.lists(LOSSES, min_size=1, max_size=3), st.integers(0, 4), st.sampled_from([0.1, 0.5]))
-def test_plateau(curves: list[list[float]], patience: int, factor: float) -> None:
-    n = min(len(curve) for curve in curves)
-    schedule = PlateauSchedule(patience, factor)
-    rates = torch.full((len(curves),), 0.1, dtype=torch.float64)
-    optimizers = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1) for _ in curves]
-    references = [
-        torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
-        for optimizer in optimizers
-    ]
-    for epoch in range(n):
-        losses = [curve[epoch] for curve in curves]
-        rates = schedule.step(rates, epoch, torch.tensor(losses, dtype=torch.float64))
-        for reference, loss in zip(references, losses, strict=True):
-            reference.step(loss)
-        assert rates.tolist() == [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+# L-BFGS
 
 
-def test_three_plateaus_leave_a_rate_that_is_not_below_the_threshold() -> None:
-    schedule = PlateauSchedule(patience=0)
-    rate = torch.tensor([0.1], dtype=torch.float64)
-    for epoch in range(4):
-        rate = schedule.step(rate, epoch, torch.tensor([1.0]))
-    assert rate.item() == 1.0000000000000003e-4
+def test_a_model_without_curvature_goes_straight_on() -> None:
+    """The first one's gradient is constant: nothing is learned of its Hessian."""
+    others = quadratics(1)
+    slope = normal(SIZE, seed=5)
+
+    def gradient(w: Tensor, models: Tensor, step: int) -> Tensor:
+        return torch.where(models.unsqueeze(1) == 0, slope, others(w, models, step))
+
+    start = normal(MODELS, SIZE)
+    ends = march(KINDS["lbfgs"], gradient, steps=20)
+    first = min(1.0, 1.0 / slope.abs().sum().item())
+    close(ends[0], start[0] - slope * (0.1 * first + 9 * 0.1 + 10 * 0.05))
 
 
-def test_steps() -> None:
-    schedule = StepSchedule(every=10)
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
-    reference = torch.optim.lr_scheduler.StepLR(optimizer, 10)
-    rates = torch.full((1,), 0.1, dtype=torch.float64)
-    for epoch in range(35):
-        rates = schedule.step(rates, epoch, torch.tensor([1.0]))
-        optimizer.step()
-        reference.step()
-        assert rates.item() == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+@pytest.mark.parametrize("history", [1, 3])
+def test_the_oldest_pairs_are_forgotten(history: int) -> None:
+    kind = Kind(partial(LBFGS, history), partial(torch_lbfgs, history=history))
+    ends = march(kind, quadratics(2), steps=12)
+    assert not torch.allclose(ends, march(KINDS["lbfgs"], quadratics(2), steps=12), rtol=1e-6)
 
 
-def test_a_model_that_leaves_takes_its_plateau_along() -> None:
-    schedule = PlateauSchedule(patience=1)
-    rates = torch.full((2,), 1.0, dtype=torch.float64)
-    for epoch, losses in enumerate([[1.0, 1.0], [2.0, 0.5], [2.0, 0.4]]):
-        rates = schedule.step(rates, epoch, torch.tensor(losses))
-    assert rates.tolist() == [0.1, 1.0]
-    schedule.keep(torch.tensor([1]))
-    rates = schedule.step(rates[1:], 3, torch.tensor([0.4]))
-    assert rates.tolist() == [1.0]
-    assert schedule.step(rates, 4, torch.tensor([0.4])).tolist() == [0.1]
+@pytest.mark.xfail(strict=True, reason="a pair without curvature is kept with no effect, in the place of an older one")
+@pytest.mark.parametrize("history", [1, 3, 10])
+def test_a_pair_without_curvature_takes_no_place_in_the_history(history: int) -> None:
+    march(Kind(partial(LBFGS, history), partial(torch_lbfgs, history=history)), waves(1))
+
+
+def test_it_ends_at_the_optimum_of_a_convex_problem() -> None:
+    objective, optimizer = quadratics(3), LBFGS()
+    values, models = normal(MODELS, SIZE), torch.arange(MODELS)
+    for step in range(60):
+        optimizer.step(values, objective(values, models, step), torch.ones(MODELS, dtype=torch.float64))
+    assert objective(values, models, 0).abs().max() < 1e-4  # steps of a descent below 1e-9 are not taken
+
+
+# one after the other, and by name
+
+
+class Counter:
+    """An optimizer that counts."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.kept: list[list[int]] = []
+
+    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        self.steps += 1
+
+    def keep(self, rows: Tensor) -> None:
+        self.kept.append(rows.tolist())
+
+
+def test_the_second_optimizer_takes_over_after_the_steps_of_the_first() -> None:
+    first, then = Counter(), Counter()
+    optimizer, nothing = Succession(first, 3, then), torch.zeros(2, 1)
+    seen = []
+    for _ in range(6):
+        optimizer.step(nothing, nothing, nothing[:, 0])
+        seen.append((first.steps, then.steps))
+    assert seen == [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2), (3, 3)]
+    optimizer.keep(torch.tensor([1]))
+    assert first.kept == then.kept == [[1]]
+
+
+def test_a_succession_begins_anew_where_a_script_does() -> None:
+    """Ten steps of Adam and ten of SGD with momentum, which starts at rest, in a stack that shrinks in between."""
+    ours, objective = Succession(Adam(), 10, SGD(0.9)), quadratics(4)
+    values, rates, models = normal(MODELS, SIZE), torch.full((MODELS,), 0.1, dtype=torch.float64), torch.arange(MODELS)
+    adam, sgd = Adam(), SGD(0.9)
+    expected = values.clone()
+    for step in range(20):
+        if step in (5, 15):
+            for optimizer in (ours, adam, sgd):
+                optimizer.keep(torch.arange(1, len(values)))
+            values, expected, rates, models = values[1:], expected[1:], rates[1:], models[1:]
+        ours.step(values, objective(values, models, step), rates)
+        (adam if step < 10 else sgd).step(expected, objective(expected, models, step), rates)
+        assert torch.equal(values, expected)
+
+
+NAMED: dict[str, Make] = {
+    "sgd": partial(torch.optim.SGD, momentum=0.7),
+    "nesterov": partial(torch.optim.SGD, momentum=0.7, nesterov=True),
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+    "lbfgs": partial(torch_lbfgs, history=10),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_names_make_what_they_say(name: str) -> None:
+    march(Kind(lambda: OPTIMIZERS[name](0.7), NAMED[name]), quadratics(5), steps=20)
+
+
+def test_without_momentum_sgd_has_none() -> None:
+    march(Kind(lambda: OPTIMIZERS["sgd"](0.0), torch.optim.SGD), quadratics(5), steps=10)
+
+
+@every_kind
+def test_a_stack_can_shrink_before_its_first_step(kind: Kind) -> None:
+    optimizer, values = kind.ours(), normal(2, SIZE)
+    optimizer.keep(torch.tensor([0, 2]))
+    optimizer.step(values, normal(2, SIZE, seed=1), torch.tensor([0.1, 0.1], dtype=torch.float64))
+    assert not torch.equal(values, normal(2, SIZE))
