@@ -49,7 +49,6 @@ class TorchOptimizer:
 TORCH_LOSSES: dict[str, Callable[[], ClassLoss]] = {
     "cross_entropy": lambda: TorchLoss(nn.CrossEntropyLoss()),
     "multi_margin": lambda: TorchLoss(nn.MultiMarginLoss()),
-    "nll": lambda: TorchLoss(nn.NLLLoss()),
 }
 TORCH_OPTIMIZERS: dict[str, Callable[[float], TorchOptimizer]] = {
     "sgd": lambda momentum: TorchOptimizer(partial(torch.optim.SGD, momentum=momentum)),

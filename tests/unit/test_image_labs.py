@@ -253,7 +253,7 @@ def test_the_new_optimizer_comes_after_as_many_steps_as_the_report_counts(given:
 def test_cifar_trains_and_tests_on_all_there_is_where_there_is_no_more() -> None:
     lab = Cifar()
     assert {name: len(part) for name, part in lab.parts([0]).items()} == {"train": 640, "test": 256}
-    assert lab.recipe().optimizer.left == 5 * 8
+    assert lab.recipe().optimizer.left == 5 * 5
 
 
 # what a result depends on

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import exp, log1p
 from typing import NamedTuple
 
 import pytest
@@ -13,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from labcheck.models.scratch.losses import (
-    CLASS_LOSSES,
     KL,
     MSE,
     NLL,
@@ -93,7 +93,7 @@ KINDS = {
     "nll": Kind(NLL, functional.nll_loss, labels, logarithms=True),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-every_class_loss = pytest.mark.parametrize("loss", CLASS_LOSSES.values(), ids=CLASS_LOSSES)
+every_class_loss = pytest.mark.parametrize("loss", [CrossEntropy, MultiMargin, NLL])
 
 
 def drawn(kind: Kind, shape: tuple[int, int, int], seed: int, scale: float = 1) -> tuple[Tensor, Tensor]:
@@ -205,12 +205,15 @@ def test_in_float32_the_binary_cross_entropy_of_huge_logits_keeps_its_digits(log
         torch.testing.assert_close(a.double(), b, rtol=1e-6, atol=0)
 
 
-@pytest.mark.xfail(strict=True, reason="max(p, 0) + ln (1 + e^−|p|) is rounded before t p is taken away")
 @every_precision
-def test_the_binary_cross_entropy_of_a_nearly_certain_label_keeps_its_digits(dtype: torch.dtype) -> None:
-    prediction, target = torch.full((1, 1, 1), 20.0, dtype=dtype), torch.ones(1, 1, 1, dtype=dtype)
-    found, expected = (of(KINDS["binary_cross_entropy"], prediction, target)[0] for of in (by_hand, by_autograd))
-    torch.testing.assert_close(found, expected, rtol=1e-6 if dtype == torch.float32 else 1e-10, atol=0)
+@pytest.mark.parametrize(("logit", "label"), [(-20.0, 0.0), (20.0, 1.0)])
+def test_the_binary_cross_entropy_of_a_nearly_certain_label_keeps_its_digits(
+    logit: float, label: float, dtype: torch.dtype
+) -> None:
+    """Held against mathematics: where a logit is far below 0, torch's has lost them."""
+    prediction, target = torch.full((1, 1, 1), logit, dtype=dtype), torch.full((1, 1, 1), label, dtype=dtype)
+    value, _ = by_hand(KINDS["binary_cross_entropy"], prediction, target)
+    assert value.item() == pytest.approx(log1p(exp(-20)), rel=1e-6 if dtype == torch.float32 else 1e-10, abs=0)
 
 
 @every_kind
@@ -283,8 +286,8 @@ def test_scores_have_the_loss_and_leave_it_ready_for_its_gradient(kind: Kind) ->
 def test_a_model_whose_predictions_are_broken_leaves_the_others_untouched(
     kind: Kind, shape: tuple[int, int, int], seed: int, broken: float
 ) -> None:
-    models, *rest = shape
-    prediction, target = drawn(kind, (models + 1, *rest), seed)
+    models, outputs, n = shape
+    prediction, target = drawn(kind, (models + 1, outputs, n), seed)
     whole = by_hand(kind, prediction, target)
     prediction[0] = broken
     found = by_hand(kind, prediction, target)

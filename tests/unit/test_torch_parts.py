@@ -36,7 +36,7 @@ def test_losses_of_torch_are_those_by_hand(name: str, classes: int, n: int, seed
 
 @pytest.mark.parametrize(
     ("name", "module"),
-    [("cross_entropy", nn.CrossEntropyLoss), ("multi_margin", nn.MultiMarginLoss), ("nll", nn.NLLLoss)],
+    [("cross_entropy", nn.CrossEntropyLoss), ("multi_margin", nn.MultiMarginLoss)],
 )
 def test_they_are_modules_of_torch(name: str, module: type[nn.Module]) -> None:
     loss = TORCH_LOSSES[name]()

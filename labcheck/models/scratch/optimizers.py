@@ -4,7 +4,6 @@ Parameters w and gradients g are matrices (K, P), a row a model; learning rates 
 as it would alone.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -135,47 +134,55 @@ class LBFGS:
     least_descent = 1e-9
 
     def __init__(self, history: int = 10):
-        self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y (K, P), 1 / (s · y) (K, 1)
-        self.last: tuple[Tensor, Tensor] | None = None  # the last move and gradient, (K, P)
+        self.history = history
+        self.move: Tensor | None = None
 
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        rate = _rates(lr, values)
-        if self.last is None:
-            self.scale = torch.ones_like(rate)
-            rate = rate * gradients.abs().sum(1, keepdim=True).reciprocal_().clamp_(max=1)
-        else:
-            self._remember(self.last[0], gradients - self.last[1])
+        if self.move is None:
+            models, size = values.shape
+            self.move, self.gradient = torch.zeros_like(values), torch.zeros_like(values)  # the last ones, (K, P)
+            self.begun, self.scale = values.new_zeros(models, 1, dtype=torch.bool), values.new_ones(models, 1)
+            self.s, self.y = values.new_zeros(2, self.history, models, size)  # oldest first, (history, K, P)
+            self.inverse = values.new_zeros(self.history, models, 1)  # 1 / (s · y), 0 where there is no pair yet
+        known = gradients.any(1, keepdim=True)  # a batch without any gradient tells nothing
+        self._remember(gradients, known & self.begun)
         direction = self._direction(gradients)
+        first = gradients.abs().sum(1, keepdim=True).reciprocal_().clamp_(max=1)
+        rate = _rates(lr, values) * torch.where(self.begun, 1.0, first)
         descends = _dot(direction, gradients) <= -self.least_descent
         move = torch.where(descends, rate * direction, 0.0)
         values.add_(move)
-        self.last = move, gradients.clone()
+        self.move, self.gradient = torch.where(known, move, self.move), torch.where(known, gradients, self.gradient)
+        self.begun |= known
 
-    def _remember(self, s: Tensor, y: Tensor) -> None:
-        """A row whose pair tells nothing keeps its scale and gets 0 for 1 / (s · y): the pair is of no effect."""
+    def _remember(self, gradients: Tensor, known: Tensor) -> None:
+        """Let the last move's pair take the place of the oldest, in the rows where it tells something."""
+        assert self.move is not None
+        s, y = self.move, gradients - self.gradient
         curvature = _dot(s, y)
-        curved = curvature > self.least_curvature
+        curved = known & (curvature > self.least_curvature)
         self.scale = torch.where(curved, curvature / _dot(y, y), self.scale)
-        self.pairs.append((s, y, torch.where(curved, 1 / curvature, 0.0)))
+        for old, new in ((self.s, s), (self.y, y), (self.inverse, 1 / curvature)):
+            old.copy_(torch.where(curved, torch.cat([old[1:], new.unsqueeze(0)]), old))
 
     def _direction(self, gradients: Tensor) -> Tensor:
         """−H g by the two loops over the pairs (Nocedal 1980), from the newest back and from the oldest on."""
         d = -gradients
-        shares = []
-        for s, y, inverse in reversed(self.pairs):
-            shares.append(inverse * _dot(s, d))
-            d.addcmul_(y, shares[-1], value=-1)
+        shares = torch.empty_like(self.inverse)
+        for i in reversed(range(self.history)):
+            shares[i] = self.inverse[i] * _dot(self.s[i], d)
+            d.addcmul_(self.y[i], shares[i], value=-1)
         d *= self.scale
-        for (s, y, inverse), share in zip(self.pairs, reversed(shares), strict=True):
-            d.addcmul_(s, share - inverse * _dot(y, d))
+        for i in range(self.history):
+            d.addcmul_(self.s[i], shares[i] - self.inverse[i] * _dot(self.y[i], d))
         return d
 
     def keep(self, rows: Tensor) -> None:
-        if self.last is not None:
-            self.last = self.last[0][rows], self.last[1][rows]
-            self.scale = self.scale[rows]
-        kept = [(s[rows], y[rows], inverse[rows]) for s, y, inverse in self.pairs]
-        self.pairs = deque(kept, self.pairs.maxlen)
+        if self.move is not None:
+            self.move, self.gradient, self.begun, self.scale = (
+                part[rows] for part in (self.move, self.gradient, self.begun, self.scale)
+            )
+            self.s, self.y, self.inverse = (part[:, rows] for part in (self.s, self.y, self.inverse))
 
 
 def _root(squares: Tensor) -> Tensor:
