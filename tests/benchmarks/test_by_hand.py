@@ -51,19 +51,18 @@ def test_layer(benchmark: Any, name: str, device: str) -> None:
     [layer], module = network.layers, as_torch(network, 0)
     rng = torch.Generator().manual_seed(0)
     x, g = (torch.randn(SIZE, SIZE, generator=rng).to(device) for _ in range(2))
+    h, slopes = (tensor.T.contiguous().unsqueeze(0) for tensor in (x, g))  # as each of the two has them in a network
     parameters = list(module.parameters())
 
-    def by_hand() -> list[Tensor]:
-        h, slope = x.T.unsqueeze(0).contiguous(), g.T.unsqueeze(0).contiguous()  # a layer may use up what it is given
-        y = layer.forward(h, True).clone()
-        return [y[0].T, layer.backward(slope)[0].T, *(gradient[0] for gradient in layer.gradients)]
+    def by_hand() -> Tensor:
+        layer.forward(h.clone(), True)  # a layer uses up what it is given
+        return layer.backward(slopes.clone())
 
-    def torch_nn() -> list[Tensor]:
+    def torch_nn() -> tuple[Tensor, ...]:
         leaf = x.clone().requires_grad_()
-        y = module(leaf)
-        return [y, *torch.autograd.grad(y, [leaf, *parameters], g)]
+        return torch.autograd.grad(module(leaf), [leaf, *parameters], g)
 
-    for ours, theirs in zip(by_hand(), torch_nn(), strict=True):
+    for ours, theirs in zip([by_hand().mT, *layer.gradients], torch_nn(), strict=True):
         torch.testing.assert_close(ours.squeeze(), theirs, rtol=1e-3, atol=1e-4)
 
     def repeated(once: Callable[[], object]) -> Callable[[], None]:

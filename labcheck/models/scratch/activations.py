@@ -4,7 +4,6 @@ Throughout, g is ∂loss/∂y, the gradient of the loss by an activation's outpu
 ∂loss/∂x = g · y'. All are (K, features, B).
 """
 
-import torch
 from torch import Tensor
 
 from labcheck.models.scratch.layers import Layer
@@ -32,13 +31,17 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """y = x where x > 0, else slope · x; y' = 1 or slope, which it also is at 0 (Maas, Hannun and Ng 2013)."""
+    """y = x where x > 0, else slope · x; y' = 1 or slope, which it also is at 0 (Maas, Hannun and Ng 2013).
+
+    Args:
+        slope: from 0 to 1.
+    """
 
     def __init__(self, slope: float = 0.01):
         self.slope = slope
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        self.slopes = torch.where(x > 0, x.new_ones(()), self.slope)
+        self.slopes = x.sign().clamp_(min=self.slope)
         return x.mul_(self.slopes)
 
     def backward(self, g: Tensor) -> Tensor:
@@ -52,12 +55,12 @@ class ELU(Layer):
         self.alpha = alpha
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        self.x = x
-        return torch.where(x > 0, x, self.alpha * x.expm1())
+        negative = x.clamp(max=0)
+        self.slopes = negative.exp().mul_(self.alpha).add_(x.sign().clamp_(min=0), alpha=1 - self.alpha)
+        return x.relu_().add_(negative.expm1_(), alpha=self.alpha)
 
     def backward(self, g: Tensor) -> Tensor:
-        x = self.x
-        return g.mul_(torch.where(x > 0, 1.0, self.alpha * x.exp()))
+        return g.mul_(self.slopes)
 
 
 class Tanh(Layer):
