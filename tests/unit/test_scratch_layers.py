@@ -247,6 +247,14 @@ def test_without_activation_a_network_is_affine() -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
+def test_only_with_running_averages_does_evaluation_differ_from_training(running: bool) -> None:
+    net = network(mlp([3, 4, 2], activation="tanh", norm=True, output_norm=True, running=running), 2)
+    x = normal(2, 9, 3)
+    trained = net.predict(x, training=True).clone()
+    assert torch.equal(net.predict(x), trained) == (not running)
+
+
+@pytest.mark.parametrize("running", [False, True])
 def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(running: bool) -> None:
     layers = mlp([3, 4, 1], activation="relu", norm=True, running=running)
     net = network(layers, 1)

@@ -166,9 +166,13 @@ def test_in_float32_dead_units_stay_where_they_are(kind: Kind) -> None:
 @every_kind
 @pytest.mark.parametrize("pause", [0, 3])
 def test_a_step_without_any_gradient_is_that_of_torch(kind: Kind, pause: int) -> None:
-    """As of a batch whose examples all lie beyond the margin."""
+    """As of a batch whose examples all lie beyond the margin, for two models; the third one's do not."""
     objective = quadratics(1)
-    march(kind, lambda w, models, step: objective(w, models, step) * (step != pause), steps=10)
+
+    def gradient(w: Tensor, models: Tensor, step: int) -> Tensor:
+        return objective(w, models, step) * ((models == 2) | (step != pause)).unsqueeze(1)
+
+    march(kind, gradient, steps=10)
 
 
 # L-BFGS

@@ -188,7 +188,7 @@ class LBFGS:
 def _root(squares: Tensor) -> Tensor:
     """The square roots, up to 1e-15: of 0, and of the smallest numbers, processors need five to thirty times as long.
 
-    Squares of dead units' gradients are such numbers, half of all in a deep ReLU net.
+    Squares of dead units' gradients are such numbers.
     """
     return squares.add(1e-30).sqrt_()
 
