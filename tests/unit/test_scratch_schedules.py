@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.optim import lr_scheduler
@@ -119,6 +119,7 @@ LOSSES = st.lists(
 )
 
 
+@example([[0.9998**t for t in range(9)], [0.99995**t for t in range(9)]], 1, 0.1)
 @given(st.lists(LOSSES, min_size=1, max_size=3), st.integers(0, 4), st.sampled_from([0.1, 0.5]))
 @settings(max_examples=60)
 def test_plateaus_are_those_of_torch(curves: list[list[float]], patience: int, factor: float) -> None:
