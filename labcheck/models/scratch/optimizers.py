@@ -123,8 +123,9 @@ class LBFGS:
     """Limited-memory BFGS with steps of the length lr, without line search (Liu and Nocedal 1989, algorithm 2.1).
 
     Of the last moves s and of how the gradient changed by them, y, it makes the direction −H g, H an estimate of the
-    inverse Hessian. A pair without curvature, s · y ≤ 1e-10, is left out. The first move is along −g and no longer than
-    lr. It is torch.optim.LBFGS with max_iter=1, which goes on from where the last step has led.
+    inverse Hessian. A pair without curvature, s · y ≤ 1e-10, is left out, and a move that would descend by less than
+    1e-9 is not made. The first move is along −g and no longer than lr. It is torch.optim.LBFGS with max_iter=1, which
+    goes on from where the last step has led.
 
     Args:
         history: pairs that are kept.
