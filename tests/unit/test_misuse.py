@@ -38,6 +38,14 @@ def test_benchmarks_run_only_when_asked_for_and_claims_do_not_then(project: Proj
     assert len(project.trained()) == before
 
 
+def test_benchmarks_share_the_machine_with_nobody(project: Project):
+    repository = Path(__file__).parents[2] / "conftest.py"
+    (project.folder / "conftest.py").write_text(repository.read_text())
+    result = project.run("--benchmark-only", "-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(result, "benchmarks are timed one at a time: leave out -n") == 1
+
+
 def test_the_last_failed_claim_can_be_run_alone(project: Project):
     project.recorded()
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
