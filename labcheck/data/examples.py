@@ -63,7 +63,7 @@ class Examples:
         return Examples(self.x.flatten(0, 1)[rows], self.y.flatten(0, 1)[rows])
 
     def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
-        whole = self.batch(order)  # at once: for small examples that takes a tenth of the time
+        whole = self.batch(order)  # at once: to take small examples batch by batch costs more than it moves
         yield from map(Examples, torch.split(whole.x, size, dim=1), torch.split(whole.y, size, dim=1))
 
     def pieces(self) -> Iterator["Examples"]:

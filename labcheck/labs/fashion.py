@@ -17,7 +17,7 @@ from labcheck.models.scratch.initializers import INITS
 from labcheck.models.scratch.layers import Layer
 from labcheck.models.scratch.losses import CLASS_LOSSES, ClassLoss
 from labcheck.models.scratch.network import mlp
-from labcheck.models.scratch.optimizers import OPTIMIZERS, Optimizer
+from labcheck.models.scratch.optimizers import Optimizer
 from labcheck.models.torch_model import TorchModel
 from labcheck.models.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS
 from labcheck.training import Recipe
@@ -51,7 +51,6 @@ class Fashion(ImageLab, StackedLab):
         super().__post_init__()
         self.check("engine", ("by_hand", "torch"))
         self.check("loss", self._losses)
-        self.check("optimizer", self._optimizers)
         self.check("init", INITS)
         self.at_least(1, "batch", "hidden", "epochs")
 
@@ -65,8 +64,8 @@ class Fashion(ImageLab, StackedLab):
         return CLASS_LOSSES if self.engine == "by_hand" else TORCH_LOSSES
 
     @property
-    def _optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
-        return OPTIMIZERS if self.engine == "by_hand" else TORCH_OPTIMIZERS
+    def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
+        return super().optimizers if self.engine == "by_hand" else TORCH_OPTIMIZERS
 
     def brief(self) -> Self:
         return replace(self, epochs=1)
@@ -89,7 +88,7 @@ class Fashion(ImageLab, StackedLab):
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy`, `lr`."""
         return Recipe(
-            optimizer=self._optimizers[self.optimizer](self.momentum),
+            optimizer=self.new_optimizer(),
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,

@@ -1,7 +1,7 @@
 """Labs whose models learn from examples, in the one training loop."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +32,13 @@ class SupervisedLab(Lab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("optimizer", OPTIMIZERS)
+        self.check("optimizer", self.optimizers)
         self.at_least(0, "lr", "momentum")
+
+    @property
+    def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
+        """Those that the setting may name; each is made from the momentum that it may not have."""
+        return OPTIMIZERS
 
     @abstractmethod
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Part]:
@@ -53,7 +58,7 @@ class SupervisedLab(Lab):
 
     def new_optimizer(self) -> Optimizer:
         """That of the settings."""
-        return OPTIMIZERS[self.optimizer](self.momentum)
+        return self.optimizers[self.optimizer](self.momentum)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
         """Train one model with each seed, `stack` of them side by side.

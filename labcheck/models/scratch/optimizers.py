@@ -59,34 +59,27 @@ class AdaGrad:
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
         if self.squares is None:
             self.squares = torch.zeros_like(values)
-        self.squares.addcmul_(gradients, gradients)
+        self._add(self.squares, gradients)
         root = _root(self.squares).add_(self.epsilon)
         values.addcmul_(torch.div(gradients, root, out=root), _rates(lr, values), value=-1)
+
+    def _add(self, squares: Tensor, gradients: Tensor) -> None:
+        """The new gradients' squares to s, (K, P)."""
+        squares.addcmul_(gradients, gradients)
 
     def keep(self, rows: Tensor) -> None:
         if self.squares is not None:
             self.squares = self.squares[rows]
 
 
-class RMSprop:
-    """s ← α s + (1 − α) g², w ← w − lr · g / (√s + ε) (Tieleman and Hinton 2012)."""
+class RMSprop(AdaGrad):
+    """s ← α s + (1 − α) g², w ← w − lr · g / (√s + ε): AdaGrad that forgets (Tieleman and Hinton 2012)."""
 
     alpha = 0.99
     epsilon = 1e-8
 
-    def __init__(self) -> None:
-        self.squares: Tensor | None = None
-
-    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        if self.squares is None:
-            self.squares = torch.zeros_like(values)
-        self.squares.mul_(self.alpha).addcmul_(gradients, gradients, value=1 - self.alpha)
-        root = _root(self.squares).add_(self.epsilon)
-        values.addcmul_(torch.div(gradients, root, out=root), _rates(lr, values), value=-1)
-
-    def keep(self, rows: Tensor) -> None:
-        if self.squares is not None:
-            self.squares = self.squares[rows]
+    def _add(self, squares: Tensor, gradients: Tensor) -> None:
+        squares.mul_(self.alpha).addcmul_(gradients, gradients, value=1 - self.alpha)
 
 
 class Adam:
@@ -146,7 +139,7 @@ class LBFGS:
             self.s, self.y = values.new_zeros(2, self.history, models, size)  # oldest first, (history, K, P)
             self.inverse = values.new_zeros(self.history, models, 1)  # 1 / (s · y), 0 where there is no pair yet
         known = gradients.any(1, keepdim=True)  # a batch without any gradient tells nothing
-        self._remember(gradients, known & self.begun)
+        self._remember(gradients, known)
         direction = self._direction(gradients)
         first = gradients.abs().sum(1, keepdim=True).reciprocal_().clamp_(max=1)
         rate = _rates(lr, values) * torch.where(self.begun, 1.0, first)
@@ -157,7 +150,10 @@ class LBFGS:
         self.begun |= known
 
     def _remember(self, gradients: Tensor, known: Tensor) -> None:
-        """Let the last move's pair take the place of the oldest, in the rows where it tells something."""
+        """Let the last move's pair take the place of the oldest, in the rows where it tells something.
+
+        Before the first move it is 0, and tells nothing.
+        """
         assert self.move is not None
         s, y = self.move, gradients - self.gradient
         curvature = _dot(s, y)
