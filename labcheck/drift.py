@@ -29,14 +29,15 @@ def rank_sum_p(a: Floats, b: Floats) -> float:
     if n * m > EXACT_UP_TO and m < 2 * n:  # the normal approximation fails for ties in samples of unlike size
         variance = n * m / (n + m) * ranks.var() * (n + m) / (n + m - 1)
         return float(2 * ndtr(-max(abs(total - mean) - 0.5, 0) / variance**0.5)) if variance else 1.0
-    # In how many ways n of the ranks sum to each total. Midranks are multiples of a half.
-    doubled = np.rint(2 * ranks).astype(int)
-    ways = np.zeros((n + 1, np.sort(doubled)[-n:].sum() + 1))
+    # In how many ways n of the ranks sum to each total, counted in steps from the lowest; midranks are halves.
+    steps = np.rint(2 * (ranks - ranks.min())).astype(int)
+    steps //= max(np.gcd.reduce(steps), 1)
+    ways = np.zeros((n + 1, np.sort(steps)[-n:].sum() + 1))
     ways[0, 0] = 1
-    for rank in doubled:
-        ways[1:, rank:] += ways[:-1, : ways.shape[1] - rank].copy()
-    distance = np.abs(np.arange(ways.shape[1]) / 2 - mean)
-    return float(ways[n, distance >= abs(total - mean) - 1e-9].sum() / ways[n].sum())
+    for step in steps:
+        ways[1:, step:] += ways[:-1, : ways.shape[1] - step].copy()
+    distance = np.abs(np.arange(ways.shape[1]) - n * steps.mean())
+    return float(ways[n, distance >= distance[steps[:n].sum()] - 1e-9].sum() / ways[n].sum())
 
 
 def moved(stored: Floats, today: Floats) -> str:

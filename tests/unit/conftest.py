@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 
 import labcheck.checks
 import labcheck.report.terminal  # noqa: F401 - pytester forgets whatever its runs are the first to import, torch too
@@ -174,13 +175,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """All of the project, in one process."""
-    return _record(tmp_path_factory.mktemp("alone"), "0")
+    return _record(_for_all_workers(tmp_path_factory) / "alone", "0")
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """All of the project, with two workers."""
-    return _record(tmp_path_factory.mktemp("shared"), "2")
+    return _record(_for_all_workers(tmp_path_factory) / "shared", "2")
 
 
 def said(result: pytest.RunResult, text: str) -> int:
@@ -188,14 +189,27 @@ def said(result: pytest.RunResult, text: str) -> int:
     return sum(text in line for line in [*result.outlines, *result.errlines])
 
 
+def _for_all_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of this run share, if it has any."""
+    mine = factory.getbasetemp()
+    return mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+
+
 def _record(folder: Path, workers: str) -> Session:
-    _write(folder)
-    command = [sys.executable, "-m", "pytest", "-n", workers, "--claims-update", "first", "--claims-report", "out"]
-    unset = ("LABCHECK_DATA", "PYTEST_ADDOPTS", "TOY")
-    clean = {name: value for name, value in os.environ.items() if name not in unset}
-    done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=120)
+    with FileLock(folder.with_suffix(".lock")):
+        ended = folder / "ended.json"
+        if not ended.exists():
+            folder.mkdir()
+            _write(folder)
+            command = [sys.executable, "-m", "pytest", "-n", workers, "--claims-update", "first"]
+            unset = ("LABCHECK_DATA", "PYTEST_ADDOPTS", "TOY")
+            clean = {name: value for name, value in os.environ.items() if name not in unset}
+            done = subprocess.run(
+                [*command, "--claims-report", "out"], cwd=folder, env=clean, capture_output=True, text=True, timeout=120
+            )
+            ended.write_text(json.dumps([done.stdout, done.returncode]))
     written = {str(file.relative_to(folder)): file.read_text() for file in (folder / "baselines").rglob("*.*")}
-    return Session(done.stdout, done.returncode, written, _json(folder / "out" / "report.json"), _lines(folder))
+    return Session(*json.loads(ended.read_text()), written, _json(folder / "out" / "report.json"), _lines(folder))
 
 
 def _write(folder: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_last_failed_claim_can_be_run_alone(project: Project):
 
 def test_an_update_writes_nothing_of_a_claim_whose_worker_died(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
-    result = project.run_apart("-n", "2", "--claims-update", "it dies")
+    result = project.run_apart("-n", "2", "--max-worker-restart", "0", "--claims-update", "it dies")
     assert result.ret != pytest.ExitCode.OK
     assert not project.file("order").exists()
 

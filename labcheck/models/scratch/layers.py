@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from labcheck.models.scratch.initializers import INITS
+from labcheck.models.scratch.products import product
 
 
 class Layer:
@@ -89,25 +90,17 @@ class Linear(Layer):
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.x = x
         weight, *bias = self.values
-        y = self.memory(x, weight.shape[1])
-        if not bias:
-            return _product(weight, x, y)
-        return torch.baddbmm(bias[0], weight, x, out=y) if x.shape[1] > 1 else torch.addcmul(bias[0], weight, x, out=y)
+        return product(weight, x, self.memory(x, weight.shape[1]), *bias)
 
     def backward(self, g: Tensor) -> Tensor:
         weight, *bias = self.gradients
         if g.shape[1] > self.x.shape[1]:  # a tall product takes the BLAS twice as long as its transpose
-            weight.copy_(torch.bmm(self.x, g.mT).mT)
+            weight.copy_(product(self.x, g.mT, torch.empty_like(weight.mT)).mT)
         else:
-            torch.bmm(g, self.x.mT, out=weight)  # (K, out, B) (K, B, in) → (K, out, in)
+            product(g, self.x.mT, weight)  # (K, out, B) (K, B, in) → (K, out, in)
         if bias:
             torch.sum(g, 2, keepdim=True, out=bias[0])
-        return g if self.first else _product(self.values[0].mT, g, self.memory(g, self.x.shape[1]))
-
-
-def _product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """(K, m, n), (K, n, B) → (K, m, B); the BLAS is slow where nothing is summed."""
-    return torch.bmm(a, b, out=out) if a.shape[2] > 1 else torch.mul(a, b, out=out)
+        return g if self.first else product(self.values[0].mT, g, self.memory(g, self.x.shape[1]))
 
 
 class BatchNorm(Layer):
