@@ -95,7 +95,7 @@ class Linear(Layer):
     def backward(self, g: Tensor) -> Tensor:
         weight, *bias = self.gradients
         if g.shape[1] > self.x.shape[1]:  # a tall product takes the BLAS twice as long as its transpose
-            weight.copy_(product(self.x, g.mT, torch.empty_like(weight.mT)).mT)
+            weight.copy_(product(self.x, g.mT, g.new_empty(weight.mT.shape)).mT)
         else:
             product(g, self.x.mT, weight)  # (K, out, B) (K, B, in) → (K, out, in)
         if bias:
