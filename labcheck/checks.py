@@ -30,7 +30,7 @@ class Bench:
     Attributes:
         store: the session's trials.
         baselines: their folder.
-        device: "cpu" or "cuda[:i]".
+        device: "cpu", "cuda[:i]", or "auto": the CPU at quick scale, else a GPU.
         seeds: instead of each claim's own number.
         overrides: open settings by lab.
         source: of the data, "embedded" or "real", for labs that have both.
@@ -41,7 +41,7 @@ class Bench:
 
     store: TrialStore
     baselines: Path
-    device: str = "cpu"
+    device: str = "auto"
     seeds: int | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source: str = "embedded"
@@ -75,6 +75,12 @@ class Check(ABC):
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
         """What fails, and what is only worth saying."""
 
+    def device(self, bench: Bench) -> str:
+        """Where it trains."""
+        if bench.device != "auto":
+            return bench.device
+        return "cpu" if self.scale == "quick" else "cuda"
+
     def seeds(self, bench: Bench) -> int:
         """How many it needs of each arm."""
         return bench.seeds or self.claim.seeds[self.scale]
@@ -86,12 +92,12 @@ class Check(ABC):
 
     def blocks(self, bench: Bench, arm: str) -> list[Block]:
         """What has to be trained of an arm."""
-        return blocks(self.lab(bench, arm), self.seeds(bench), bench.device)
+        return blocks(self.lab(bench, arm), self.seeds(bench), self.device(bench))
 
     def trials(self, bench: Bench) -> Mapping[str, Trials]:
         """Of its arms, trained now unless they have been in this session."""
         n = self.seeds(bench)
-        return {arm: bench.store.trials(self.lab(bench, arm), n, bench.device) for arm in self.arms}
+        return {arm: bench.store.trials(self.lab(bench, arm), n, self.device(bench)) for arm in self.arms}
 
     def stored(self, bench: Bench, data: str) -> Baseline:
         """The claim's baseline at this scale, on the data of this name.
@@ -109,8 +115,8 @@ class Check(ABC):
         """
         n = self.seeds(bench)
         trials = self.trials(bench)
-        lab = self.lab(bench)
-        fingerprint = environment.fingerprint(bench.device, lab.precision)
+        lab, device = self.lab(bench), self.device(bench)
+        fingerprint = environment.fingerprint(device, lab.precision(device))
         today = Baseline(self.claim.id, self.scale, lab.data()._asdict(), n, fingerprint)
         finding = Finding(self._claim(bench), today)
         self.measure(trials, bench, finding)
@@ -185,7 +191,7 @@ class ArmCheck(Check):
             "settings": baselines.plain(asdict(self.lab(bench, self.arm))),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
-        seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), bench.device)
+        seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), self.device(bench))
         finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
         quotes = [number for number in self.claim.arms[self.arm].quotes if number.metric != CPU_SECONDS]
         finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in quotes]
@@ -199,7 +205,7 @@ class ArmCheck(Check):
             lab = self.lab(bench, self.arm)
             folder = bench.tensorboard / self.claim.id / self.scale / tensorboard.folder_name(self.arm)
             try:
-                tensorboard.write(folder, lab, bench.store.trials(lab, self.seeds(bench), bench.device))
+                tensorboard.write(folder, lab, bench.store.trials(lab, self.seeds(bench), self.device(bench)))
             except OSError as error:
                 failures.append(f"no TensorBoard files: {error}; name another folder with --claims-tensorboard")
         return finding, failures, notes
@@ -225,7 +231,7 @@ class RelationCheck(Check):
     def trials(self, bench: Bench) -> Mapping[str, Trials]:
         if not self.relation.timed:
             return super().trials(bench)
-        return timing.in_turn({arm: self.lab(bench, arm) for arm in self.arms}, self.seeds(bench), bench.device)
+        return timing.in_turn({arm: self.lab(bench, arm) for arm in self.arms}, self.seeds(bench), self.device(bench))
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
         holds, ties, effect = self.relation.judge(trials)

@@ -1,6 +1,7 @@
 """What results were measured on. Two runs with equal fingerprints give equal numbers."""
 
 import ctypes
+import os
 import platform
 import re
 from functools import cache
@@ -8,14 +9,23 @@ from pathlib import Path
 
 Fingerprint = dict[str, str | int]
 
+GPUS = "CUDA_VISIBLE_DEVICES"
+"""The environment variable that says which GPUs a process may use."""
 THREADS = 1
 """Of each process that trains: sums, and so results, depend on how many share them; workers use the other cores."""
 
 
 @cache
-def pin() -> None:
-    """Fix what results depend on, in this process, before its first trial."""
+def pin(device: str = "cpu") -> None:
+    """Fix what results on a device depend on, in this process, before its first trial there."""
     import torch
+
+    if device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or else cuBLAS sums in any order
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        pin()
+        return
 
     _keep_memory()
     torch.set_num_threads(THREADS)
@@ -33,7 +43,7 @@ def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
     import numpy
     import torch
 
-    pin()
+    pin(device)
     return {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cpu": _cpu(),
@@ -59,10 +69,12 @@ def _keep_memory() -> None:
         libc.mallopt(option, 1 << 30)
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for products of bfloat16 numbers, which are then the faster ones."""
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether processor or GPU have instructions for products of bfloat16 numbers, which are then the faster ones."""
     import torch
 
+    if device != "cpu":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
@@ -73,6 +85,24 @@ def has_device(device: str) -> bool:
     import torch
 
     return int(device.partition(":")[2] or 0) < torch.cuda.device_count()
+
+
+def gpu(worker: int) -> str:
+    """Which of the GPUs that this process may use a worker of this number gets, as CUDA_VISIBLE_DEVICES names it.
+
+    With more workers than GPUs, several share one.
+
+    Raises:
+        RuntimeError: CUDA has started in this process, and would take no notice.
+    """
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        raise RuntimeError("CUDA started before labcheck chose a GPU: let no conftest.py or test module start it")
+    names = [str(index) for index in range(torch.cuda.device_count())]
+    if GPUS in os.environ:
+        names = os.environ[GPUS].split(",")[: len(names)]
+    return names[worker % len(names)].strip()
 
 
 @cache

@@ -15,6 +15,7 @@ from labcheck.data import ROOT, DataError
 
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
+    from labcheck.trials import TrialStore
 
 
 def _seeds(text: str) -> int:
@@ -60,6 +61,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption("--claims-report", metavar="DIR", help="write report.json there")
     group.addoption("--claims-tensorboard", metavar="DIR", help="write every seed's curves there, for TensorBoard")
     group.addoption("--claims-update", type=_reason, metavar="REASON", help="record what the selected tests measure")
+    group.addoption("--claims-resume", action="store_true", help="keep trained seeds, and use those that are kept")
     group.addoption("--claims-strict", action="store_true", help="anything but REPRODUCED fails")
     parser.addini("claims_baselines", "folder of the baselines", default="baselines")
 
@@ -85,6 +87,8 @@ def check(config: pytest.Config) -> None:
         raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
     if option.claims_update:
         _make("--claims-update", baselines(config))
+    if option.claims_resume and not hasattr(config, "cache"):
+        raise pytest.UsageError("--claims-resume keeps trained seeds in pytest's cache: leave out -p no:cacheprovider")
     if option.claims_tensorboard:
         found = importlib.util.find_spec("tensorboard")
         if found is None or found.origin is None:  # a folder of that name is no package
@@ -106,12 +110,28 @@ def _make(option: str, folder: Path) -> None:
         raise pytest.UsageError(f"{option} cannot write to {folder}: {error.strerror}") from None
 
 
+def trials(config: pytest.Config) -> Path | None:
+    """The folder of trials that outlast a session, if they shall, made if it is not there.
+
+    Raises:
+        pytest.UsageError: it cannot be written.
+    """
+    if not config.option.claims_resume:
+        return None
+    try:
+        folder = config.cache.mkdir("labcheck")
+    except OSError as error:
+        raise pytest.UsageError(f"--claims-resume: {error}; name another folder, -o cache_dir=DIR") from None
+    _make("--claims-resume", folder)
+    return folder
+
+
 def baselines(config: pytest.Config) -> Path:
     """The folder of the baselines."""
     return config.rootpath / str(config.getini("claims_baselines"))
 
 
-def bench(config: pytest.Config, checks: list[Check], trials: Path) -> Bench:
+def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Bench:
     """How this session trains; made once its claims are known, whose labs say what can be overridden.
 
     Raises:
@@ -119,7 +139,6 @@ def bench(config: pytest.Config, checks: list[Check], trials: Path) -> Bench:
     """
     from labcheck.checks import Bench
     from labcheck.planning import plan
-    from labcheck.trials import TrialStore
 
     option = config.option
     labs = {check.claim.lab.name: check.claim.lab for check in checks}
@@ -137,9 +156,9 @@ def bench(config: pytest.Config, checks: list[Check], trials: Path) -> Bench:
         except ValueError as error:
             raise pytest.UsageError(f"--claims-set: {error}") from None
     found = Bench(
-        store=TrialStore(trials),
+        store=store,
         baselines=baselines(config),
-        device="cpu" if option.claims_device == "auto" else option.claims_device,
+        device=option.claims_device,
         seeds=option.claims_seeds,
         overrides=overrides,
         source=option.claims_data,

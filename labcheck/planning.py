@@ -26,14 +26,14 @@ def plan(checks: Sequence[Check], bench: Bench) -> dict[Block, Planned]:
         for arm in check.arms:
             for block in check.blocks(bench, arm):
                 if block not in planned or planned[block].seconds is None:
-                    planned[block] = _planned(block, check, arm, recorded[key])
+                    planned[block] = _planned(bench.store.key(block), block, check, arm, recorded[key])
     return planned
 
 
-def _planned(block: Block, check: Check, arm: str, stored: Baseline | None) -> Planned:
+def _planned(key: str, block: Block, check: Check, arm: str, stored: Baseline | None) -> Planned:
     first = block.index * block.lab.stack
     label = f"{check.claim.id} {arm} seeds {first}-{first + block.lab.stack - 1}"
     seconds = stored.cpu_seconds.get(arm) if stored else None
     if stored and seconds is not None:
         seconds /= len(blocks(block.lab, stored.seeds, block.device))
-    return Planned(block.key, label, seconds)
+    return Planned(key, label, seconds)

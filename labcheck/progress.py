@@ -64,8 +64,13 @@ class State:
 class Notes:
     """The files of a session that tell what is planned and what is going on."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, trials: Path | None = None):
+        """Args:
+        folder: the session's own.
+        trials: where finished blocks lie, if elsewhere.
+        """
         self.folder = folder
+        self.trials = trials or folder
         self._own = folder / f"{os.getpid()}.now"
 
     def plan(self, blocks: list[Planned]) -> None:
@@ -94,12 +99,16 @@ class Notes:
         """What the session will train; nothing as long as no process knows."""
         return [Planned(**block) for block in _read(self.folder / "plan.json") or []]
 
+    def finished(self) -> set[str]:
+        """The keys of blocks that are trained and stored."""
+        return {path.stem for path in self.trials.glob("*.npz")}
+
     def state(self, plan: list[Planned]) -> State:
         """Where it stands now."""
         usual = expected(plan) / max(len(plan), 1) or 1.0
         costs = {block.key: usual if block.seconds is None else block.seconds for block in plan}
         labels = {block.key: block.label for block in plan}
-        finished = costs.keys() & {path.stem for path in self.folder.glob("*.npz")}
+        finished = costs.keys() & self.finished()
         done = sum(costs[key] for key in finished)
         running = []
         for key, epochs, of in filter(None, map(_read, sorted(self.folder.glob("*.now")))):

@@ -25,8 +25,10 @@ from labcheck.report.reporter import Reporter
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
 
-TRIALS = pytest.StashKey[Path]()
+SESSION = pytest.StashKey[Path]()
+TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
 BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+NO_GPU = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 
 
@@ -42,25 +44,28 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.claims_data_root:
         config.stash[ENVIRONMENT].setenv(ROOT, config.option.claims_data_root)
     if hasattr(config, "workerinput"):
-        config.stash[TRIALS] = Path(config.workerinput["claims_trials"])
+        session, trials = config.workerinput["claims_trials"]
+        config.stash[SESSION], config.stash[TRIALS] = Path(session), Path(trials) if trials else None
         return
     options.check(config)
-    config.stash[TRIALS] = Path(tempfile.mkdtemp(prefix="labcheck-"))
-    config.pluginmanager.register(Reporter(config, options.baselines(config)), "labcheck-reporter")
-    config.pluginmanager.register(Live(config, Notes(config.stash[TRIALS])), "labcheck-live")
+    config.stash[TRIALS] = trials = options.trials(config)
+    config.stash[SESSION] = session = Path(tempfile.mkdtemp(prefix="labcheck-"))
+    config.pluginmanager.register(Reporter(config, options.baselines(config), trials), "labcheck-reporter")
+    config.pluginmanager.register(Live(config, Notes(session, trials)), "labcheck-live")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if ENVIRONMENT in config.stash:
         config.stash[ENVIRONMENT].undo()
-    if TRIALS in config.stash and not hasattr(config, "workerinput"):
-        shutil.rmtree(config.stash[TRIALS], ignore_errors=True)
+    if SESSION in config.stash and not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[SESSION], ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist: tell a worker where this session's trials are."""
-    node.workerinput["claims_trials"] = str(node.config.stash[TRIALS])
+    trials = node.config.stash[TRIALS]
+    node.workerinput["claims_trials"] = str(node.config.stash[SESSION]), str(trials) if trials else None
 
 
 def pytest_pycollect_makeitem(
@@ -87,16 +92,42 @@ def pytest_pycollect_makeitem(
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    checks = [item.check for item in session.items if isinstance(item, ClaimItem)]
-    if not checks or TRIALS not in config.stash:
+    items = [item for item in session.items if isinstance(item, ClaimItem)]
+    if not items or SESSION not in config.stash:
         return
     try:
-        config.stash[BENCH] = options.bench(config, checks, config.stash[TRIALS])
+        config.stash[BENCH] = _bench(config, items)
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
         config.workeroutput["claims_error"] = str(error)  # a worker that raises is reported as crashed
         session.items.clear()
+
+
+def _bench(config: pytest.Config, items: list[ClaimItem]) -> Bench:
+    """How this session trains; claims at full size are skipped where there is no GPU and nothing is said of where.
+
+    Raises:
+        pytest.UsageError: as `options.bench`, or a worker cannot have its GPU.
+    """
+    from labcheck import environment
+    from labcheck.trials import TrialStore
+
+    device, worker = config.option.claims_device, getattr(config, "workerinput", {}).get("workerid")
+    full = [item for item in items if item.check.scale == "full"]
+    if device == "auto" and full and not environment.has_device("cuda"):
+        for item in full:
+            item.add_marker(pytest.mark.skip(reason=NO_GPU))
+        items = [item for item in items if item not in full]
+    elif worker and (device == "cuda" or (device == "auto" and full)):
+        try:
+            own = environment.gpu(int(worker.removeprefix("gw")))
+        except RuntimeError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[ENVIRONMENT].setenv(environment.GPUS, own)
+    session, trials = config.stash[SESSION], config.stash[TRIALS]
+    store = TrialStore(trials, session) if trials else TrialStore(session)
+    return options.bench(config, [item.check for item in items], store)
 
 
 class ClaimItem(pytest.Item):
@@ -114,6 +145,10 @@ class ClaimItem(pytest.Item):
 
         finding, failures, notes = self.check.run(self.config.stash[BENCH])
         self.found = {"record": asdict(finding), "notes": notes}
+        for judged in finding.judged.values():  # JUnit XML has these as properties
+            holds = f"{judged['holds']} of {judged['n']}"
+            self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), ("holds", holds)]
+        self.user_properties += [("drift", failure) for failure in failures]
         if failures:
             raise CheckFailedError(*failures)
 
@@ -134,7 +169,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if isinstance(item, ClaimItem) and (report.when == "call" or report.failed):
+    if isinstance(item, ClaimItem) and (report.when == "call" or not report.passed):
         # whatever a report carries travels from an xdist worker to the controller
         report.claim = {"id": item.check.claim.id, **item.found}  # type: ignore[attr-defined]
     return report

@@ -19,7 +19,7 @@ def in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str,
     Returns:
         `cpu_seconds` and `epochs`, with repetitions in the place of seeds.
     """
-    environment.pin()
+    environment.pin(device)
     brief = {name: lab.brief() for name, lab in labs.items()}
     for lab in brief.values():
         lab.train([0], device)

@@ -1,7 +1,10 @@
-"""Trials of a session: each block of seeds is trained once, whichever tests and workers ask for it."""
+"""Trials: each block of seeds is trained once, whichever tests and workers, and if wanted sessions, ask for it."""
 
 import hashlib
+import io
+import os
 import time
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from labcheck import environment
+from labcheck import environment, sources
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
 from labcheck.progress import Notes
@@ -24,12 +27,6 @@ class Block:
     lab: Lab
     index: int
     device: str
-
-    @property
-    def key(self) -> str:
-        """A file name of its own. A lab's repr tells all its settings."""
-        text = f"{type(self.lab).__module__} {self.lab!r} {self.index} {self.device}"
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def train(self) -> Trials:
         """Train its seeds side by side, in a process that is pinned."""
@@ -47,15 +44,41 @@ class TrialStore:
 
     A worker that needs a block which another one is training does not wait: it trains one of those that the session
     will need later.
+
+    Attributes:
+        problem: why trials cannot be shared, if they cannot; they stay in this process then.
     """
 
-    def __init__(self, folder: Path):
-        """folder exists, and is this session's own."""
+    def __init__(self, folder: Path, session: Path | None = None):
+        """Args:
+        folder: exists, and is this session's own unless `session` is told.
+        session: a folder of this session, where the other one outlasts it: blocks are then found again by whatever
+            their results depend on, and not by their settings alone.
+        """
         self.folder = folder
-        self.notes = Notes(folder)
+        self.notes = Notes(session or folder, folder)
+        self.lasting = session is not None
+        self._keys: dict[tuple[Lab, str], str] = {}
         self._loaded: dict[Block, tuple[Trials, float]] = {}
         self._ahead: list[Block] = []
         self.problem = ""
+
+    def key(self, block: Block) -> str:
+        """A file name of its own."""
+        of = block.lab, block.device
+        if of not in self._keys:
+            self._keys[of] = self._key(*of)
+        return hashlib.sha256(f"{self._keys[of]} {block.index}".encode()).hexdigest()[:24]
+
+    def _key(self, lab: Lab, device: str) -> str:
+        """A lab's repr tells all its settings; one with an address in it is another in each process."""
+        module, settings = type(lab).__module__, repr(lab)
+        text = f"{module} {settings} {device}"
+        if self.lasting:
+            text += f" {sources.digest(module, __name__)} {lab.data()} "
+            text += str(environment.fingerprint(device, lab.precision(device)))
+            text += f" {os.getpid()} {time.time_ns()}" if " at 0x" in settings else ""
+        return text
 
     def expect(self, blocks: Iterable[Block]) -> None:
         """Blocks that this session will need, in the order of need."""
@@ -77,22 +100,29 @@ class TrialStore:
 
     def _obtain(self, block: Block, wait: float = 0) -> bool:
         """Load a block, or train and store it; False if another worker is at it for longer than `wait` seconds."""
-        path = self.folder / f"{block.key}.npz"
+        path = self.folder / f"{self.key(block)}.npz"
+        lock = FileLock(path.with_suffix(".lock"), timeout=wait)
         try:
-            with FileLock(path.with_suffix(".lock"), timeout=wait):
-                if path.exists():
-                    self._loaded[block] = _load(path)
-                else:
-                    self._loaded[block] = self._train(block)
-                    self._share(*self._loaded[block], path)
+            lock.acquire()
         except Timeout:
             return False
+        except OSError as error:
+            self._complain(error)
+            self._loaded[block] = self._train(block)
+            return True
+        try:
+            stored = _load(path)
+            self._loaded[block] = stored or self._train(block)
+            if not stored:
+                self._share(*self._loaded[block], path)
+        finally:
+            lock.release()
         return True
 
     def _train(self, block: Block) -> tuple[Trials, float]:
-        environment.pin()  # before the clock starts: it imports torch
+        environment.pin(block.device)  # before the clock starts: it imports torch
         start = time.process_time()
-        with self.notes.training(block.key):
+        with self.notes.training(self.key(block)):
             trials = block.train()
         return trials, time.process_time() - start
 
@@ -116,19 +146,26 @@ class TrialStore:
         arrays |= {f"table {name}": array for name, array in trials.tables.items()}
         arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
         arrays["seconds"] = np.array(seconds)
-        part = path.with_suffix(".part")
+        part, content = path.with_suffix(".part"), io.BytesIO()
+        np.savez(content, **arrays)  # type: ignore[arg-type]
         try:
-            with part.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+            part.write_bytes(content.getvalue())
             part.replace(path)
         except OSError as error:
             part.unlink(missing_ok=True)
-            self.problem = f"trials could not be shared, free some space: {error}"
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        self.problem = f"trials could not be shared, free some space in {self.folder}: {error}"
 
 
-def _load(path: Path) -> tuple[Trials, float]:
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
+def _load(path: Path) -> tuple[Trials, float] | None:
+    """A stored block; None if there is none, or none that is whole."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # NumPy leaves a broken file open
+            arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return None
     recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
     metrics, curves, tables = (
         {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve", "table")

@@ -29,7 +29,7 @@ class Cifar(ConvolutionLab):
     """
 
     name: ClassVar[str] = "cifar"
-    scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000}}
+    scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000}, "full": {"source": "real"}}
 
     dropped: bool = True  # whether the new optimizer has a tenth of the learning rate
     train_size: int = 50_000
@@ -57,8 +57,8 @@ class Cifar(ConvolutionLab):
         sizes = {"train": self._trained, "test": min(self.test_size, self.images.tests)}
         return self.images.parts(sizes, generators(seeds, "data"), dtype)
 
-    def module(self, seed: int) -> nn.Module:
-        return initialize(resnet20(standardise=self.standardise(), bfloat16=self.bfloat16), seed)
+    def module(self, seed: int, device: str = "cpu") -> nn.Module:
+        return initialize(resnet20(standardise=self.standardise(), bfloat16=self.bfloat16(device)), seed)
 
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy` (the report's of training), `test_loss`, `test_accuracy`, `lr`."""

@@ -35,6 +35,7 @@ class Fashion(ImageLab, StackedLab):
     """
 
     name: ClassVar[str] = "fashion"
+    scales: ClassVar = {"full": {"source": "real"}}
 
     batch: int = 256
     hidden: int = 256

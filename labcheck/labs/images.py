@@ -78,16 +78,14 @@ class ConvolutionLab(ImageLab, ModuleLab):
         super().__post_init__()
         self.check("arithmetic", ARITHMETICS)
 
-    @property
-    def bfloat16(self) -> bool:
-        """Whether convolutions, and the wide layer after them, multiply numbers of it on this machine."""
+    def bfloat16(self, device: str) -> bool:
+        """Whether convolutions, and the wide layer after them, multiply numbers of it there."""
         if self.arithmetic == "auto":
-            return environment.multiplies_bfloat16()
+            return environment.multiplies_bfloat16(device)
         return self.arithmetic == "bfloat16"
 
-    @property
-    def precision(self) -> str:
-        return "bfloat16 products" if self.bfloat16 else "float32"
+    def precision(self, device: str) -> str:
+        return "bfloat16 products" if self.bfloat16(device) else "float32"
 
     def standardise(self) -> Standardise:
         """By the training images of the source."""

@@ -80,9 +80,8 @@ class Lab(ABC):
         """How many seeds train side by side: settings alone decide, so that they alone decide a seed's result."""
         return 20
 
-    @property
-    def precision(self) -> str:
-        """What `train` computes with on this machine, as far as that is the lab's choice."""
+    def precision(self, device: str) -> str:
+        """What `train` computes with there, as far as that is the lab's choice."""
         return "float32"
 
     @abstractmethod

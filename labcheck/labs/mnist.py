@@ -27,6 +27,7 @@ class Mnist(ConvolutionLab):
     """
 
     name: ClassVar[str] = "mnist"
+    scales: ClassVar = {"full": {"source": "real"}}
 
     layers: int = 2  # the default in the report's model
     kernel: int = 5  # what the report settles on
@@ -65,7 +66,7 @@ class Mnist(ConvolutionLab):
         sizes = {"train": self.train_size, "val": self.val_size, "test": self.test_size}
         return self.images.parts(sizes, generators(seeds, "data"), dtype)
 
-    def module(self, seed: int) -> nn.Module:
+    def module(self, seed: int, device: str = "cpu") -> nn.Module:
         net = cnn(
             self.channels[: self.layers],
             self.kernel,
@@ -73,7 +74,7 @@ class Mnist(ConvolutionLab):
             dropout=self.dropout,
             norm=self.norm,
             standardise=self.standardise(),
-            bfloat16=self.bfloat16,
+            bfloat16=self.bfloat16(device),
         )
         return initialize(net, seed)
 

@@ -118,17 +118,17 @@ class ModuleLab(SupervisedLab):
         return 1
 
     @abstractmethod
-    def module(self, seed: int) -> nn.Module:
-        """Before training."""
+    def module(self, seed: int, device: str = "cpu") -> nn.Module:
+        """Before training, for this device but on the CPU, so that every device starts alike."""
 
-    def _module(self, seed: int) -> nn.Module:
+    def _module(self, seed: int, device: str = "cpu") -> nn.Module:
         """The same; torch's own stream, from which torch's modules draw as they are made, stays where it is."""
         with torch.random.fork_rng():
-            return self.module(seed)
+            return self.module(seed, device)
 
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> TorchModel:
         [seed] = seeds
-        return TorchModel(self._module(seed).to(device, dtype))
+        return TorchModel(self._module(seed, device).to(device, dtype))
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
         with torch.random.fork_rng():  # dropout and augmentation draw from torch's own stream

@@ -24,6 +24,7 @@ class Live:
         self.config, self.notes = config, notes
         self.terminal = _terminal()
         self.announced = False
+        self.before = notes.finished()
         self.line: Line | None = None
 
     def _announce(self) -> None:
@@ -34,9 +35,13 @@ class Live:
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if not plan or not reporter or option.verbose < 0 or getattr(option, "benchmark_only", False):
             return
-        if told := estimate(plan, workers=len(getattr(option, "tx", None) or ["this process"])):
+        ahead = [block for block in plan if block.key not in self.before]
+        told = [estimate(ahead, workers=len(getattr(option, "tx", None) or ["this process"]))]
+        if option.claims_resume:
+            told.insert(0, f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are there from an earlier run")
+        for line in filter(None, told):
             reporter.ensure_newline()
-            reporter.line(told)
+            reporter.line(line)
         if self.terminal and option.capture != "no" and not option.usepdb:  # else tests write where the line would be
             self.line = Line(self.notes, plan, self.config, self.terminal)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 class Reporter:
     """A pytest plugin object, registered in the one process that hears of all tests."""
 
-    def __init__(self, config: pytest.Config, baselines: Path):
+    def __init__(self, config: pytest.Config, baselines: Path, trials: Path | None = None):
+        """Args:
+        trials: the folder of those that outlast the session, if they do.
+        """
         self.folder = config.option.claims_report
         self.reason = config.option.claims_update
         self.baselines = baselines
+        self.trials = trials
+        self.skipped: Counter[str] = Counter()
         self.started = time.time()
         self.claims: list[dict[str, Any]] = []
         self.crashed: set[str] = set()
@@ -33,7 +39,9 @@ class Reporter:
         claim = getattr(report, "claim", None)
         if claim is None:
             return
-        if report.when == "call" and "record" in claim:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        elif report.when == "call" and "record" in claim:
             self.claims.append(claim)
         else:
             self.crashed.add(claim["id"])
@@ -112,17 +120,27 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.usage_error:
             terminalreporter.line(f"ERROR: {self.usage_error}", red=True)
-        if not self.findings and not self.lines:
-            return
-        from labcheck.report.terminal import table
+        lines = [*self._notes(), *self.lines]
+        if self.findings:
+            from labcheck.report.terminal import table
 
-        terminalreporter.section("claims")
-        for line in [*(table(self.findings) if self.findings else []), *self._notes(), *self.lines]:
+            lines = [*table(self.findings), *lines]
+        if lines:
+            terminalreporter.section("claims")
+        for line in lines:
             terminalreporter.line(line)
 
     def _notes(self) -> list[str]:
         """What the tests had to say, each thing once."""
-        return list(dict.fromkeys(note for claim in self.claims for note in claim["notes"]))
+        notes = list(dict.fromkeys(note for claim in self.claims for note in claim["notes"]))
+        notes += [f"{count} tests of claims skipped: {reason}" for reason, count in self.skipped.items()]
+        if self.trials and (self.claims or self.crashed):
+            sizes = [file.stat().st_size for file in self.trials.glob("*.npz")]
+            notes.append(
+                f"kept for --claims-resume: {len(sizes)} blocks of seeds, {sum(sizes) / 1e6:.1f} MB in {self.trials}; "
+                "a run with --cache-clear forgets them"
+            )
+        return notes
 
 
 def _version(folder: Path) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_milliseconds_per_step(benchmark: Any, group: str, name: str) -> None:
     assert double == pytest.approx(prepared("eager_float32", case, 3, torch.float64)(), rel=1e-9)
     assert prepared(name, case, 3)() == pytest.approx(double, rel=0.05)
     usual, own = prepared("eager_float32", case, case.steps), prepared(name, case, case.steps)
-    told = times_faster(benchmark, own, usual, precision=replace(case.lab, arithmetic="auto").precision)
+    told = times_faster(benchmark, own, usual, precision=replace(case.lab, arithmetic="auto").precision("cpu"))
     milliseconds = 1000 * benchmark.stats.stats.median / case.steps
     benchmark.extra_info["milliseconds_per_step"] = milliseconds
     print(f"\n{group} {name}: {milliseconds:.1f} ms a step, {told} as eager float32")

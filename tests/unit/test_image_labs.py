@@ -581,18 +581,18 @@ def test_a_brief_training_of_fashion_is_one_epoch_of_the_same() -> None:
 def test_precision_is_what_is_asked_for_and_otherwise_what_the_processor_likes(
     lab: ConvolutionLab, fast: bool, arithmetic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "multiplies_bfloat16", lambda: fast)
+    monkeypatch.setattr(environment, "multiplies_bfloat16", lambda device: fast)
     chosen = replace(lab, arithmetic=arithmetic)
     expected = fast if arithmetic == "auto" else arithmetic == "bfloat16"
-    assert chosen.bfloat16 is expected
-    assert chosen.precision == ("bfloat16 products" if expected else "float32")
+    assert chosen.bfloat16("cpu") is expected
+    assert chosen.precision("cpu") == ("bfloat16 products" if expected else "float32")
     assert isinstance(chosen.module(0).features, BFloat16) is expected
 
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_fashion_has_no_convolutions_and_computes_in_float32(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "multiplies_bfloat16", lambda: fast)
-    assert FASHION.precision == "float32"
+    monkeypatch.setattr(environment, "multiplies_bfloat16", lambda device: fast)
+    assert FASHION.precision("cpu") == "float32"
 
 
 @pytest.mark.parametrize("lab", [MNIST, CIFAR], ids=["mnist", "cifar"])

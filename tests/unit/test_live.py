@@ -134,7 +134,9 @@ def watch(
     here, there = pty.openpty()
     termios.tcsetwinsize(there, (50, WIDTH))
     command, env = prepared(folder, toy, *args)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts these tests may have it ignored
     run = subprocess.Popen(command, cwd=folder, env=env, stdin=there, stdout=there, stderr=there)
+    signal.signal(signal.SIGINT, before)
     os.close(there)
     try:
         output, start, told = b"", time.monotonic(), False

@@ -55,7 +55,7 @@ def test_a_claim_at_full_size_is_marked_gpu(project: Project):
 
 def test_scales_have_files_rows_and_settings_of_their_own(project: Project):
     project.write("test_order.py", ORDER.replace('seeds={"quick": 16}', 'seeds={"quick": 2, "full": 3}'))
-    project.recorded("test_order.py", "--claims-report", "out")
+    project.recorded("test_order.py", "--claims-device", "cpu", "--claims-report", "out")
     full, quick = project.report()["claims"]
     assert [(claim["scale"], claim["seeds"], claim["arms"][0]["settings"]["epochs"]) for claim in (full, quick)] == [
         ("full", 3, 9),

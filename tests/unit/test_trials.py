@@ -173,7 +173,7 @@ def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
 
     lab = Telling()
     block = Block(lab, 1, "cpu")
-    plan = [progress.Planned(block.key, "counted/claim a seeds 4-7", 1.0)]
+    plan = [progress.Planned(store.key(block), "counted/claim a seeds 4-7", 1.0)]
     store.trials(lab, 8, "cpu")
     assert [state.running for state in seen] == [[], [("counted/claim a seeds 4-7", 3, 10)]]
     assert store.notes.state(plan) == progress.State(1.0, [])
@@ -183,9 +183,9 @@ def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
     "other", [Block(Counted(level=2.0), 0, "cpu"), Block(Counted(), 1, "cpu"), Block(Counted(), 0, "cuda"),
               Block(Broken(), 0, "cpu")]
 )  # fmt: skip
-def test_other_settings_seeds_devices_and_labs_share_nothing(other: Block):
-    assert other.key != Block(Counted(), 0, "cpu").key
-    assert replace(other).key == other.key
+def test_other_settings_seeds_devices_and_labs_share_nothing(other: Block, store: TrialStore):
+    assert store.key(other) != store.key(Block(Counted(), 0, "cpu"))
+    assert store.key(other) == store.key(replace(other))
 
 
 def test_a_result_that_cannot_be_shared_is_kept_and_told(tmp_path: Path):
@@ -211,7 +211,7 @@ def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialSt
     asked: list[tuple[float, Sequence[int]]] = []
     needed, broken, later = Counted(asked=asked), Broken(level=2.0, asked=asked), Counted(level=3.0, asked=asked)
     store.expect(block for lab in (needed, broken, later) for block in blocks(lab, 4, "cpu"))
-    path = store.folder / f"{Block(needed, 0, 'cpu').key}.npz"
+    path = store.folder / f"{store.key(Block(needed, 0, 'cpu'))}.npz"
     other = TrialStore(store.folder / "other")
     other.folder.mkdir()
     other.trials(Counted(level=7.0), 4, "cpu")

@@ -51,5 +51,6 @@ claim = Claim(
         beats("lr 0.001", "lr 0.01", SWING),
         beats("lr 0.0001", "lr 0.001", SWING),
     ],
+    seeds={"quick": 60, "full": 240},
     notes=["Steadiness is how much the validation loss climbs back in the last 50 epochs."],
 )

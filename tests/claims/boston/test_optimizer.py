@@ -9,5 +9,6 @@ claim = Claim(
     lab=Boston,
     arms={"SGD": Arm({"optimizer": "sgd"}), "Adam": Arm({"optimizer": "adam"})},
     relations=[beats("SGD", "Adam", TEST_MSE)],
+    seeds={"quick": 60, "full": 240},
     notes=["Adam's learning rate is not stated: both have that of the lab."],
 )

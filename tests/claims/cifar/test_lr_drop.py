@@ -17,7 +17,7 @@ claim = Claim(
         beats("drop", "twin", JUMP, by=0.02),
         beats("drop", "drop", JUMP, other=REST),
     ],
-    seeds={"quick": 5},
+    seeds={"quick": 5, "full": 5},
     notes=[
         "The script makes a new optimizer with the new rate, which has no momentum: the twin gets the same new one "
         "and keeps the rate of .1. Until then both are one training.",

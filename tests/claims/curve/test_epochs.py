@@ -9,6 +9,7 @@ claim = Claim(
     lab=Curve,
     arms={"f": Arm({"epochs": 100_000})},
     relations=[turns("f", "grid_loss", start=10, stop=100_000, by=0.1)],
+    seeds={"quick": 60, "full": 240},
     notes=[
         "The fit is judged against the function itself, as the report does, and not against the noisy samples.",
         "All numbers of epochs are read off one training of each seed.",

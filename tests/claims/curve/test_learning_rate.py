@@ -19,6 +19,7 @@ claim = Claim(
         beats("lr 0.1", "lr 0.01", SETTLED),
         beats("lr 0.01", "lr 0.001", SETTLED),
     ],
+    seeds={"quick": 60, "full": 240},
     notes=[
         "What it takes is the number of epochs until the error comes within 10 % of its best at that rate: the "
         "report counts steps, and an epoch takes the same time at any rate.",

@@ -9,5 +9,5 @@ claim = Claim(
     lab=Fashion,
     arms={"best": Arm({"hidden": 512, "lr": 0.3, "epochs": 10}), "base": Arm()},
     relations=[beats("best", "base", FINAL_LOSS), beats("best", "base", TEST_ACCURACY)],
-    seeds={"quick": 10},
+    seeds={"quick": 10, "full": 20},
 )

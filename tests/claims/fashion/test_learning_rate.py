@@ -25,7 +25,7 @@ claim = Claim(
         misses("lr 1", 0.2, TEST_ACCURACY),
         beats("lr 0.3", "lr 0.7", CPU_SECONDS, by=0.1),
     ],
-    seeds={"quick": 10},
+    seeds={"quick": 10, "full": 20},
     notes=[
         "How high is too high the report does not say: 1 is assumed. A net has collapsed when it ends with a test "
         "accuracy below 20 %, where guessing gets 10 %.",

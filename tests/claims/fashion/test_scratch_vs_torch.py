@@ -23,7 +23,7 @@ claim = Claim(
         equivalent("torch, same start", "by hand", FINAL_LOSS, margin=0.01, says="initial weights explain it"),
         equivalent("torch, same start", "by hand", TEST_ACCURACY, margin=0.005, says="initial weights explain it"),
     ],
-    seeds={"quick": 10},
+    seeds={"quick": 10, "full": 20},
     notes=[
         "By hand is labcheck's own network, not the report's, whose code is not printed.",
         "Torch's is torch.nn's modules and loss and torch.optim's SGD, in the same loop on the same batches; more CPU "

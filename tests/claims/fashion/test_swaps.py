@@ -28,7 +28,7 @@ claim = Claim(
         beats("adam", "base", FIRST),
         beats("adam", "base", TEST_ACCURACY),
     ],
-    seeds={"quick": 10},
+    seeds={"quick": 10, "full": 20},
     notes=[
         "Alike is within two points; another loss differs by more than 10 %.",
         "The report names no bad initialisation: all weights 0 is assumed; a disaster is a test accuracy below 20 %.",

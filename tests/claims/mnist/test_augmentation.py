@@ -9,5 +9,5 @@ claim = Claim(
     lab=Mnist,
     arms={"without": Arm({"augmented": False}), "with": Arm({"augmented": True})},
     relations=[beats("without", "with", TEST_ACCURACY)],
-    seeds={"quick": 8},
+    seeds={"quick": 8, "full": 16},
 )

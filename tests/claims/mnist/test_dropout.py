@@ -24,7 +24,7 @@ claim = Claim(
         beats("rate 0.25", "rate 0.75", FIRST),
         beats("rate 0.25", "rate 0.75", THERE),
     ],
-    seeds={"quick": 8},
+    seeds={"quick": 8, "full": 16},
     notes=[
         "The report does not name its rates: 0, .25, .5 and .75 are assumed, of which .5 is moderate and .75 high.",
         "Convergence is how many epochs it takes until the training loss is .2.",

@@ -19,7 +19,7 @@ claim = Claim(
         reaches("deep", 0.005, STILL_TO_FALL),
         reaches("shallow", 0.005, STILL_TO_FALL),
     ],
-    seeds={"quick": 20},
+    seeds={"quick": 20, "full": 200},
     notes=[
         "A net has converged when its validation loss falls by no more than .005 afterwards, 1 % of the variance of "
         "sin x: what is to be seen on the linear axis of a loss curve.",

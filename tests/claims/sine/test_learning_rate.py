@@ -16,7 +16,7 @@ claim = Claim(
         beats("lr 0.01", "lr 0.01", LATE, by=0.1, other=LAST),
         beats("lr 0.0001", "lr 0.01", TEST_MSE),
     ],
-    seeds={"quick": 20},
+    seeds={"quick": 20, "full": 200},
     notes=[
         "The loss rises at the end when its mean over the last 100 epochs is more than 10 % above that over the 100 "
         "before them. It is the training loss, which the report plots by step.",

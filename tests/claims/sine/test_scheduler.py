@@ -12,5 +12,5 @@ claim = Claim(
         beats("without", "with", TEST_MSE),
         beats("with", "without", VAL_MSE),
     ],
-    seeds={"quick": 20},
+    seeds={"quick": 20, "full": 200},
 )

@@ -17,4 +17,5 @@ claim = Claim(
         beats("ReLU", "Sigmoid", VAL_MSE),
         beats("Sigmoid", "Tanh", VAL_MSE),
     ],
+    seeds={"quick": 60, "full": 240},
 )

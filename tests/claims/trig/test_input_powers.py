@@ -22,4 +22,5 @@ claim = Claim(
         gains_more(("p=2", "p=1"), ("p=2", "depth 3"), VAL_MSE, says="text"),
         gains_more(("p=2", "p=1"), ("p=2", "Tanh"), VAL_MSE, says="text"),
     ],
+    seeds={"quick": 60, "full": 240},
 )

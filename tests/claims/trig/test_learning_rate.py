@@ -18,5 +18,6 @@ claim = Claim(
         beats("lr 0.01", "lr 1", VAL_MSE, says="text"),
         beats("lr 0.01", "lr 0.1", VAL_MSE, says="text"),
     ],
+    seeds={"quick": 60, "full": 240},
     notes=["Both sentences are judged; they cannot both hold, so the claim as a whole cannot be REPRODUCED."],
 )

@@ -16,4 +16,5 @@ claim = Claim(
         beats("m=0.9", "m=0", VAL_MSE),
         beats("m=0.9", "m=0.99", VAL_MSE),
     ],
+    seeds={"quick": 60, "full": 240},
 )

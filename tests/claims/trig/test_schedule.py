@@ -18,6 +18,7 @@ claim = Claim(
         beats("plateau", "step", VAL_MSE),
         beats("plateau", "constant", VAL_MSE),
     ],
+    seeds={"quick": 60, "full": 240},
     notes=[
         "Unsettled is a validation loss that climbs back by more than 10 % an epoch, averaged over the last 50.",
         "The report prints a dash for the constant rate.",

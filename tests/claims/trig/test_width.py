@@ -18,4 +18,5 @@ claim = Claim(
         beats("10-100-10", "50-100-50", VAL_MSE),
         beats("10-100-10", "50-500-50", VAL_MSE),
     ],
+    seeds={"quick": 60, "full": 240},
 )
