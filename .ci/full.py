@@ -23,6 +23,7 @@ STEPS = {
     "benchmarks": ["pytest", "tests/benchmarks", "--benchmark-only"],
 }
 OUTCOMES = ["well", "drift", "failure", "error"]
+INTERRUPTED = "interrupted, and nothing after it was run"
 
 
 def run(command: list[str], junit: Path) -> tuple[str, str]:
@@ -35,6 +36,11 @@ def run(command: list[str], junit: Path) -> tuple[str, str]:
         return "error", str(error)
     if not tests:
         return ("failure" if code else "well"), ""
+    return told(code, junit)
+
+
+def told(code: int, junit: Path) -> tuple[str, str]:
+    """What pytest's exit code and its file of results say."""
     try:
         cases = list(ET.parse(junit).iter("testcase"))
     except (OSError, ET.ParseError):
@@ -44,10 +50,10 @@ def run(command: list[str], junit: Path) -> tuple[str, str]:
     skipped = [case for case in cases if case.find("skipped") is not None]
     passed = len(cases) - len(failed) - len(skipped)
     counts = {"passed": passed, "drifted": len(drifted), "failed": len(failed) - len(drifted), "skipped": len(skipped)}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     if code > 1:
-        return "error", f"{told}; pytest ended with {code}"
-    return ("well" if code == 0 else "drift" if failed and drifted == failed else "failure"), told
+        return "error", f"{counted or 'nothing ran'}; pytest ended with {code}"
+    return ("well" if code == 0 else "drift" if failed and drifted == failed else "failure"), counted
 
 
 def main() -> int:
@@ -58,15 +64,15 @@ def main() -> int:
         print(f"\n=== {name}: {' '.join(command)}", flush=True)
         start = time.monotonic()
         try:
-            outcome, told = run(command, REPORT / f"{name.replace(', ', '-').replace(' ', '-')}.xml")
+            outcome, counted = run(command, REPORT / f"{name.replace(', ', '-').replace(' ', '-')}.xml")
         except KeyboardInterrupt:
-            outcome, told = "error", "interrupted, and so was all that follows"
-        rows.append((name, outcome, f"{(time.monotonic() - start) / 60:.1f} min", told))
-        if told.startswith("interrupted"):
+            outcome, counted = "error", INTERRUPTED
+        rows.append((name, outcome, f"{(time.monotonic() - start) / 60:.1f} min", counted))
+        if counted == INTERRUPTED:
             break
     print("\n=== summary")
-    for name, outcome, minutes, told in rows:
-        print(f"{name:18} {outcome:8} {minutes:>10}  {told}")
+    for name, outcome, minutes, counted in rows:
+        print(f"{name:18} {outcome:8} {minutes:>10}  {counted}")
     return max(OUTCOMES.index(outcome) for _, outcome, *_ in rows)
 
 

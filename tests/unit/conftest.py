@@ -15,7 +15,7 @@ import labcheck.checks
 import labcheck.report.terminal  # noqa: F401 - pytester forgets whatever its runs are the first to import, torch too
 from labcheck import baselines, environment
 
-environment.fingerprint("cpu")
+FINGERPRINT = json.dumps(environment.fingerprint("cpu"))
 
 LAB = '''
 """What stands in TOY is done to the results."""
@@ -92,7 +92,16 @@ claim = Claim(
     seeds={"quick": 10},
 )
 """
+WITHOUT_TORCH = """
+import json, os, sys
+from labcheck import environment
+
+if "torch" not in sys.modules:  # in a process of its own, where importing it would take the longest
+    environment.pin = lambda *args: None
+    environment.fingerprint = lambda *args: json.loads(os.environ["FINGERPRINT"])
+"""
 FILES = {
+    "conftest.py": WITHOUT_TORCH,
     "pytest.ini": "[pytest]\npythonpath = .\nfilterwarnings = error\naddopts = --strict-markers\n",
     "toy.py": LAB,
     "test_order.py": IMPORTS + ORDER,
@@ -169,6 +178,7 @@ def _at_a_desk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.delenv("LABCHECK_DATA", raising=False)
+    monkeypatch.setenv("FINGERPRINT", FINGERPRINT)
     return Project(pytester, monkeypatch)
 
 
@@ -204,6 +214,7 @@ def _record(folder: Path, workers: str) -> Session:
             command = [sys.executable, "-m", "pytest", "-n", workers, "--claims-update", "first"]
             unset = ("LABCHECK_DATA", "PYTEST_ADDOPTS", "TOY")
             clean = {name: value for name, value in os.environ.items() if name not in unset}
+            clean["FINGERPRINT"] = FINGERPRINT
             done = subprocess.run(
                 [*command, "--claims-report", "out"], cwd=folder, env=clean, capture_output=True, text=True, timeout=120
             )

@@ -26,7 +26,7 @@ def full(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", "1"])
 def test_without_a_gpu_claims_at_full_size_are_skipped_and_said_to_be(full: Project, workers: str):
     full.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     result = full.run("test_order.py", "-m", "gpu", "-n", workers, "-rs")

@@ -238,7 +238,8 @@ def test_times_stand_apart_in_a_report(alone: Session, shared: Session):
 
 def test_each_scale_has_times_of_its_own(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 2, "full": 3}'))
-    project.run("test_order.py::arm[low-quick]", "test_order.py::arm[high-full]", "--claims-report", "out")
+    tests = ["test_order.py::arm[low-quick]", "test_order.py::arm[high-full]"]
+    project.run(*tests, "--claims-device", "cpu", "--claims-report", "out")
     assert len(project.report()["claims"]) == 2
     times = json.dumps(project.report()["times"]["cpu_seconds"])
     assert ("low" in times, "high" in times) == (True, True)

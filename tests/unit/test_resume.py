@@ -66,7 +66,7 @@ def test_without_the_option_nothing_of_an_earlier_run_is_used(interrupted: Proje
 
 
 def test_workers_share_what_is_kept(interrupted: Project):
-    result = resumed(interrupted, "-n", "2")
+    result = resumed(interrupted, "-n", "1")
     assert result.ret == pytest.ExitCode.OK
     assert said(result, f"3 of {BLOCKS} blocks") == said(result, f"{KEPT}: {BLOCKS} blocks") == 1
     assert len(trained_since(interrupted)) == BLOCKS
@@ -84,11 +84,8 @@ def test_a_result_of_other_circumstances_is_not_used(interrupted: Project, chang
     if changed == "code":
         (interrupted.folder / "toy.py").write_text(LAB + "# changed\n")
     elif changed == "data":
-        (interrupted.folder / "toy.py").write_text(LAB)
-        data = (
-            "from toy import Toy\nfrom labcheck.labs.lab import Data\nToy.data = lambda self=0: Data('drawn', 'new')\n"
-        )
-        (interrupted.folder / "conftest.py").write_text(data)
+        new = "from toy import Data, Toy\nToy.data = lambda self=None: Data('drawn', 'new')\n"
+        (interrupted.folder / "conftest.py").write_text(new)
     elif changed == "environment":
         elsewhere = {**environment.fingerprint("cpu"), "cpu": "another"}
         interrupted.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances: elsewhere)

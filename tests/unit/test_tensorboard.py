@@ -193,7 +193,7 @@ def test_nothing_stands_after_the_last_epoch_of_a_seed(project: Project):
 
 def test_scales_have_runs_of_their_own(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 2, "full": 3}'))
-    project.run("test_order.py", *ALL)
+    project.run("test_order.py", "--claims-device", "cpu", *ALL)
     found = runs(project.folder / "tb" / "toy" / "order")
     assert {run: len(curves["loss"]) for run, curves in found.items() if "/low/" in run} == {
         "full/low/seed-000": 9, "full/low/seed-001": 9, "full/low/seed-002": 9,
