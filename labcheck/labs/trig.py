@@ -49,6 +49,7 @@ class Trig(StackedLab):
     schedule: str = "plateau"
     stop_lr: float = 1e-4
     max_epochs: int = 10_000
+    train_curve: bool = False  # whether the training part is looked at after each epoch, which takes a while
     samples: int = assumed(1000, "not stated; the argument num_samples has no default in the listing")
     batch: int = assumed(32, "not stated; a common choice for 600 training samples")
     output_norm: bool = assumed(
@@ -97,14 +98,14 @@ class Trig(StackedLab):
         )
 
     def recipe(self) -> Recipe:
-        """Curves `train_loss` and `val_loss` as the report plots them, after each epoch, `batch_loss`, `lr`."""
+        """Curves `val_loss` and, if wanted, `train_loss` as the report plots them, after each epoch; `batch_loss`, `lr`."""
         return Recipe(
             optimizer=self.new_optimizer(),
             schedule=SCHEDULES[self.schedule](),
             lr=self.lr,
             batch=self.batch,
             epochs=self.max_epochs,
-            watch=("val", "train"),
+            watch=("val", "train") if self.train_curve else ("val",),
             finished=self._finished,
         )
 

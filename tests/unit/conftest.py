@@ -102,7 +102,8 @@ if "torch" not in sys.modules:  # in a process of its own, where importing it wo
 """
 FILES = {
     "conftest.py": WITHOUT_TORCH,
-    "pytest.ini": "[pytest]\npythonpath = .\nfilterwarnings = error\naddopts = --strict-markers\n",
+    "pytest.ini": "[pytest]\npythonpath = .\nfilterwarnings = error\n"
+    "addopts = --strict-markers -p no:hypothesispytest\n",
     "toy.py": LAB,
     "test_order.py": IMPORTS + ORDER,
     "test_top.py": IMPORTS + TOP,

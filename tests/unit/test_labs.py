@@ -123,7 +123,7 @@ def test_metrics_of_boston_fit_together() -> None:
 
 
 def test_metrics_of_trig_fit_together() -> None:
-    trials = Trig(max_epochs=30).train(range(4))
+    trials = Trig(max_epochs=30, train_curve=True).train(range(4))
     np.testing.assert_allclose(trials.metrics["val_mse"], trials.curves["val_loss"][:, -1], rtol=1e-5)
     np.testing.assert_allclose(trials.metrics["train_mse"], trials.curves["train_loss"][:, -1], rtol=1e-5)
     metrics = trials.metrics

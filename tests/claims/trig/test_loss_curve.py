@@ -9,7 +9,7 @@ claim = Claim(
     "and after 100 epochs both have settled.",
     source="report trig, section 5, Fig. 5 and the text below it",
     lab=Trig,
-    arms={"base": Arm()},
+    arms={"base": Arm({"train_curve": True})},
     relations=[
         misses("base", 0.1, swing("train_loss", 0, 50)),
         misses("base", 0.1, swing("val_loss", 0, 50)),
