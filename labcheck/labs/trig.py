@@ -98,7 +98,7 @@ class Trig(StackedLab):
         )
 
     def recipe(self) -> Recipe:
-        """Curves `val_loss` and, if wanted, `train_loss` as the report plots them, after each epoch; `batch_loss`, `lr`."""
+        """Curves `val_loss` and, if wanted, `train_loss` as the report plots them, `batch_loss`, `lr`."""
         return Recipe(
             optimizer=self.new_optimizer(),
             schedule=SCHEDULES[self.schedule](),
