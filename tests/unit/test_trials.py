@@ -198,6 +198,16 @@ def test_a_result_that_cannot_be_shared_is_kept_and_told(tmp_path: Path):
     assert len(lab.asked) == 1
 
 
+def test_where_no_lock_can_be_made_results_stay_in_the_process(tmp_path: Path):
+    (tmp_path / "file").touch()
+    store = TrialStore(tmp_path / "file" / "store", session=tmp_path)
+    lab = Counted()
+    for _ in range(2):
+        assert errors(store, lab, 2) == [1.0, 2.0]
+    assert "trials could not be shared" in store.problem
+    assert len(lab.asked) == 1
+
+
 def test_an_error_of_a_lab_is_raised_each_time_and_leaves_no_lock(store: TrialStore):
     lab = Broken()
     for _ in range(2):
