@@ -15,6 +15,18 @@ def test_an_example_runs(example: str) -> None:
     exec(example, {})
 
 
+def test_a_claim_in_a_project_of_its_own_is_recorded_and_holds(pytester: pytest.Pytester) -> None:
+    [example] = [example for example in EXAMPLES if "boston-dropout/rate" in example]
+    assert len([line for line in example.splitlines() if line]) < 30
+    pytester.makepyfile(test_dropout=example)
+    first, second = (
+        pytester.runpytest_inprocess("--claims-seeds", "2", *options) for options in (["--claims-update", "a look"], [])
+    )
+    assert first.ret == pytest.ExitCode.TESTS_FAILED
+    second.assert_outcomes(passed=3)
+    second.stdout.fnmatch_lines(["boston-dropout/rate  boston  *with beats without on test_mse"])
+
+
 def test_the_network_by_hand_learns_what_no_line_can_tell_apart() -> None:
     found: dict[str, Any] = {}
     [example] = [example for example in EXAMPLES if "models.scratch" in example]
