@@ -24,6 +24,7 @@ from labcheck.report.reporter import Reporter
 
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
+    from labcheck.trials import TrialStore
 
 SESSION = pytest.StashKey[Path]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
@@ -96,7 +97,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not items or SESSION not in config.stash:
         return
     try:
-        config.stash[BENCH] = _bench(config, items)
+        if items := _on_a_device(config, items):
+            config.stash[BENCH] = options.bench(config, [item.check for item in items], _store(config))
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
@@ -104,30 +106,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.items.clear()
 
 
-def _bench(config: pytest.Config, items: list[ClaimItem]) -> Bench:
-    """How this session trains; claims at full size are skipped where there is no GPU and nothing is said of where.
+def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimItem]:
+    """Those that can be trained: claims at full size are skipped where there is no GPU and nothing is said of where.
 
     Raises:
-        pytest.UsageError: as `options.bench`, or a worker cannot have its GPU.
+        pytest.UsageError: a worker cannot have a GPU of its own.
     """
     from labcheck import environment
-    from labcheck.trials import TrialStore
 
     device, worker = config.option.claims_device, getattr(config, "workerinput", {}).get("workerid")
     full = [item for item in items if item.check.scale == "full"]
     if device == "auto" and full and not environment.has_device("cuda"):
         for item in full:
             item.add_marker(pytest.mark.skip(reason=NO_GPU))
-        items = [item for item in items if item not in full]
-    elif worker and (device == "cuda" or (device == "auto" and full)):
+        return [item for item in items if item not in full]
+    if worker and (device == "cuda" or (device == "auto" and full)):
         try:
             own = environment.gpu(int(worker.removeprefix("gw")))
         except RuntimeError as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[ENVIRONMENT].setenv(environment.GPUS, own)
+    return items
+
+
+def _store(config: pytest.Config) -> TrialStore:
+    from labcheck.trials import TrialStore
+
     session, trials = config.stash[SESSION], config.stash[TRIALS]
-    store = TrialStore(trials, session) if trials else TrialStore(session)
-    return options.bench(config, [item.check for item in items], store)
+    return TrialStore(trials, session) if trials else TrialStore(session)
 
 
 class ClaimItem(pytest.Item):
