@@ -16,6 +16,7 @@ from labcheck.metrics import CPU_SECONDS, Trials
 from labcheck.relations import Relation, Term
 from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
+from labcheck.report.summary import summary
 from labcheck.trials import Block, TrialStore, blocks
 
 
@@ -150,6 +151,12 @@ class Check(ABC):
             "notes": list(claim.notes),
             "arms": list(claim.arms),
             "relations": [relation.name for relation in claim.relations],
+            "metrics": {
+                str(metric): {"higher_is_better": metric.higher_is_better, "ratio": metric.ratio}
+                for arm in claim.arms
+                for metric in claim.metrics(arm)
+            },
+            "units": dict(claim.lab.units),
             "overridden": baselines.plain({f"{claim.lab.name}.{name}": value for name, value in overrides.items()}),
             "assumptions": [
                 baselines.plain({"setting": name, **assumed[name]}) for name in sorted(assumed.keys() - given)
@@ -193,6 +200,7 @@ class ArmCheck(Check):
         }
         seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), self.device(bench))
         finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
+        finding.shown[self.arm] = summary(trials[self.arm])
         quotes = [number for number in self.claim.arms[self.arm].quotes if number.metric != CPU_SECONDS]
         finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in quotes]
 

@@ -58,7 +58,7 @@ def add(parser: pytest.Parser) -> None:
         "--claims-set", type=_setting, action="append", default=[], metavar="LAB.SETTING=VALUE",
         help="override a setting that the report leaves open; nothing is compared with the baselines then",
     )  # fmt: skip
-    group.addoption("--claims-report", metavar="DIR", help="write report.json there")
+    group.addoption("--claims-report", metavar="DIR", help="write report.json and report.html there")
     group.addoption("--claims-tensorboard", metavar="DIR", help="write every seed's curves there, for TensorBoard")
     group.addoption("--claims-update", type=_reason, metavar="REASON", help="record what the selected tests measure")
     group.addoption("--claims-resume", action="store_true", help="keep trained seeds, and use those that are kept")

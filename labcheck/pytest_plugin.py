@@ -177,5 +177,5 @@ def pytest_runtest_makereport(
     report = yield
     if isinstance(item, ClaimItem) and (report.when == "call" or not report.passed):
         # whatever a report carries travels from an xdist worker to the controller
-        report.claim = {"id": item.check.claim.id, **item.found}  # type: ignore[attr-defined]
+        report.claim = {"id": item.check.claim.id, "scale": item.check.scale, **item.found}  # type: ignore[attr-defined]
     return report

@@ -1,7 +1,7 @@
 """Functions of one variable to fit, samples of them, and the grid on which to look at a fit."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
 """An array (n,) → the values there, (n,)."""
 PERIOD = 2 * math.pi
+SHOWN = 200
 
 
 def sine(x: Array) -> Array:
@@ -111,6 +112,12 @@ def grid(n: int, interval: tuple[float, float]) -> Tensor:
     """n equally spaced points of [low, high), (n, 1), float64."""
     low, high = interval
     return low + torch.arange(n, dtype=torch.float64).unsqueeze(1) * ((high - low) / n)
+
+
+def shown(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Numbers at the points of a grid, (K, N) or (1, N) → tables `grid_<name>` (K, 200) at equally spaced ones."""
+    models, n = torch.broadcast_shapes(*(column.shape for column in columns.values()))
+    return {f"grid_{name}": column.expand(models, n)[:, :: -(-n // SHOWN)] for name, column in columns.items()}
 
 
 def split(

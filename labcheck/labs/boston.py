@@ -25,6 +25,7 @@ class Boston(StackedLab):
     """An FNN with `hidden_layers` layers of one width, SGD on the squared error, the best-validation weights kept."""
 
     name: ClassVar[str] = "boston"
+    units: ClassVar = {"mse": "(1000 $)²", "loss": "(1000 $)²", "mae": "1000 $"}
 
     hidden_layers: int = 1  # the default in the report's listing
     activation: str = "relu"

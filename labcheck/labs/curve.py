@@ -1,17 +1,19 @@
 """A small net on noisy samples of a curve (report curve-cifar, exercise 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from labcheck.data import functions
-from labcheck.data.examples import Examples, generators
+from labcheck.data.examples import Examples, Part, generators
 from labcheck.data.functions import Function, Own
 from labcheck.labs.lab import Data, assumed
-from labcheck.labs.supervised import StackedLab
+from labcheck.labs.supervised import StackedLab, fit
 from labcheck.metrics import Metric
+from labcheck.models.model import Model
 from labcheck.models.scratch.layers import Layer
 from labcheck.models.scratch.network import mlp
 from labcheck.training import Recipe
@@ -26,7 +28,8 @@ class Curve(StackedLab):
     """The course's script: 200 noisy samples, all of them in every step.
 
     It measures `train_mse`, of the noisy samples, and `grid_mse`, over 1000 equally spaced points of the function
-    itself; curve `grid_loss` is the latter after the epochs that `checkpoints` names.
+    itself; curve `grid_loss` is the latter after the epochs that `checkpoints` names. The tables `grid_x`, `grid_true`
+    and `grid_fit` are the function and what was learned of it at 200 of the points.
 
     Attributes:
         function: "f" or "g", or any function of a NumPy array (n,) that gives the values there, (n,).
@@ -82,6 +85,9 @@ class Curve(StackedLab):
 
     def layers(self) -> list[Layer]:
         return mlp([1, *self.hidden, 1], activation=self.activation)
+
+    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+        return super().measure(model, parts) | fit(model, parts["grid"], functions.grid(GRID, INTERVAL))
 
     def recipe(self) -> Recipe:
         return Recipe(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ class ImageLab(SupervisedLab):
     Attributes:
         source: "real" for the report's own images, or "embedded" for what needs no network.
     """
+
+    units: ClassVar = {"accuracy": "share of images"}
 
     source: str = "embedded"
 
@@ -69,6 +72,8 @@ def confusion(outputs: Tensor, labels: Tensor) -> Tensor:
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionLab(ImageLab, ModuleLab):
     """A convolutional net of standardised images, with channels last in memory."""
+
+    units: ClassVar = {**ImageLab.units, "loss": "nats"}
 
     arithmetic: str = assumed(
         "auto", "of large products, not stated, so float32; auto is bfloat16 where the processor multiplies it faster"

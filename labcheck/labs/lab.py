@@ -60,10 +60,12 @@ class Lab(ABC):
     Attributes:
         name: the first half of its claims' ids.
         scales: the settings that a scale changes.
+        units: of what is measured, by the last word of a metric's or a curve's name; none where it is a plain number.
     """
 
     name: ClassVar[str]
     scales: ClassVar[Mapping[str, Settings]] = {}
+    units: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """Refuse values of another type than their setting's.

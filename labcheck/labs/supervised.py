@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from labcheck import training
+from labcheck.data import functions
 from labcheck.data.examples import Part, generators
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
@@ -138,6 +139,11 @@ class ModuleLab(SupervisedLab):
     def graph(self) -> tuple[nn.Module, Tensor]:
         """The module and two examples for it."""
         return self._module(0), _two(self.parts([0]))[0]
+
+
+def fit(model: Model, part: Part, x: Tensor) -> dict[str, Tensor]:
+    """Tables (K, 200) of what models make of a function at points x (N, 1), which are the part's examples."""
+    return functions.shown({"x": x.mT, "true": part.y.squeeze(2), "fit": training.predict(model, part).squeeze(1)})
 
 
 def _two(parts: Mapping[str, Part]) -> Tensor:

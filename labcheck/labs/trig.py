@@ -113,7 +113,8 @@ class Trig(StackedLab):
         """Of the last weights.
 
         `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points); the largest and smallest
-        squared error there, `grid_max` and `grid_min`; `grid_below`, the share of points with ln of it below −5.
+        squared error there, `grid_max` and `grid_min`; `grid_below`, the share of points with ln of it below −5; the
+        tables `grid_x` and `grid_error`, the squared error at 200 of the points.
         """
         errors = {name: (training.predict(model, part) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
         grid = errors["grid"]
@@ -122,6 +123,7 @@ class Trig(StackedLab):
             "grid_max": grid.amax(1),
             "grid_min": grid.amin(1),
             "grid_below": torch.where(grid.isfinite().all(1), (grid.log() < -5).double().mean(1), torch.nan),
+            **functions.shown({"x": functions.grid(GRID, (0, functions.PERIOD)).mT, "error": grid}),
         }
 
     def _finished(self, epoch: int, lr: Tensor) -> Tensor:

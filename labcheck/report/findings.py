@@ -1,6 +1,8 @@
 """What a run found, put together from the records of its tests."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,7 @@ from labcheck import __version__, verdicts
 from labcheck.baselines import Baseline
 from labcheck.verdicts import Word
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass
@@ -21,12 +23,14 @@ class Finding:
         claim: what the claim says of itself.
         today: what was measured, as it would be stored.
         quoted: per arm, the report's numbers and their percentiles.
+        shown: per arm, its curves and tables over all seeds (`labcheck.report.summary`).
         judged: per relation, the verdict in full.
     """
 
     claim: dict[str, Any]
     today: Baseline
     quoted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @staticmethod
@@ -40,6 +44,7 @@ class Finding:
         self.today.relations |= other.today.relations
         self.today.cpu_seconds |= other.today.cpu_seconds
         self.quoted |= other.quoted
+        self.shown |= other.shown
         self.judged |= other.judged
 
     @property
@@ -66,21 +71,24 @@ class Finding:
             key=lambda item: (order.index(Word(item[1]["verdict"])), -item[1]["holds"] / item[1]["n"]),
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self, run: "Run") -> dict[str, Any]:
         """Its entry in report.json."""
         claim, today = self.claim, self.today
         relations = [{"name": name, **self.judged[name]} for name in claim["relations"] if name in self.judged]
         arms = [
-            {"name": name, **today.arms[name], "quoted": self.quoted[name]}
+            {"name": name, **today.arms[name], "quoted": self.quoted[name], **self.shown[name]}
             for name in claim["arms"]
             if name in today.arms
         ]
         return {
-            **{key: claim[key] for key in ("id", "statement", "source", "notes", "assumptions", "overridden")},
+            **{key: value for key, value in claim.items() if key not in ("arms", "relations")},
             "scale": today.scale,
             "data": today.data,
             "seeds": today.seeds,
+            "environment": today.environment,
+            "command": run.command(today.claim, today.scale),
             "verdict": self.verdict,
+            "deciding": self.deciding[0] if self.judged else None,
             "missing": self.missing,
             "arms": arms,
             "relations": relations,
@@ -97,14 +105,40 @@ def gather(records: Iterable[dict[str, Any]]) -> list[Finding]:
     return [found[key] for key in sorted(found)]
 
 
-def document(findings: list[Finding], times: dict[str, Any]) -> dict[str, Any]:
-    """report.json: the same for the same environment, but for `times`."""
+@dataclass
+class Run:
+    """What a report tells of the run itself.
+
+    Attributes:
+        modules: the file of each claim's tests.
+        options: those given that results depend on.
+        problems: what failed or could not be run: claim and scale, or None, test, kind ("drift" or "error"), text.
+        skipped: how many tests of claims, by reason.
+        times: the only part that a repetition gives anew.
+    """
+
+    modules: dict[str, str] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    times: dict[str, Any] = field(default_factory=dict)
+
+    def command(self, claim: str, scale: str) -> str:
+        """What runs one claim again."""
+        marker = "gpu" if scale == "full" else "not gpu"
+        return shlex.join(["pytest", *filter(None, [self.modules.get(claim)]), "-m", marker, *self.options])
+
+
+def document(findings: list[Finding], run: Run) -> dict[str, Any]:
+    """report.json, described by `report.schema.json`: the same for the same environment, but for `times`."""
+    problems = {json.dumps(problem): problem for problem in run.problems}  # workers tell some of them each
     return {
         "schema": SCHEMA,
         "labcheck": __version__,
-        "environment": findings[0].today.environment if findings else {},
-        "claims": [finding.document() for finding in findings],
-        "times": times,
+        "claims": [finding.document(run) for finding in findings],
+        "problems": [problems[key] for key in sorted(problems)],
+        "skipped": [{"reason": reason, "tests": run.skipped[reason]} for reason in sorted(run.skipped)],
+        "times": run.times,
     }
 
 
@@ -114,9 +148,19 @@ def write(content: dict[str, Any], folder: Path) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "report.json"
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    rows = re.sub(r"\[\n[^][{}\"]*\]", lambda found: " ".join(found[0].split()), text)  # numbers in a line
+    return put(rows, folder / "report.json")
+
+
+def put(text: str, file: Path) -> Path:
+    """Write a file whole, into a folder that is made if it is not there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.write_text(text, encoding="utf-8")
     part.replace(file)
     return file

@@ -1,4 +1,4 @@
-"""What the controlling process does with what its tests found: the table, report.json, the baselines."""
+"""What the controlling process does with what its tests found: the table, the report, the baselines."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Reporter:
         """Args:
         trials: the folder of those that outlast the session, if they do.
         """
+        self.option = config.option
         self.folder = config.option.claims_report
         self.reason = config.option.claims_update
         self.baselines = baselines
@@ -30,6 +31,8 @@ class Reporter:
         self.started = time.time()
         self.claims: list[dict[str, Any]] = []
         self.crashed: set[str] = set()
+        self.modules: dict[str, str] = {}
+        self.problems: list[dict[str, Any]] = []
         self.findings: list[Finding] = []
         self.lines: list[str] = []
         self.usage_error = ""
@@ -39,17 +42,31 @@ class Reporter:
         claim = getattr(report, "claim", None)
         if claim is None:
             return
+        self.modules[claim["id"]], _, test = report.nodeid.partition("::")
         if report.skipped and isinstance(report.longrepr, tuple):
             self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
         elif report.when == "call" and "record" in claim:
             self.claims.append(claim)
         else:
             self.crashed.add(claim["id"])
+        if report.failed:
+            drift = [told for name, told in report.user_properties if name == "drift"]
+            kind, told = ("drift", "\n".join(map(str, drift))) if drift else ("error", _crash(report))
+            self._problem(kind, told, claim=claim["id"], scale=claim["scale"], test=test)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._problem("error", _crash(report), test=report.nodeid)
+
+    def _problem(self, kind: str, text: str, test: str = "", **where: str | None) -> None:
+        self.problems.append({"claim": None, "scale": None, **where, "test": test, "kind": kind, "text": text})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """xdist: a worker has finished."""
-        self.died = self.died or bool(error)
+        if error:
+            self._problem("error", "a worker died, and with it the test that it was at")
+            self.died = True
         self.usage_error = getattr(node, "workeroutput", {}).get("claims_error", self.usage_error)
 
     @pytest.hookimpl(trylast=True)
@@ -61,15 +78,18 @@ class Reporter:
         from labcheck.report.findings import gather
 
         self.findings = gather(claim["record"] for claim in self.claims)
-        well = self._update(whole=exitstatus != pytest.ExitCode.INTERRUPTED and not self.died) & self._report()
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        if interrupted:
+            self._problem("error", "the run was interrupted")
+        well = self._update(whole=not interrupted and not self.died) & self._report()
         if not well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _report(self) -> bool:
-        """Write report.json if it was asked for; False if that failed."""
+        """Write report.json and the page of it if that was asked for; False if it failed."""
         if not self.folder:
             return True
-        from labcheck.report import findings
+        from labcheck.report import findings, page
 
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         times = {
@@ -79,13 +99,30 @@ class Reporter:
                 f"{finding.today.claim} ({finding.today.scale})": finding.today.cpu_seconds for finding in self.findings
             },
         }
+        run = findings.Run(self.modules, self._options(), self.problems, self.skipped, times)
+        content = findings.document(self.findings, run)
         try:
-            file = findings.write(findings.document(self.findings, times), Path(self.folder))
+            findings.write(content, Path(self.folder))
+            file = page.write(content, Path(self.folder))
         except OSError as error:
             self.lines.append(f"no report written: {error}; name another folder with --claims-report")
             return False
         self.lines.append(f"report: {file}")
         return True
+
+    def _options(self) -> list[str]:
+        """Those given that results depend on."""
+        option = self.option
+        given = {
+            "--claims-seeds": option.claims_seeds,
+            "--claims-device": None if option.claims_device == "auto" else option.claims_device,
+            "--claims-data": None if option.claims_data == "embedded" else option.claims_data,
+            "--claims-data-root": option.claims_data_root,
+        }
+        told = [text for name, value in given.items() if value is not None for text in (name, str(value))]
+        return told + [
+            text for lab, name, value in option.claims_set for text in ("--claims-set", f"{lab}.{name}={value}")
+        ]
 
     def _update(self, whole: bool) -> bool:
         """Write the baselines if that was asked for; such a run does not pass."""
@@ -141,6 +178,12 @@ class Reporter:
                 "a run with --cache-clear forgets them"
             )
         return notes
+
+
+def _crash(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The line that says why something could not be run."""
+    lines = str(report.longrepr).strip().splitlines() or ["no reason was given"]
+    return next((line.removeprefix("E").strip() for line in lines if line.startswith("E  ")), lines[-1])
 
 
 def _version(folder: Path) -> dict[str, Any]:

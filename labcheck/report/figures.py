@@ -1,0 +1,245 @@
+"""Small figures of one claim of a report, as SVG that takes its colours from the page around it."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from labcheck.metrics import Floats
+
+ARMS = [f"#0000{50 + arm}" for arm in range(7)]
+"""What stands for the page's colours --arm0 to --arm6, which only the page knows, in light and in dark."""
+DASHES: list[list[float]] = [[], [5, 2], [1.5, 1.5], [6, 2, 1.5, 2]]
+INK = "#000099"
+"""What stands for the colour of the page's text."""
+WIDTH, PIXELS = 340, 72
+STYLE = {
+    "svg.fonttype": "none",
+    "path.simplify": False,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+}
+Draw = Callable[[Axes], None]
+Claim = Mapping[str, Any]
+
+
+class Panel(NamedTuple):
+    """One figure: its title, the drawing, and what has to be said of it."""
+
+    title: str
+    svg: str
+    notes: list[str] = []
+
+
+def strips(claim: Claim) -> list[Panel]:
+    """Each metric's distribution over seeds, a row an arm, with the median and the numbers that the report prints."""
+    names = [name for name in claim["metrics"] if not re.search(r"_accuracy_\d+$", name)]
+    return [panel for name in names if (panel := _strip(claim, name))]
+
+
+def curves(claim: Claim) -> list[Panel]:
+    """Each curve over epochs, median and band over seeds, an arm a line."""
+    names = list(dict.fromkeys(name for arm in claim["arms"] for name in arm["curves"]))
+    shown = [name for name in names if name != "lr" and name.replace("batch_", "train_") not in {*names} - {name}]
+    return [_curve(claim, name) for name in shown]
+
+
+def grids(claim: Claim) -> list[Panel]:
+    """What each arm has learned of a function, over its interval: the fit, or the error."""
+    arms = [(index, arm["tables"]) for index, arm in enumerate(claim["arms"]) if "grid_x" in arm["tables"]]
+    fits = [(index, tables) for index, tables in arms if "grid_fit" in tables]
+    errors = [(index, tables) for index, tables in arms if "grid_error" in tables]
+
+    def fit(axes: Axes) -> None:
+        for index, tables in fits:
+            _band(axes, tables["grid_x"]["median"], tables["grid_fit"], index)
+        tables = fits[0][1]
+        axes.plot(tables["grid_x"]["median"], _floats(tables["grid_true"]["median"]), color=INK, lw=0.8)
+        axes.set(xlabel="x", ylabel="y")
+
+    def error(axes: Axes) -> None:
+        for index, tables in errors:
+            logs = {name: np.log(np.maximum(_floats(values), 1e-30)) for name, values in tables["grid_error"].items()}
+            _band(axes, tables["grid_x"]["median"], logs, index)
+        axes.set(xlabel="x", ylabel="ln of squared error")
+
+    panels = []
+    if fits:
+        panels.append(Panel("the fit; the thin line is the function", _svg(fit, f"{claim['id']}: fit and function")))
+    if errors:
+        panels.append(Panel("squared error over the interval", _svg(error, f"{claim['id']}: ln of squared error")))
+    return panels
+
+
+def unit(name: str, units: Mapping[str, str]) -> str:
+    """That of a metric or a curve: by what its name says is measured."""
+    if name.startswith("epochs to"):
+        return "epochs"
+    if name.startswith("swing"):
+        return "mean step of ln"
+    return next((unit for word, unit in units.items() if re.search(rf"_{word}\b|_{word}_\d", name)), "")
+
+
+def _strip(claim: Claim, name: str) -> Panel | None:
+    rows = [(index, arm) for index, arm in enumerate(claim["arms"]) if name in arm["metrics"]]
+    quoted = [[quote["value"] for quote in arm["quoted"] if quote["metric"] == name] for _, arm in rows]
+    values = [_floats(arm["metrics"][name]) for _, arm in rows]
+    finite = [found[np.isfinite(found)] for found in values]
+    every = np.concatenate([*finite, _floats([value for row in quoted for value in row if value is not None])])
+    if not len(every):
+        return None
+
+    def draw(axes: Axes) -> None:
+        for row, ((index, arm), found, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
+            axes.text(0, row - 0.32, arm["name"], transform=axes.get_yaxis_transform(), size=9.5, va="center")
+            _dots(axes, found, row + 0.14, index)
+            lost = len(arm["metrics"][name]) - len(found)
+            told = [f"{lost} of {lost + len(found)} not finite"] if lost else []
+            told += ["report: not finite"] if None in numbers else []
+            axes.text(1, row - 0.32, ", ".join(told), transform=axes.get_yaxis_transform(), ha="right", va="center")
+            shown = [number for number in numbers if number is not None]
+            axes.plot(shown, [row + 0.14] * len(shown), "D", ms=6.5, mfc="none", mec=INK, mew=1.4)
+        _scale(axes.xaxis, every, log=claim["metrics"][name]["ratio"])
+        axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=_label(name, claim))
+        axes.spines["left"].set_visible(False)
+
+    drawing = _svg(draw, f"{claim['id']}: {name} of each seed, by arm", 52 + 38 * len(rows), left=12)
+    return Panel(name, drawing)
+
+
+def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
+    """All seeds as one path, of lines without length but with round ends, and their median."""
+    if not len(values):
+        return
+    places = row + 0.36 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
+    gaps = np.full(len(values), np.nan)
+    x, y = np.stack([values, values, gaps], 1).ravel(), np.stack([places, places, gaps], 1).ravel()
+    axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.55, solid_capstyle="round")
+    axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.6)
+
+
+def _curve(claim: Claim, name: str) -> Panel:
+    arms = [(index, arm) for index, arm in enumerate(claim["arms"]) if name in arm["curves"]]
+    quoted = [
+        (index, quote["value"])
+        for index, arm in arms
+        for quote in arm["quoted"]
+        if quote["value"] is not None and quote["metric"] in (name, name.replace("_loss", "_mse"))
+    ]
+    every = np.concatenate([_floats(arm["curves"][name]["median"]) for _, arm in arms] + [_floats(quoted)[:, 1:].ravel()])
+    every = every[np.isfinite(every)]
+    drops = sorted({drop for _, arm in arms for drop in _drops(arm)})
+
+    def draw(axes: Axes) -> None:
+        for index, arm in arms:
+            _band(axes, arm["after"], arm["curves"][name], index)
+        for index, value in quoted:
+            axes.axhline(value, color=_colour(index), lw=1, ls=(0, (1, 2)))
+        for drop in drops:
+            axes.axvline(drop, color=INK, lw=0.8, ls=(0, (1, 2)))
+        _scale(axes.yaxis, every, log="accuracy" not in name)
+        after = max((arm["after"] for _, arm in arms), key=len)
+        _scale(axes.xaxis, np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1])
+        axes.set(xlabel="epochs", ylabel=_label(name, claim))
+
+    lost = [arm["name"] for _, arm in arms if arm["curves"][name]["median"][-1] is None]
+    notes = [f"The median seed does not stay finite: {', '.join(lost)}."] if lost else []
+    notes += ["Dotted, upright: the learning rate changes."] if drops else []
+    notes += ["Dotted, level: the report's number."] if quoted else []
+    return Panel(name, _svg(draw, f"{claim['id']}: {name} over epochs, by arm"), notes)
+
+
+def _drops(arm: Mapping[str, Any]) -> list[float]:
+    """Between which epochs the learning rate changes, where it does so for all seeds at once."""
+    rates = arm["curves"].get("lr")
+    if rates is None or rates["low"] != rates["high"] or None in rates["median"]:
+        return []
+    changes = np.flatnonzero(np.diff(rates["median"]))
+    return [(arm["after"][change] + arm["after"][change + 1]) / 2 for change in changes]
+
+
+def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -> None:
+    """The median over seeds as a line, the 10th to 90th percentile as a band that is open where seeds are not finite."""
+    low, median, high = (_floats(spread[name]) for name in ("low", "median", "high"))
+    top = np.nanmax(np.concatenate([median, high, [0]])) * 1e3 + 1
+    high = np.where(np.isfinite(low) & ~np.isfinite(high), top, high)
+    axes.fill_between(x, low, high, color=_colour(arm), alpha=0.16, lw=0)
+    dashes = DASHES[arm % len(DASHES)]
+    axes.plot(x, median, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
+
+
+def _scale(axis: Axis, values: Floats, *, log: bool) -> None:
+    """Limits that hold these values, and few round ticks."""
+    if not len(values):
+        return
+    low, high = float(values.min()), float(values.max())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    if not (log and low > 0):
+        room = 0.06 * (high - low) or 0.06 * abs(high) or 1
+        axis.set_major_locator(MaxNLocator(4))
+        axis.axes.set(**{f"{axis.axis_name}lim": (low - room, high + room)})
+        return
+    room = max((high / low) ** 0.06, 1.02)
+    axis._set_axes_scale("log")
+    wide = high / low
+    axis.set_major_locator(
+        LogLocator(numticks=6) if wide > 50 else LogLocator(subs=(1, 2, 5), numticks=6) if wide > 4 else MaxNLocator(4)
+    )
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axis.axes.set(**{f"{axis.axis_name}lim": (low / room, high * room)})
+
+
+def _label(name: str, claim: Claim) -> str:
+    told = unit(name, claim["units"])
+    return f"{name}, {told}" if told else name
+
+
+def _colour(arm: int) -> str:
+    return ARMS[arm % len(ARMS)]
+
+
+def _floats(values: Any) -> Floats:
+    return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+def _svg(draw: Draw, told: str, height: int = 230, left: int = 56) -> str:
+    """What `draw` draws, without what a page has once or does not need, and with a text for those who cannot see it."""
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": told}):
+        figure = Figure(figsize=(WIDTH / PIXELS, height / PIXELS), dpi=PIXELS)
+        figure.patch.set_visible(False)
+        axes = figure.add_axes((left / WIDTH, 40 / height, 1 - (left + 12) / WIDTH, 1 - 50 / height))
+        axes.patch.set_visible(False)
+        draw(axes)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _clean(file.getvalue(), told, height)
+
+
+def _clean(text: str, told: str, height: int) -> str:
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
+    used = set(re.findall(r"#(\w+)", text))
+    text = re.sub(r' id="(\w+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r"<svg[^>]*>", "", text, count=1)
+    text = re.sub(r"(\d+\.\d)\d+", r"\1", text)
+    for arm, colour in enumerate(ARMS):
+        text = text.replace(colour, f"var(--arm{arm})")
+    text = re.sub(r"\s+", " ", text.replace(INK, "currentColor")).replace("> <", "><")
+    said = told.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">{text}'
