@@ -116,8 +116,11 @@ def grid(n: int, interval: tuple[float, float]) -> Tensor:
 
 def shown(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Numbers at the points of a grid, (K, N) or (1, N) → tables `grid_<name>` (K, 200) at equally spaced ones."""
-    models, n = torch.broadcast_shapes(*(column.shape for column in columns.values()))
-    return {f"grid_{name}": column.expand(models, n)[:, :: -(-n // SHOWN)] for name, column in columns.items()}
+    models = max(len(column) for column in columns.values())
+    return {
+        f"grid_{name}": column.expand(models, -1)[:, :: -(-column.shape[1] // SHOWN)]
+        for name, column in columns.items()
+    }
 
 
 def split(

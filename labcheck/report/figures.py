@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from labcheck.metrics import Floats
 
@@ -20,7 +19,7 @@ DASHES: list[list[float]] = [[], [5, 2], [1.5, 1.5], [6, 2, 1.5, 2]]
 INK = "#000099"
 """What stands for the colour of the page's text."""
 WIDTH, PIXELS = 340, 72
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "path.simplify": False,
     "font.size": 10,
@@ -34,6 +33,8 @@ STYLE = {
     "ytick.color": INK,
     "text.color": INK,
 }
+OF_A_CLASS = re.compile(r"_accuracy_\d+$")
+"""The metrics that a table shows better."""
 Draw = Callable[[Axes], None]
 Claim = Mapping[str, Any]
 
@@ -43,12 +44,12 @@ class Panel(NamedTuple):
 
     title: str
     svg: str
-    notes: list[str] = []
+    notes: Sequence[str] = ()
 
 
 def strips(claim: Claim) -> list[Panel]:
     """Each metric's distribution over seeds, a row an arm, with the median and the numbers that the report prints."""
-    names = [name for name in claim["metrics"] if not re.search(r"_accuracy_\d+$", name)]
+    names = [name for name in claim["metrics"] if not OF_A_CLASS.search(name)]
     return [panel for name in names if (panel := _strip(claim, name))]
 
 
@@ -114,8 +115,8 @@ def _strip(claim: Claim, name: str) -> Panel | None:
             axes.text(1, row - 0.32, ", ".join(told), transform=axes.get_yaxis_transform(), ha="right", va="center")
             shown = [number for number in numbers if number is not None]
             axes.plot(shown, [row + 0.14] * len(shown), "D", ms=6.5, mfc="none", mec=INK, mew=1.4)
-        _scale(axes.xaxis, every, log=claim["metrics"][name]["ratio"])
-        axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=_label(name, claim))
+        _scale(axes, "x", every, log=claim["metrics"][name]["ratio"])
+        axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=unit(name, claim["units"]) or name)
         axes.spines["left"].set_visible(False)
 
     drawing = _svg(draw, f"{claim['id']}: {name} of each seed, by arm", 52 + 38 * len(rows), left=12)
@@ -129,7 +130,7 @@ def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
     places = row + 0.36 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
     gaps = np.full(len(values), np.nan)
     x, y = np.stack([values, values, gaps], 1).ravel(), np.stack([places, places, gaps], 1).ravel()
-    axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.55, solid_capstyle="round")
+    axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
     axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.6)
 
 
@@ -141,7 +142,8 @@ def _curve(claim: Claim, name: str) -> Panel:
         for quote in arm["quoted"]
         if quote["value"] is not None and quote["metric"] in (name, name.replace("_loss", "_mse"))
     ]
-    every = np.concatenate([_floats(arm["curves"][name]["median"]) for _, arm in arms] + [_floats(quoted)[:, 1:].ravel()])
+    medians = [_floats(arm["curves"][name]["median"]) for _, arm in arms]
+    every = np.concatenate([*medians, [value for _, value in quoted]])
     every = every[np.isfinite(every)]
     drops = sorted({drop for _, arm in arms for drop in _drops(arm)})
 
@@ -152,10 +154,10 @@ def _curve(claim: Claim, name: str) -> Panel:
             axes.axhline(value, color=_colour(index), lw=1, ls=(0, (1, 2)))
         for drop in drops:
             axes.axvline(drop, color=INK, lw=0.8, ls=(0, (1, 2)))
-        _scale(axes.yaxis, every, log="accuracy" not in name)
+        _scale(axes, "y", every, log="accuracy" not in name)
         after = max((arm["after"] for _, arm in arms), key=len)
-        _scale(axes.xaxis, np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1])
-        axes.set(xlabel="epochs", ylabel=_label(name, claim))
+        _scale(axes, "x", np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1])
+        axes.set(xlabel="epochs", ylabel=unit(name, claim["units"]) or name)
 
     lost = [arm["name"] for _, arm in arms if arm["curves"][name]["median"][-1] is None]
     notes = [f"The median seed does not stay finite: {', '.join(lost)}."] if lost else []
@@ -174,7 +176,7 @@ def _drops(arm: Mapping[str, Any]) -> list[float]:
 
 
 def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -> None:
-    """The median over seeds as a line, the 10th to 90th percentile as a band that is open where seeds are not finite."""
+    """The median over seeds as a line, 10th to 90th percentile as a band, open above where seeds are not finite."""
     low, median, high = (_floats(spread[name]) for name in ("low", "median", "high"))
     top = np.nanmax(np.concatenate([median, high, [0]])) * 1e3 + 1
     high = np.where(np.isfinite(low) & ~np.isfinite(high), top, high)
@@ -183,31 +185,25 @@ def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -
     axes.plot(x, median, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
 
 
-def _scale(axis: Axis, values: Floats, *, log: bool) -> None:
-    """Limits that hold these values, and few round ticks."""
+def _scale(axes: Axes, which: str, values: Floats, *, log: bool) -> None:
+    """Limits of the axis "x" or "y" that hold these values, and few round ticks."""
     if not len(values):
         return
     low, high = float(values.min()), float(values.max())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    if not (log and low > 0):
-        room = 0.06 * (high - low) or 0.06 * abs(high) or 1
-        axis.set_major_locator(MaxNLocator(4))
-        axis.axes.set(**{f"{axis.axis_name}lim": (low - room, high + room)})
-        return
-    room = max((high / low) ** 0.06, 1.02)
-    axis._set_axes_scale("log")
-    wide = high / low
-    axis.set_major_locator(
-        LogLocator(numticks=6) if wide > 50 else LogLocator(subs=(1, 2, 5), numticks=6) if wide > 4 else MaxNLocator(4)
-    )
+    room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    limits = low - room, high + room
+    ticks: Locator = MaxNLocator(4)
+    if log and low > 0:
+        room = max((high / low) ** 0.06, 1.02)
+        limits = low / room, high * room
+        axes.set(**{f"{which}scale": "log"})
+        if high > 4 * low:
+            ticks = LogLocator(subs=(1.0,) if high > 50 * low else (1.0, 2.0, 5.0), numticks=6)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(ticks)
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
-    axis.axes.set(**{f"{axis.axis_name}lim": (low / room, high * room)})
-
-
-def _label(name: str, claim: Claim) -> str:
-    told = unit(name, claim["units"])
-    return f"{name}, {told}" if told else name
+    axes.set(**{f"{which}lim": limits})
 
 
 def _colour(arm: int) -> str:
@@ -237,7 +233,7 @@ def _clean(text: str, told: str, height: int) -> str:
     used = set(re.findall(r"#(\w+)", text))
     text = re.sub(r' id="(\w+)"', lambda found: found[0] if found[1] in used else "", text)
     text = re.sub(r"<svg[^>]*>", "", text, count=1)
-    text = re.sub(r"(\d+\.\d)\d+", r"\1", text)
+    text = re.sub(r'="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), text)
     for arm, colour in enumerate(ARMS):
         text = text.replace(colour, f"var(--arm{arm})")
     text = re.sub(r"\s+", " ", text.replace(INK, "currentColor")).replace("> <", "><")

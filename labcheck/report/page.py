@@ -1,1 +1,159 @@
-def write(content, folder): return folder
+"""report.html: one page that needs nothing but itself, made of report.json alone."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from labcheck.report import figures
+from labcheck.report.findings import put
+
+Claim = Mapping[str, Any]
+
+WORDS = {
+    "REPRODUCED": "Reproduced",
+    "NOT_REPRODUCED": "Not reproduced",
+    "INCONCLUSIVE": "Undecided",
+    None: "Not all measured",
+}
+MEANINGS = {
+    "reversed": "it fails in more seeds than it holds in",
+    "no effect": "it holds about as often as not",
+    "weak": "the direction is right, but too many seeds do not show it",
+}
+STAND_IN = "stand-in-"
+
+
+def write(content: Mapping[str, Any], folder: Path) -> Path:
+    """Write report.html into a folder, made if it is not there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    return put(render(content), folder / "report.html")
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report."""
+    claims = [_card(claim, report) for claim in report["claims"]]
+    known = {(claim["id"], claim["scale"]) for claim in report["claims"]}
+    page: str = _template().render(
+        report=report,
+        claims=claims,
+        labs=list(dict.fromkeys(claim["lab"] for claim in claims)),
+        counts=Counter(claim["verdict"] for claim in claims),
+        problems=[found for found in report["problems"] if (found["claim"], found["scale"]) not in known],
+        dashes=figures.DASHES,
+        colours=len(figures.ARMS),
+        WORDS=WORDS,
+        MEANINGS=MEANINGS,
+        STAND_IN=STAND_IN,
+    )
+    return page
+
+
+@cache
+def _template() -> Any:
+    found = Environment(
+        loader=PackageLoader("labcheck.report", "template"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    found.filters |= {"number": number, "effect": effect, "setting": setting}
+    found.globals["source"] = lambda name: Markup(found.loader.get_source(found, name)[0])  # type: ignore[union-attr]
+    return found.get_template("report.html")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """As text, so that a reader sees what is none."""
+    return "not finite" if value is None else f"{value:.{digits}g}"
+
+
+def effect(found: Mapping[str, Any]) -> str:
+    """That of a relation in words."""
+    sign = "× " if found["kind"] == "ratio" else ""
+    return f"{sign}{number(found['median'])} ({number(found['low'])} to {number(found['high'])})"
+
+
+def setting(value: Any) -> str:
+    """A value as a command line has it."""
+    return "-".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of a claim, beside its entry in the report."""
+    arms = [arm["settings"] for arm in claim["arms"]]
+    common = {
+        name: value for name, value in (arms[0] if arms else {}).items() if all(arm[name] == value for arm in arms)
+    }
+    return {
+        **claim,
+        "anchor": re.sub(r"[^\w-]+", "-", f"{claim['id']}-{claim['scale']}-{claim['data']['name']}"),
+        "lab": claim["id"].partition("/")[0],
+        "hangs_on": next((found for found in claim["relations"] if found["name"] == claim["deciding"]), None),
+        "problems": [
+            found for found in report["problems"] if (found["claim"], found["scale"]) == (claim["id"], claim["scale"])
+        ],
+        "numbers": [row for arm in claim["arms"] for row in _numbers(arm)],
+        "strips": figures.strips(claim),
+        "curves": figures.curves(claim),
+        "grids": figures.grids(claim),
+        "classes": _classes(claim),
+        "confusion": _confusion(claim),
+        "common": common,
+        "own": [{name: value for name, value in arm.items() if name not in common} for arm in arms],
+    }
+
+
+def _numbers(arm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The report's numbers of an arm beside ours, but for those of single classes."""
+    return [
+        {**quote, "arm": arm["name"], "ours": _median(arm["metrics"][quote["metric"]])}
+        for quote in arm["quoted"]
+        if not figures.OF_A_CLASS.search(quote["metric"])
+    ]
+
+
+def _median(values: list[float | None]) -> float | None:
+    """Of all seeds, those that are not finite as large as can be."""
+    middle = median(float("inf") if value is None else value for value in values)
+    return middle if middle < float("inf") else None
+
+
+def _confusion(claim: Claim) -> dict[str, list[tuple[str, list[list[float | None]]]]]:
+    """For each part, arms and how often, in percent, a true class (row) was taken for which."""
+    tables = {name: None for arm in claim["arms"] for name in arm["tables"] if name.endswith("_confusion")}
+    return {
+        name.removesuffix("_confusion"): [
+            (arm["name"], [_percent(row) for row in arm["tables"][name]["mean"]])
+            for arm in claim["arms"]
+            if name in arm["tables"]
+        ]
+        for name in tables
+        if not name.startswith("final_")
+    }
+
+
+def _percent(row: list[float]) -> list[float | None]:
+    whole = sum(row)
+    return [100 * count / whole if whole else None for count in row]
+
+
+def _classes(claim: Claim) -> list[dict[str, Any]]:
+    """A row an arm: the accuracy of each class on test images, ours and what the report prints, in percent."""
+    rows = []
+    for arm in claim["arms"]:
+        if "test_confusion" in arm["tables"]:
+            printed = {quote["metric"]: quote["value"] for quote in arm["quoted"]}
+            ours = [_percent(row)[label] for label, row in enumerate(arm["tables"]["test_confusion"]["mean"])]
+            theirs = [printed.get(f"test_accuracy_{label}") for label in range(len(ours))]
+            rows.append({"arm": arm["name"], "classes": list(zip(ours, theirs, strict=True))})
+    return rows

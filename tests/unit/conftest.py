@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 import labcheck.checks
+import labcheck.report.page
 import labcheck.report.terminal  # noqa: F401 - pytester forgets whatever its runs are the first to import, torch too
 from labcheck import baselines, environment
 

@@ -23,6 +23,7 @@ from .conftest import ORDER, Project, Session, said
 ERROR = Metric("error")
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
 NAN = float("nan")
+RUN = findings.Run()
 ONE, TWO = "relation[a beats b on error", "relation[b beats a on error"
 RELATION = {
     "name", "verdict", "tag", "holds", "ties", "n", "lower", "upper", "effect", "seeds_to_decide", "terms",
@@ -147,9 +148,9 @@ def test_findings_are_gathered_whatever_the_order(tmp_path: Path):
     ]
     one, two = findings.gather(records)
     assert (one.claim["id"], two.claim["id"]) == ("literal/one", "literal/two")
-    assert findings.document(findings.gather(records[::-1]), {}) == findings.document([one, two], {})
-    assert [arm["name"] for arm in one.document()["arms"]] == ["a", "b"]
-    assert [relation["name"] for relation in one.document()["relations"]] == [
+    assert findings.document(findings.gather(records[::-1]), RUN) == findings.document([one, two], RUN)
+    assert [arm["name"] for arm in one.document(RUN)["arms"]] == ["a", "b"]
+    assert [relation["name"] for relation in one.document(RUN)["relations"]] == [
         "a beats b on error",
         "b beats a on error",
     ]
@@ -168,7 +169,7 @@ def test_a_claim_has_no_verdict_before_it_is_decided(
     tmp_path: Path, measured: list[str], verdict: str | None, missing: list[str]
 ):
     (finding,) = findings.gather(found(tmp_path, subject, BETTER, 16) for subject in measured)
-    told = finding.document()
+    told = finding.document(RUN)
     assert (told["verdict"], told["missing"]) == (verdict, [name.removeprefix("relation[") for name in missing])
 
 
@@ -247,11 +248,11 @@ def test_each_scale_has_times_of_its_own(project: Project):
 
 def test_a_report_holds_the_evidence(alone: Session):
     report = alone.report
-    assert report["schema"] == 1
-    assert set(report["environment"]) == {"capability", "cpu", "device", "numpy", "precision", "threads", "torch"}
+    assert report["schema"] == 2
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
+        assert set(claim["environment"]) == {"capability", "cpu", "device", "numpy", "precision", "threads", "torch"}
         assert claim["data"] == {"name": "drawn", "digest": "0123456789abcdef"}
         assert claim["missing"] == []
         assert claim["overridden"] == {}

@@ -1,0 +1,120 @@
+"""Two reports beside each other: which verdicts and which arms have moved."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labcheck import baselines, drift
+from labcheck.report.findings import SCHEMA
+
+Report = Mapping[str, Any]
+
+
+class ReportError(Exception):
+    """A file that is no report which can be read, in a line."""
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A report.json.
+
+    Raises:
+        ReportError: there is none, it is not JSON, or it is of another schema.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportError(f"{file}: {error.strerror}") from None
+    except ValueError:
+        raise ReportError(f"{file}: not JSON") from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise ReportError(f"{file}: not a report of labcheck")
+    if content["schema"] != SCHEMA:
+        raise ReportError(
+            f"{file}: schema {content['schema']}, where this labcheck reads {SCHEMA}: run the claims again"
+        )
+    return content
+
+
+def compare(old: Report, new: Report) -> list[str]:
+    """A line for each verdict and each arm's metric that has moved, and for what only one report has.
+
+    Arms have moved where the drift rule says so: their distributions over seeds differ, which one check in a thousand
+    says by chance.
+    """
+    pairs, only_old, only_new = _paired(old, new)
+    lines = [f"only in the first: {_name(claim)}" for claim in only_old]
+    lines += [f"only in the second: {_name(claim)}" for claim in only_new]
+    for one, other in pairs:
+        found = [*_verdicts(one, other), *_arms(one, other)]
+        lines += [f"{_name(one, other)}: {line}" for line in found]
+    return lines
+
+
+def measured_on(old: Report, new: Report) -> list[str]:
+    """In what the environments of the reports differ, in lines."""
+    told = [
+        {(name, str(value)) for claim in report["claims"] for name, value in claim["environment"].items()}
+        for report in (old, new)
+    ]
+    names = sorted({name for name, _ in told[0] ^ told[1]})
+    return [
+        f"{name}: {' → '.join(', '.join(sorted(v for n, v in one if n == name)) or 'none' for one in told)}"
+        for name in names
+    ]
+
+
+def _key(claim: Report) -> tuple[str, str, str]:
+    return claim["id"], claim["scale"], claim["data"]["name"]
+
+
+def _paired(old: Report, new: Report) -> tuple[list[tuple[Report, Report]], list[Report], list[Report]]:
+    """Claims at the same scale on the same data; of the rest, those that each report has but once."""
+    olds, news = ({_key(claim): claim for claim in report["claims"]} for report in (old, new))
+    pairs = {key: (claim, news.pop(key)) for key, claim in olds.items() if key in news}
+    rest = [claim for key, claim in olds.items() if key not in pairs]
+    for claim in list(rest):
+        same = [key for key in news if key[0] == claim["id"]]
+        if len(same) == 1 and [other["id"] for other in rest].count(claim["id"]) == 1:
+            pairs[_key(claim)] = claim, news.pop(same[0])
+            rest.remove(claim)
+    return [pairs[key] for key in sorted(pairs)], rest, list(news.values())
+
+
+def _name(one: Report, other: Report | None = None) -> str:
+    places = [f"{claim['scale']} on {claim['data']['name']}" for claim in (one, other or one)]
+    return f"{one['id']} ({' → '.join(dict.fromkeys(places))})"
+
+
+def _verdicts(one: Report, other: Report) -> Iterator[str]:
+    if one["verdict"] != other["verdict"]:
+        yield f"{one['verdict'] or 'not all measured'} → {other['verdict'] or 'not all measured'}"
+    olds, news = ({found["name"]: found for found in claim["relations"]} for claim in (one, other))
+    for name in olds | news:
+        told = [_told(relations.get(name)) for relations in (olds, news)]
+        if olds.get(name, {}).get("verdict") != news.get(name, {}).get("verdict"):
+            yield f"{name}: {' → '.join(told)}"
+
+
+def _told(relation: Report | None) -> str:
+    return f"{relation['verdict']} {relation['holds']}/{relation['n']}" if relation else "none"
+
+
+def _arms(one: Report, other: Report) -> Iterator[str]:
+    olds, news = ({arm["name"]: arm["metrics"] for arm in claim["arms"]} for claim in (one, other))
+    for arm in olds | news:
+        if arm not in olds or arm not in news:
+            yield f"arm {arm}: only in the {'second' if arm in news else 'first'}"
+            continue
+        for metric in olds[arm].keys() & news[arm].keys():
+            values = [baselines.floats(metrics[arm][metric]) for metrics in (olds, news)]
+            if drift.moved(*values):
+                yield f"arm {arm}: {metric} {' → '.join(_median(numbers) for numbers in values)}"
+
+
+def _median(values: Any) -> str:
+    finite = values[np.isfinite(values)]
+    lost = f" ({len(values) - len(finite)} of {len(values)} not finite)" if len(finite) < len(values) else ""
+    return (f"{np.median(finite):.4g}" if len(finite) else "none") + lost
