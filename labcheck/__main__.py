@@ -52,7 +52,8 @@ def _compare(told: argparse.Namespace) -> int:
     try:
         differing, moved = comparison.measured_on(*reports), comparison.compare(*reports)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise comparison.ReportError(f"not a whole report ({type(error).__name__}: {error})") from None
+        files = f"{told.old}, {told.new}"
+        raise comparison.ReportError(f"{files}: not whole reports ({type(error).__name__}: {error})") from None
     print(*differing, *(moved or ["no verdict and no arm has moved"]), sep="\n")
     return 1 if moved else 0
 

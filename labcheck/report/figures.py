@@ -22,6 +22,7 @@ WIDTH, PIXELS = 340, 72
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "path.simplify": False,
+    "text.parse_math": False,
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -131,7 +132,7 @@ def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
     gaps = np.full(len(values), np.nan)
     x, y = np.stack([values, values, gaps], 1).ravel(), np.stack([places, places, gaps], 1).ravel()
     axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
-    axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.6)
+    axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.6, zorder=1)
 
 
 def _curve(claim: Claim, name: str) -> Panel:

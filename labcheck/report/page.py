@@ -79,13 +79,16 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def effect(found: Mapping[str, Any]) -> str:
     """That of a relation in words."""
-    sign = "× " if found["kind"] == "ratio" else ""
-    return f"{sign}{number(found['median'])} ({number(found['low'])} to {number(found['high'])})"
+    return (
+        f"{found['kind']} {number(found['median'])} (95 % interval {number(found['low'])} to {number(found['high'])})"
+    )
 
 
 def setting(value: Any) -> str:
     """A value as a command line has it."""
-    return "-".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "-".join(map(setting, value)) if isinstance(value, list) else str(value)
 
 
 def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
