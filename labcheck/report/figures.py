@@ -146,15 +146,15 @@ def _curve(claim: Claim, name: str) -> Panel:
     medians = [_floats(arm["curves"][name]["median"]) for _, arm in arms]
     every = np.concatenate([*medians, [value for _, value in quoted]])
     every = every[np.isfinite(every)]
-    drops = sorted({drop for _, arm in arms for drop in _drops(arm)})
+    drops = [(index, drop) for index, arm in arms for drop in _drops(arm)]
 
     def draw(axes: Axes) -> None:
         for index, arm in arms:
             _band(axes, arm["after"], arm["curves"][name], index)
         for index, value in quoted:
             axes.axhline(value, color=_colour(index), lw=1, ls=(0, (1, 2)))
-        for drop in drops:
-            axes.axvline(drop, color=INK, lw=0.8, ls=(0, (1, 2)))
+        for index, drop in drops:
+            axes.axvline(drop, color=_colour(index), lw=1, ls=(0, (1, 2)))
         _scale(axes, "y", every, log="accuracy" not in name)
         after = max((arm["after"] for _, arm in arms), key=len)
         _scale(axes, "x", np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1])
@@ -231,8 +231,8 @@ def _svg(draw: Draw, told: str, height: int = 230, left: int = 56) -> str:
 def _clean(text: str, told: str, height: int) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
-    used = set(re.findall(r"#(\w+)", text))
-    text = re.sub(r' id="(\w+)"', lambda found: found[0] if found[1] in used else "", text)
+    used = set(re.findall(r'[("]#([^)"]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
     text = re.sub(r"<svg[^>]*>", "", text, count=1)
     text = re.sub(r'="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), text)
     for arm, colour in enumerate(ARMS):

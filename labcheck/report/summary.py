@@ -33,7 +33,8 @@ def _quantile(ordered: Floats, share: float) -> Floats:
     place = round(share * (len(ordered) - 1), 9)
     row = int(place)
     weight = place - row
-    return (1 - weight) * ordered[row] + weight * ordered[row + 1] if weight else ordered[row]
+    found: Floats = (1 - weight) * ordered[row] + weight * ordered[row + 1] if weight else ordered[row]
+    return found
 
 
 def _curves(trials: Trials) -> dict[str, Any]:
