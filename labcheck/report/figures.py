@@ -88,6 +88,15 @@ def grids(claim: Claim) -> list[Panel]:
     return panels
 
 
+def median(claim: Claim, arm: Mapping[str, Any], name: str) -> float:
+    """Of an arm's metric over seeds, where one that is not finite is the worst; NaN where such a seed is the median."""
+    worst = -np.inf if claim["metrics"][name]["higher_is_better"] else np.inf
+    values = _floats(arm["metrics"][name])
+    with np.errstate(invalid="ignore"):
+        middle = float(np.median(np.where(np.isfinite(values), values, worst)))
+    return middle if np.isfinite(middle) else np.nan
+
+
 def unit(name: str, units: Mapping[str, str]) -> str:
     """That of a metric or a curve: by what its name says is measured."""
     if name.startswith("epochs to"):
@@ -110,6 +119,8 @@ def _strip(claim: Claim, name: str) -> Panel | None:
         for row, ((index, arm), found, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
             axes.text(0, row - 0.32, arm["name"], transform=axes.get_yaxis_transform(), size=9.5, va="center")
             _dots(axes, found, row + 0.14, index)
+            middle = median(claim, arm, name)
+            axes.plot([middle] * 2, [row - 0.16, row + 0.44], color=INK, lw=1.6, zorder=1)
             lost = len(arm["metrics"][name]) - len(found)
             told = [f"{lost} of {lost + len(found)} not finite"] if lost else []
             told += ["report: not finite"] if None in numbers else []
@@ -125,14 +136,11 @@ def _strip(claim: Claim, name: str) -> Panel | None:
 
 
 def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
-    """All seeds as one path, of lines without length but with round ends, and their median."""
-    if not len(values):
-        return
+    """All seeds as one path, of lines without length but with round ends."""
     places = row + 0.36 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
     gaps = np.full(len(values), np.nan)
     x, y = np.stack([values, values, gaps], 1).ravel(), np.stack([places, places, gaps], 1).ravel()
     axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
-    axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=INK, lw=1.6, zorder=1)
 
 
 def _curve(claim: Claim, name: str) -> Panel:

@@ -1,11 +1,11 @@
 """report.html: one page that needs nothing but itself, made of report.json alone."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -74,7 +74,7 @@ def _template() -> Any:
 
 def number(value: float | None, digits: int = 3) -> str:
     """As text, so that a reader sees what is none."""
-    return "not finite" if value is None else f"{value:.{digits}g}"
+    return "not finite" if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
 
 def effect(found: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
         "problems": [
             found for found in report["problems"] if (found["claim"], found["scale"]) == (claim["id"], claim["scale"])
         ],
-        "numbers": [row for arm in claim["arms"] for row in _numbers(arm)],
+        "numbers": [row for arm in claim["arms"] for row in _numbers(claim, arm)],
         "strips": figures.strips(claim),
         "curves": figures.curves(claim),
         "grids": figures.grids(claim),
@@ -116,19 +116,13 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _numbers(arm: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The report's numbers of an arm beside ours, but for those of single classes."""
     return [
-        {**quote, "arm": arm["name"], "ours": _median(arm["metrics"][quote["metric"]])}
+        {**quote, "arm": arm["name"], "ours": figures.median(claim, arm, quote["metric"])}
         for quote in arm["quoted"]
         if not figures.OF_A_CLASS.search(quote["metric"])
     ]
-
-
-def _median(values: list[float | None]) -> float | None:
-    """Of all seeds, those that are not finite as large as can be."""
-    middle = median(float("inf") if value is None else value for value in values)
-    return middle if middle < float("inf") else None
 
 
 def _confusion(claim: Claim) -> dict[str, list[tuple[str, list[list[float | None]]]]]:
