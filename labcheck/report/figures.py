@@ -19,6 +19,7 @@ DASHES: list[list[float]] = [[], [5, 2], [1.5, 1.5], [6, 2, 1.5, 2]]
 INK = "#000099"
 """What stands for the colour of the page's text."""
 WIDTH, PIXELS = 340, 72
+MOST_DROPS = 10
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "path.simplify": False,
@@ -165,7 +166,7 @@ def _curve(claim: Claim, name: str) -> Panel:
             axes.axvline(drop, color=_colour(index), lw=1, ls=(0, (1, 2)))
         _scale(axes, "y", every, log="accuracy" not in name)
         after = max((arm["after"] for _, arm in arms), key=len)
-        _scale(axes, "x", np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1])
+        _scale(axes, "x", np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1], whole=True)
         axes.set(xlabel="epochs", ylabel=unit(name, claim["units"]) or name)
 
     lost = [arm["name"] for _, arm in arms if arm["curves"][name]["median"][-1] is None]
@@ -176,11 +177,13 @@ def _curve(claim: Claim, name: str) -> Panel:
 
 
 def _drops(arm: Mapping[str, Any]) -> list[float]:
-    """Between which epochs the learning rate changes, where it does so for all seeds at once."""
+    """Between which epochs the learning rate changes, where it does so now and then, and for all seeds at once."""
     rates = arm["curves"].get("lr")
     if rates is None or rates["low"] != rates["high"] or None in rates["median"]:
         return []
     changes = np.flatnonzero(np.diff(rates["median"]))
+    if len(changes) > MOST_DROPS:
+        return []
     return [(arm["after"][change] + arm["after"][change + 1]) / 2 for change in changes]
 
 
@@ -189,19 +192,19 @@ def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -
     low, median, high = (_floats(spread[name]) for name in ("low", "median", "high"))
     top = np.nanmax(np.concatenate([median, high, [0]])) * 1e3 + 1
     high = np.where(np.isfinite(low) & ~np.isfinite(high), top, high)
-    axes.fill_between(x, low, high, color=_colour(arm), alpha=0.16, lw=0)
+    axes.fill_between(x, low, high, color=_colour(arm), alpha=0.14, lw=0)
     dashes = DASHES[arm % len(DASHES)]
     axes.plot(x, median, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
 
 
-def _scale(axes: Axes, which: str, values: Floats, *, log: bool) -> None:
-    """Limits of the axis "x" or "y" that hold these values, and few round ticks."""
+def _scale(axes: Axes, which: str, values: Floats, *, log: bool, whole: bool = False) -> None:
+    """Limits of the axis "x" or "y" that hold these values, and few round ticks, if need be at whole numbers only."""
     if not len(values):
         return
     low, high = float(values.min()), float(values.max())
     room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
     limits = low - room, high + room
-    ticks: Locator = MaxNLocator(4)
+    ticks: Locator = MaxNLocator(4, integer=whole)
     if log and low > 0:
         room = max((high / low) ** 0.06, 1.02)
         limits = low / room, high * room
@@ -242,9 +245,14 @@ def _clean(text: str, told: str, height: int) -> str:
     used = set(re.findall(r'[("]#([^)"]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
     text = re.sub(r"<svg[^>]*>", "", text, count=1)
-    text = re.sub(r'="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), text)
+    text = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: _shorter(found[0]), text)
     for arm, colour in enumerate(ARMS):
         text = text.replace(colour, f"var(--arm{arm})")
     text = re.sub(r"\s+", " ", text.replace(INK, "currentColor")).replace("> <", "><")
     said = told.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">{text}'
+
+
+def _shorter(attribute: str) -> str:
+    """Numbers to a tenth of a pixel, and lines of a path without the letter that follows from what stands before."""
+    return re.sub(r"(\.[1-9])\d+|\.0\d*", r"\1", re.sub(r"\s+L ", " ", attribute))

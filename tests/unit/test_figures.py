@@ -8,7 +8,7 @@ import pytest
 
 from labcheck.report import figures
 
-DOT = re.compile(r"M ([\d.]+) ([\d.]+) L \1 \2\b")
+DOT = re.compile(r"M ([\d.]+) ([\d.]+) \1 \2\b")
 
 
 def arm(name: str = "a", **content: Any) -> dict[str, Any]:
@@ -116,6 +116,12 @@ def test_a_rate_that_all_seeds_change_at_once_is_marked() -> None:
         assert any("the learning rate changes" in note for note in panel.notes) is told
 
 
+def test_a_rate_that_changes_all_the_time_is_not_marked() -> None:
+    curves = {"loss": level(*[1.0] * 20), "lr": level(*[1 / (1 + epoch) for epoch in range(20)])}
+    (panel,) = figures.curves(claim(arm(after=list(range(1, 21)), curves=curves)))
+    assert panel.notes == []
+
+
 def test_a_median_that_does_not_stay_finite_is_told() -> None:
     tame = arm("tame", after=[1, 2, 3], curves={"loss": level(3, 2, 1)})
     wild = arm("wild", after=[1, 2], curves={"loss": level(3, None)})
@@ -138,8 +144,8 @@ def test_the_printed_number_is_drawn_into_its_curve(metric: str, drawn: bool) ->
 @pytest.mark.parametrize("after", [[1, 2, 3, 4, 5], [1, 10, 100, 1000, 10_000]])
 def test_epochs_far_apart_stand_on_a_logarithmic_axis(after: list[int]) -> None:
     (panel,) = figures.curves(claim(arm(after=after, curves={"accuracy": level(1, 2, 3, 4, 5)})))
-    line = max(re.findall(r'd="(M[^"z]*)"', panel.svg), key=len)
-    x = [float(x) for x in re.findall(r"[ML] ([\d.]+) ", line)]
+    line = max(re.findall(r'd="M ([^"Mz]*)"', panel.svg), key=len)
+    x = [float(number) for number in line.split()[::2]]
     assert np.diff(x) == pytest.approx(np.full(4, np.diff(x)[0]), abs=0.3)
 
 

@@ -237,7 +237,7 @@ def test_all_claims_stay_below_five_megabytes(real: dict[str, Any]) -> None:
     arm["curves"] = dict.fromkeys(arm["curves"], spread)
     arm["metrics"] = {name: [0.5 + 0.001 * seed for seed in range(60)] for name in arm["metrics"]}
     large = fashion | {"arms": [arm | {"name": f"arm {index}"} for index in range(5)]}
-    assert len(page.render(real | {"claims": [large]}).encode()) < 5e6 / 37 * 2.5  # trig, boston and sine have less
+    assert len(page.render(real | {"claims": [large]}).encode()) < 2 * 5e6 / 37  # few have half of that
 
 
 # the page of a session
