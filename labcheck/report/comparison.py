@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from labcheck import baselines, drift
-from labcheck.report.findings import SCHEMA
+from labcheck.report.findings import SCHEMA, number
 
 Report = Mapping[str, Any]
 
@@ -54,16 +54,19 @@ def compare(old: Report, new: Report) -> list[str]:
 
 
 def measured_on(old: Report, new: Report) -> list[str]:
-    """In what the environments of the reports differ, in lines."""
-    told = [
-        {(name, str(value)) for claim in report["claims"] for name, value in claim["environment"].items()}
-        for report in (old, new)
-    ]
-    names = sorted({name for name, _ in told[0] ^ told[1]})
-    return [
-        f"{name}: {' → '.join(', '.join(sorted(v for n, v in one if n == name)) or 'none' for one in told)}"
-        for name in names
-    ]
+    """In what the reports' environments and overridden settings differ, in lines."""
+    facts = [_facts(old), _facts(new)]
+    names = sorted(name for name in facts[0] | facts[1] if facts[0].get(name) != facts[1].get(name))
+    return [f"{name}: {' → '.join(', '.join(sorted(one.get(name, ['none']))) for one in facts)}" for name in names]
+
+
+def _facts(report: Report) -> dict[str, set[str]]:
+    """What its claims were measured on: the values that each part of it has."""
+    found: dict[str, set[str]] = {}
+    for claim in report["claims"]:
+        for name, value in {**claim["environment"], **claim["overridden"]}.items():
+            found.setdefault(name, set()).add(str(value))
+    return found
 
 
 def _key(claim: Report) -> tuple[str, str, str]:
@@ -99,7 +102,10 @@ def _verdicts(one: Report, other: Report) -> Iterator[str]:
 
 
 def _told(relation: Report | None) -> str:
-    return f"{relation['verdict']} {relation['holds']}/{relation['n']}" if relation else "none"
+    if relation is None:
+        return "none"
+    medians = " : ".join(number(term["median"]) for term in relation["terms"][:2])
+    return f"{relation['verdict']} {relation['holds']}/{relation['n']}, median {medians}"
 
 
 def _arms(one: Report, other: Report) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What a run found, put together from the records of its tests."""
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterable
@@ -164,3 +165,8 @@ def put(text: str, file: Path) -> Path:
     part.write_text(text, encoding="utf-8")
     part.replace(file)
     return file
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """As text, so that a reader sees what is none."""
+    return "not finite" if value is None or math.isnan(value) else f"{value:.{digits}g}"

@@ -1,6 +1,5 @@
 """report.html: one page that needs nothing but itself, made of report.json alone."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from labcheck.report import figures
-from labcheck.report.findings import put
+from labcheck.report.findings import number, put
 
 Claim = Mapping[str, Any]
 
@@ -70,11 +69,6 @@ def _template() -> Any:
     found.filters |= {"number": number, "effect": effect, "setting": setting}
     found.globals["source"] = lambda name: Markup(found.loader.get_source(found, name)[0])  # type: ignore[union-attr]
     return found.get_template("report.html")
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """As text, so that a reader sees what is none."""
-    return "not finite" if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
 
 def effect(found: Mapping[str, Any]) -> str:

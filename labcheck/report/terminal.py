@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from labcheck.report.findings import Finding
+from labcheck.report.findings import Finding, number
 
 HEADER = ("claim", "data", "verdict", "holds", "quoted", "measured", "the relation it hangs on")
 
@@ -35,4 +35,4 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 def _short(values: Sequence[Any]) -> str:
     """Numbers with three digits; a dash where there are none."""
-    return ", ".join("not finite" if value is None else f"{value:.3g}" for value in values) or "-"
+    return ", ".join(map(number, values)) or "-"

@@ -83,12 +83,12 @@ def test_a_verdict_that_moves_is_told(compared: Compared) -> None:
         order(report)["verdict"] = None
         order(report)["relations"][0].update(verdict="INCONCLUSIVE", holds=9)
 
-    assert compared(undecided) == (
-        1,
-        [
-            "toy/order (quick on drawn): REPRODUCED → not all measured",
-            "toy/order (quick on drawn): low beats high on error: REPRODUCED 16/16 → INCONCLUSIVE 9/16",
-        ],
+    code, (claim, relation) = compared(undecided)
+    assert (code, claim) == (1, "toy/order (quick on drawn): REPRODUCED → not all measured")
+    medians = "median 0.989 : 2.05"
+    assert relation == (
+        "toy/order (quick on drawn): low beats high on error: "
+        f"REPRODUCED 16/16, {medians} → INCONCLUSIVE 9/16, {medians}"
     )
 
 
@@ -123,11 +123,12 @@ def test_another_environment_is_told_first_and_is_no_difference(compared: Compar
     def elsewhere(report: Report) -> None:
         for claim in report["claims"]:
             claim["environment"]["torch"] = "9.9"
+            claim["overridden"]["toy.noise"] = 0.5
 
-    code, (line, nothing) = compared(elsewhere)
-    assert (code, nothing) == (0, NOTHING)
-    assert line.startswith("torch: ")
-    assert line.endswith(" → 9.9")
+    code, (torch, noise, nothing) = compared(elsewhere)
+    assert (code, noise, nothing) == (0, "toy.noise: none → 0.5", NOTHING)
+    assert torch.startswith("torch: ")
+    assert torch.endswith(" → 9.9")
 
 
 # render
