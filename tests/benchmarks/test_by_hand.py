@@ -19,6 +19,7 @@ from labcheck.models.as_torch import as_torch
 from labcheck.models.scratch.activations import ACTIVATIONS
 from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
 from labcheck.models.scratch.network import Network
+from labcheck.models.scratch.products import product
 
 from .pairs import times_faster
 
@@ -164,19 +165,19 @@ def autograd_raw(n: int, dtype: torch.dtype, device: str) -> Epoch:
 
 
 def products(n: int, dtype: torch.dtype, device: str) -> Epoch:
-    """The floor: the images of each batch, and the matrix products that nobody gets around."""
-    x, hidden = in_memory(n, dtype, device)[0], LAB.hidden
-    w1, w2 = x.new_zeros(hidden, 784), x.new_zeros(10, hidden)
-    h, p = x.new_zeros(hidden, LAB.batch), x.new_zeros(10, LAB.batch)
+    """The floor of by hand: the images of each batch, and the matrix products that nobody gets around."""
+    part = Selection(*images(n), torch.arange(n).unsqueeze(0), dtype, flat=True).to(device)
+    shapes = (LAB.hidden, 784), (10, LAB.hidden), (LAB.hidden, LAB.batch), (10, LAB.batch)
+    w1, w2, h, p = (torch.zeros(1, *shape, dtype=dtype, device=device) for shape in shapes)
 
     def epoch() -> float:
-        for rows in order(n).to(device).split(LAB.batch):
-            batch, size = x.index_select(0, rows), len(rows)
-            torch.mm(w1, batch.T, out=h[:, :size])
-            torch.mm(w2, h[:, :size], out=p[:, :size])
-            torch.mm(p[:, :size], h[:, :size].T, out=w2)
-            torch.mm(w2.T, p[:, :size], out=h[:, :size])
-            torch.mm(h[:, :size], batch, out=w1)
+        for examples in part.batches(order(n).unsqueeze(0).to(device), LAB.batch):
+            batch, size = examples.x, len(examples)
+            product(w1, batch.mT, h[..., :size])
+            product(w2, h[..., :size], p[..., :size])
+            product(p[..., :size], h[..., :size].mT, w2)
+            product(w2.mT, p[..., :size], h[..., :size])
+            product(h[..., :size], batch, w1)
         synchronised(device)
         return torch.nan
 

@@ -31,6 +31,7 @@ def routine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     def counted(x: Tensor, weight: Tensor) -> Tensor:
         calls.append("onednn")
+        assert all(matrix.is_contiguous() or matrix.mT.is_contiguous() for matrix in (x, weight))
         return onednn(x, weight)
 
     monkeypatch.setattr(products, "_onednn", counted)
@@ -57,6 +58,14 @@ def test_a_product_is_the_sum_over_what_is_common(
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-4)
     large = shape not in ("nothing summed", "small") and "onednn" in request.node.callspec.id
     assert len(routine) == (models if large else 0)
+
+
+def test_parts_of_larger_matrices_may_be_multiplied(routine: list[str]) -> None:
+    a, b = torch.randn(1, 200, 300)[..., :150], torch.randn(1, 200, 300)[:, :150]
+    out = torch.full((1, 200, 400), torch.nan)
+    product(a, b, out[..., :300])
+    torch.testing.assert_close(out[..., :300], a @ b, rtol=1e-4, atol=1e-4)
+    assert out[..., 300:].isnan().all()
 
 
 def test_only_float32_is_given_to_onednn(routine: list[str]) -> None:

@@ -18,7 +18,7 @@ def product(a: Tensor, b: Tensor, out: Tensor, plus: Tensor | None = None) -> Te
         return torch.mul(a, b, out=out) if plus is None else torch.addcmul(plus, a, b, out=out)
     if n * out[0].numel() < LARGE or not _has_onednn(out):
         return torch.bmm(a, b, out=out) if plus is None else torch.baddbmm(plus, a, b, out=out)
-    for left, right, result in zip(a, b, out, strict=True):
+    for left, right, result in zip(map(_dense, a), map(_dense, b), out, strict=True):
         # of its two operands the routine copies the first one, unless that is contiguous
         result.copy_(_onednn(left, right.mT) if left.is_contiguous() else _onednn(right.mT, left).mT)
     return out if plus is None else out.add_(plus)
@@ -26,6 +26,11 @@ def product(a: Tensor, b: Tensor, out: Tensor, plus: Tensor | None = None) -> Te
 
 def _has_onednn(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+def _dense(x: Tensor) -> Tensor:
+    """A matrix that lies in memory by rows or by columns without gaps, for which alone oneDNN is fast."""
+    return x if x.is_contiguous() or x.mT.is_contiguous() else x.contiguous()
 
 
 def _onednn(x: Tensor, weight: Tensor) -> Tensor:
