@@ -24,7 +24,6 @@ from labcheck.report.reporter import Reporter
 
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
-    from labcheck.trials import TrialStore
 
 SESSION = pytest.StashKey[Path]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
@@ -98,7 +97,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     try:
         if items := _on_a_device(config, items):
-            config.stash[BENCH] = options.bench(config, [item.check for item in items], _store(config))
+            from labcheck.trials import TrialStore
+
+            store = TrialStore(config.stash[SESSION], config.stash[TRIALS])
+            config.stash[BENCH] = options.bench(config, [item.check for item in items], store)
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
@@ -127,13 +129,6 @@ def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimIte
             raise pytest.UsageError(str(error)) from None
         config.stash[ENVIRONMENT].setenv(environment.GPUS, own)
     return items
-
-
-def _store(config: pytest.Config) -> TrialStore:
-    from labcheck.trials import TrialStore
-
-    session, trials = config.stash[SESSION], config.stash[TRIALS]
-    return TrialStore(trials, session) if trials else TrialStore(session)
 
 
 class ClaimItem(pytest.Item):

@@ -49,15 +49,15 @@ class TrialStore:
         problem: why trials cannot be shared, if they cannot; they stay in this process then.
     """
 
-    def __init__(self, folder: Path, session: Path | None = None):
+    def __init__(self, session: Path, lasting: Path | None = None):
         """Args:
-        folder: exists, and is this session's own unless `session` is told.
-        session: a folder of this session, where the other one outlasts it: blocks are then found again by whatever
-            their results depend on, and not by their settings alone.
+        session: a folder that exists, and is this session's own.
+        lasting: one that outlasts it, if trials shall: blocks are then found again by whatever their results depend
+            on, and not by their settings alone.
         """
-        self.folder = folder
-        self.notes = Notes(session or folder, folder)
-        self.lasting = session is not None
+        self.folder = lasting or session
+        self.notes = Notes(session, lasting)
+        self.lasting = lasting is not None
         self._keys: dict[tuple[Lab, str], str] = {}
         self._loaded: dict[Block, tuple[Trials, float]] = {}
         self._ahead: list[Block] = []

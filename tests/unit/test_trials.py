@@ -200,7 +200,7 @@ def test_a_result_that_cannot_be_shared_is_kept_and_told(tmp_path: Path):
 
 def test_where_no_lock_can_be_made_results_stay_in_the_process(tmp_path: Path):
     (tmp_path / "file").touch()
-    store = TrialStore(tmp_path / "file" / "store", session=tmp_path)
+    store = TrialStore(tmp_path, tmp_path / "file" / "store")
     lab = Counted()
     for _ in range(2):
         assert errors(store, lab, 2) == [1.0, 2.0]
