@@ -737,15 +737,15 @@ claim = Claim(
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "told", "workers"),
     [
-        ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA"),
-        (["--claims-data-root", "empty"], "no MNIST that can be read under empty"),
+        ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA", "2"),
+        (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "0"),
+        (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "1"),
     ],
 )
-def test_without_real_images_nothing_is_trained(project: Project, workers: str, options: list[str], told: str) -> None:
+def test_without_real_images_nothing_is_trained(project: Project, options: list[str], told: str, workers: str) -> None:
     for variable in ("http_proxy", "https_proxy"):  # nobody listens there
         project.monkeypatch.setenv(variable, "http://127.0.0.1:9")
     project.monkeypatch.delenv("no_proxy", raising=False)

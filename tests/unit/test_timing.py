@@ -63,11 +63,12 @@ class Paced(Lab):
 
 @pytest.fixture(autouse=True)
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    """A new one; a clock on the wall hangs nowhere."""
+    """A new one, on a machine that needs no preparation; a clock on the wall hangs nowhere."""
     for name, value in asdict(Workshop()).items():
         setattr(WORKSHOP, name, value)
     clocks = SimpleNamespace(process_time=lambda: WORKSHOP.clock)
     monkeypatch.setattr(timing, "time", clocks)
+    monkeypatch.setattr(timing.environment, "pin", lambda device: None)
     return WORKSHOP
 
 
