@@ -1,14 +1,13 @@
 """Two reports beside each other: which verdicts and which arms have moved."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from labcheck import baselines, drift
 from labcheck.report.findings import SCHEMA, number
+from labcheck.report.summary import median
 
 Report = Mapping[str, Any]
 
@@ -115,12 +114,13 @@ def _arms(one: Report, other: Report) -> Iterator[str]:
             yield f"arm {arm}: only in the {'second' if arm in news else 'first'}"
             continue
         for metric in olds[arm].keys() & news[arm].keys():
-            values = [baselines.floats(metrics[arm][metric]) for metrics in (olds, news)]
-            if drift.moved(*values):
-                yield f"arm {arm}: {metric} {' → '.join(_median(numbers) for numbers in values)}"
+            values = [metrics[arm][metric] for metrics in (olds, news)]
+            if drift.moved(*map(baselines.floats, values)):
+                higher = other["metrics"][metric]["higher_is_better"]
+                yield f"arm {arm}: {metric} {' → '.join(_median(numbers, higher) for numbers in values)}"
 
 
-def _median(values: Any) -> str:
-    finite = values[np.isfinite(values)]
-    lost = f" ({len(values) - len(finite)} of {len(values)} not finite)" if len(finite) < len(values) else ""
-    return (f"{np.median(finite):.4g}" if len(finite) else "none") + lost
+def _median(values: Sequence[float | None], higher_is_better: bool) -> str:
+    lost = values.count(None)
+    told = f" ({lost} of {len(values)} seeds not finite)" if lost else ""
+    return number(median(values, higher_is_better), 4) + told

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from labcheck.metrics import Floats
+from labcheck.report.summary import median
 
 ARMS = [f"#0000{50 + arm}" for arm in range(7)]
 """What stands for the page's colours --arm0 to --arm6, which only the page knows, in light and in dark."""
@@ -89,15 +90,6 @@ def grids(claim: Claim) -> list[Panel]:
     return panels
 
 
-def median(claim: Claim, arm: Mapping[str, Any], name: str) -> float:
-    """Of an arm's metric over seeds, where one that is not finite is the worst; NaN where such a seed is the median."""
-    worst = -np.inf if claim["metrics"][name]["higher_is_better"] else np.inf
-    values = _floats(arm["metrics"][name])
-    with np.errstate(invalid="ignore"):
-        middle = float(np.median(np.where(np.isfinite(values), values, worst)))
-    return middle if np.isfinite(middle) else np.nan
-
-
 def unit(name: str, units: Mapping[str, str]) -> str:
     """That of a metric or a curve: by what its name says is measured."""
     if name.startswith("epochs to"):
@@ -120,7 +112,7 @@ def _strip(claim: Claim, name: str) -> Panel | None:
         for row, ((index, arm), found, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
             axes.text(0, row - 0.32, arm["name"], transform=axes.get_yaxis_transform(), size=9.5, va="center")
             _dots(axes, found, row + 0.14, index)
-            middle = median(claim, arm, name)
+            middle = median(arm["metrics"][name], claim["metrics"][name]["higher_is_better"])
             axes.plot([middle] * 2, [row - 0.16, row + 0.44], color=INK, lw=1.6, zorder=1)
             lost = len(arm["metrics"][name]) - len(found)
             told = [f"{lost} of {lost + len(found)} not finite"] if lost else []
@@ -189,12 +181,12 @@ def _drops(arm: Mapping[str, Any]) -> list[float]:
 
 def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -> None:
     """The median over seeds as a line, 10th to 90th percentile as a band, open above where seeds are not finite."""
-    low, median, high = (_floats(spread[name]) for name in ("low", "median", "high"))
-    top = np.nanmax(np.concatenate([median, high, [0]])) * 1e3 + 1
+    low, middle, high = (_floats(spread[name]) for name in ("low", "median", "high"))
+    top = np.nanmax(np.concatenate([middle, high, [0]])) * 1e3 + 1
     high = np.where(np.isfinite(low) & ~np.isfinite(high), top, high)
     axes.fill_between(x, low, high, color=_colour(arm), alpha=0.14, lw=0)
     dashes = DASHES[arm % len(DASHES)]
-    axes.plot(x, median, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
+    axes.plot(x, middle, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
 
 
 def _scale(axes: Axes, which: str, values: Floats, *, log: bool, whole: bool = False) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from labcheck.report import figures
 from labcheck.report.findings import number, put
+from labcheck.report.summary import median
 
 Claim = Mapping[str, Any]
 
@@ -113,9 +114,10 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
 def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The report's numbers of an arm beside ours, but for those of single classes."""
     return [
-        {**quote, "arm": arm["name"], "ours": figures.median(claim, arm, quote["metric"])}
+        {**quote, "arm": arm["name"], "ours": median(arm["metrics"][name], claim["metrics"][name]["higher_is_better"])}
         for quote in arm["quoted"]
-        if not figures.OF_A_CLASS.search(quote["metric"])
+        for name in [quote["metric"]]
+        if not figures.OF_A_CLASS.search(name)
     ]
 
 

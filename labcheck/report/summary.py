@@ -1,5 +1,6 @@
 """Curves and tables of an arm's seeds, small enough for a report: what most seeds do, and how far they differ."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,15 @@ def spread(values: Floats) -> dict[str, list[Any]]:
     """The median over seeds (n, P) and the 10th and 90th percentile, each (P,); None where that seed is not finite."""
     ordered = np.sort(np.where(np.isfinite(values), values, np.inf), axis=0)
     return {name: _short(_quantile(ordered, share)) for name, share in SHARES.items()}
+
+
+def median(values: Sequence[float | None], higher_is_better: bool) -> float:
+    """Of a metric over seeds, as a report has them: one that is not finite is the worst; NaN where it is the median."""
+    found = np.array(values, dtype=np.float64)  # None becomes NaN
+    worst = -np.inf if higher_is_better else np.inf
+    with np.errstate(invalid="ignore"):
+        middle = float(np.median(np.where(np.isfinite(found), found, worst)))
+    return middle if np.isfinite(middle) else np.nan
 
 
 def _quantile(ordered: Floats, share: float) -> Floats:

@@ -75,7 +75,7 @@ def test_what_rounds_otherwise_has_not_moved(compared: Compared) -> None:
 
 def test_seeds_that_are_lost_are_told(compared: Compared) -> None:
     code, (line,) = compared(lambda report: order(report)["arms"][0]["metrics"].update(error=[None] * 16))
-    assert (code, line.endswith("→ none (16 of 16 not finite)")) == (1, True)
+    assert (code, line.endswith("→ not finite (16 of 16 seeds not finite)")) == (1, True)
 
 
 def test_a_verdict_that_moves_is_told(compared: Compared) -> None:
