@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labcheck.metrics import Trials
-from labcheck.report.summary import RECORDS, spread, summary
+from labcheck.report.summary import RECORDS, median, spread, summary
 
 INF, NAN = np.inf, np.nan
 
@@ -83,3 +83,19 @@ def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
             "confusion": {"mean": [[3.5, 0.5]]},
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "higher_is_better", "expected"),
+    [
+        ([3, 1, 2], False, 2),
+        ([1, None, 3], False, 3),  # 1, 3, lost
+        ([1, None, 3], True, 1),  # lost, 1, 3
+        ([None, 1, None], False, None),
+        ([1, None], False, None),
+    ],
+)
+def test_a_lost_seed_is_the_worst_in_a_median(
+    values: list[float | None], higher_is_better: bool, expected: float | None
+) -> None:
+    np.testing.assert_equal(median(values, higher_is_better), np.nan if expected is None else expected)
