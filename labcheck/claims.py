@@ -20,6 +20,8 @@ from labcheck.labs.lab import Lab
 from labcheck.metrics import CPU_SECONDS, Metric
 from labcheck.relations import Relation
 
+SCALES = ("quick", "full")
+
 
 class ClaimError(ValueError):
     """A claim that cannot be judged as it is written."""
@@ -62,7 +64,7 @@ class Claim:
         lab: the lab class whose settings the arms give.
         arms: by name.
         relations: all must hold.
-        seeds: how many, at each scale.
+        seeds: how many, at each scale in SCALES.
         notes: what was decided where the report is silent, beyond the lab's open settings.
     """
 
@@ -80,12 +82,16 @@ class Claim:
 
         Raises:
             ClaimError: a relation names an arm that does not exist, two relations have one name, an arm sets what its
-                lab does not have, or there is nothing to judge.
+                lab does not have or quotes what is no metric, a scale is unknown, or there is nothing to judge.
         """
         if not self.relations:
             raise ClaimError(f"{self.id}: a claim needs at least one relation")
-        if not self.seeds or min(self.seeds.values()) < 1:
-            raise ClaimError(f"{self.id}: a claim needs at least one seed")
+        seeds = self.seeds if isinstance(self.seeds, Mapping) else {}
+        if not seeds or not all(scale in SCALES and type(n) is int and n > 0 for scale, n in seeds.items()):
+            raise ClaimError(
+                f"{self.id}: seeds are a number for each scale, {' or '.join(SCALES)}, such as {{'quick': 20}}, "
+                f"not {self.seeds!r}"
+            )
         names = [relation.name for relation in self.relations]
         for relation in self.relations:
             if names.count(relation.name) > 1:
@@ -100,6 +106,11 @@ class Claim:
                 self.lab.configure("", {}, configuration.settings)
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
+            for where, numbers in configuration.quoted.items():
+                if not isinstance(numbers, Mapping) or not all(isinstance(metric, Metric) for metric in numbers):
+                    raise ClaimError(
+                        f"{self.id}: arm '{name}': what '{where}' prints is a number for each Metric, not {numbers!r}"
+                    )
 
     @property
     def names(self) -> list[str]:

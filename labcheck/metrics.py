@@ -55,6 +55,10 @@ class Trials:
         )
 
 
+class MetricError(LookupError):
+    """A metric that trials do not have, in a line."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number per seed that arms are compared by.
@@ -84,8 +88,11 @@ class Metric:
         """Its values (n,), rounded to float32, the precision that baselines keep.
 
         Raises:
-            KeyError: the trials have no metric or curve of that name.
+            MetricError: the trials have no metric or curve of that name.
         """
+        kind, known = ("curve", trials.curves) if self.reduction else ("metric", trials.metrics)
+        if self.name not in known:
+            raise MetricError(f"there is no {kind} '{self.name}'; there are {', '.join(sorted(known))}")
         if self.reduction is None:
             values = trials.metrics[self.name]
         else:

@@ -96,6 +96,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not items or SESSION not in config.stash:
         return
     try:
+        _tell_apart(items)
         if items := _on_a_device(config, items):
             from labcheck.trials import TrialStore
 
@@ -106,6 +107,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise
         config.workeroutput["claims_error"] = str(error)  # a worker that raises is reported as crashed
         session.items.clear()
+
+
+def _tell_apart(items: list[ClaimItem]) -> None:
+    """Two claims with one id would share a baseline.
+
+    Raises:
+        pytest.UsageError: there are such.
+    """
+    modules: dict[str, ClaimItem] = {}
+    for item in items:
+        first = modules.setdefault(item.check.claim.id, item)
+        if first.check.claim is not item.check.claim:
+            raise pytest.UsageError(f"{first.check.claim.id} is a claim of {first.path.name} and of {item.path.name}")
 
 
 def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimItem]:
@@ -155,8 +169,9 @@ class ClaimItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from labcheck.checks import CheckFailedError
+        from labcheck.metrics import MetricError
 
-        if isinstance(excinfo.value, CheckFailedError):
+        if isinstance(excinfo.value, CheckFailedError | MetricError):
             return f"{self.check.claim.id} ({self.check.scale}): " + "\n".join(map(str, excinfo.value.args))
         excinfo.traceback = excinfo.traceback.cut(path=__file__)  # without pytest's own calls
         return super().repr_failure(excinfo, style)

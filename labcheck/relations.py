@@ -13,11 +13,20 @@ from labcheck.metrics import CPU_SECONDS, Floats, Metric, Trials, at, lowest, sw
 Bools = NDArray[np.bool_]
 
 
-class Term(NamedTuple):
-    """A metric of an arm."""
+@dataclass(frozen=True)
+class Term:
+    """A metric of an arm.
+
+    Raises:
+        TypeError: it is no Metric.
+    """
 
     arm: str
     metric: Metric
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metric, Metric):
+            raise TypeError(f"arms are compared on a Metric, such as Metric('test_mse'), not on {self.metric!r}")
 
 
 class Effect(NamedTuple):
@@ -116,6 +125,7 @@ def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | No
         other: the metric of b, where it is not that of a.
         says: whose sentence it is, where a report says several.
     """
+    terms = Term(a, metric), Term(b, other or metric)
     least = slack(metric, by, better=True)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -123,13 +133,14 @@ def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | No
         return gap > least, np.isnan(gap) | (gap == 0)
 
     name = _compared(a, b, "beats", by, metric, other)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(_said(name, says), terms, rule)
 
 
 def no_worse(
     a: str, b: str, metric: Metric, *, margin: float = 0.0, other: Metric | None = None, says: str = ""
 ) -> Relation:
     """Arm a is not worse than arm b by more than the margin. Equal numbers hold; two non-finite ones are a tie."""
+    terms = Term(a, metric), Term(b, other or metric)
     most = slack(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -137,13 +148,14 @@ def no_worse(
         return gap >= -most, np.isnan(gap)
 
     name = _compared(a, b, "no worse than", margin, metric, other)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(_said(name, says), terms, rule)
 
 
 def equivalent(
     a: str, b: str, metric: Metric, *, margin: float, other: Metric | None = None, says: str = ""
 ) -> Relation:
     """Neither arm is worse than the other by more than the margin."""
+    terms = Term(a, metric), Term(b, other or metric)
     most = slack(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -151,11 +163,12 @@ def equivalent(
         return np.abs(gap) <= most, np.isnan(gap)
 
     name = _compared(a, b, "equivalent to", margin, metric, other)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(_said(name, says), terms, rule)
 
 
 def differs(a: str, b: str, metric: Metric, *, margin: float, says: str = "") -> Relation:
     """One of the arms is worse than the other by more than the margin, whichever it is."""
+    terms = Term(a, metric), Term(b, metric)
     most = slack(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -163,27 +176,29 @@ def differs(a: str, b: str, metric: Metric, *, margin: float, says: str = "") ->
         return np.abs(gap) > most, np.isnan(gap)
 
     name = _compared(a, b, "differs from", margin, metric, None)
-    return Relation(_said(name, says), (Term(a, metric), Term(b, metric)), rule)
+    return Relation(_said(name, says), terms, rule)
 
 
 def reaches(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
     """Arm a gets at least as good as a value. There are no ties."""
+    term = Term(a, metric)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
         return advantage(metric, x, np.full_like(x, np.float32(value))) >= 0, np.zeros(len(x), bool)
 
     sign = "≥" if metric.higher_is_better else "≤"
-    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)
+    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (term,), rule)
 
 
 def misses(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
     """Arm a stays worse than a value. There are no ties; a non-finite result is worse."""
+    term = Term(a, metric)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
         return advantage(metric, x, np.full_like(x, np.float32(value))) < 0, np.zeros(len(x), bool)
 
     sign = "<" if metric.higher_is_better else ">"
-    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (Term(a, metric),), rule)
+    return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (term,), rule)
 
 
 def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> Relation:

@@ -75,6 +75,11 @@ class SupervisedLab(Lab):
         """All of them side by side."""
         parts = {name: part.to(device) for name, part in self.parts(seeds, dtype).items()}
         model = self.model(seeds, dtype, device)
+        if len(model.state) != len(seeds):
+            raise ValueError(
+                f"{self.name}: {len(seeds)} seeds make {len(model.state)} model; a lab whose models train one at a "
+                "time has stack = 1"
+            )
         recipe = self.recipe()
         history = training.train(model, parts, generators(seeds, "order"), recipe)
         measured = self.measure(model, parts)

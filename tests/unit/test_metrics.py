@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 from labcheck.metrics import (
     Metric,
+    MetricError,
     Trials,
     at,
     average,
@@ -272,9 +273,15 @@ def test_values_have_the_precision_of_float32() -> None:
     assert_array_equal(values, [float(np.float32(0.1)), 1, NAN])
 
 
-@pytest.mark.parametrize("metric", [Metric("loss"), swing("val_mse")])
-def test_what_was_not_measured_is_an_error(metric: Metric) -> None:
-    with pytest.raises(KeyError):
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        (Metric("loss"), "there is no metric 'loss'; there are epochs"),
+        (swing("val_mse"), "there is no curve 'val_mse'; there are loss"),
+    ],
+)
+def test_what_was_not_measured_is_an_error(metric: Metric, told: str) -> None:
+    with pytest.raises(MetricError, match=told):
         metric.of(Trials({"epochs": np.ones(1)}, {"loss": np.ones((1, 1))}))
 
 

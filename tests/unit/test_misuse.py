@@ -10,6 +10,7 @@ from labcheck.metrics import Metric, Trials
 from labcheck.relations import reaches
 
 from .conftest import LAB, ORDER, Project, said
+from .test_plugin import in_one_line
 from .test_report import ERROR, Arm, found
 
 CRASHED = "toy/order: not written: a test of it could not be run"
@@ -44,6 +45,24 @@ def test_benchmarks_share_the_machine_with_nobody(project: Project):
     result = project.run("--benchmark-only", "-n", "2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said(result, "benchmarks are timed one at a time: leave out -n") == 1
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_two_claims_have_two_names(project: Project, workers: str):
+    project.write("test_again.py", ORDER)
+    result = project.run("-n", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, "ERROR: toy/order is a claim of test_again.py and of test_order.py")
+    assert project.trained() == []
+
+
+def test_a_metric_that_is_not_measured_is_told_in_a_line(project: Project):
+    project.write(
+        "test_order.py", "from labcheck.metrics import Metric\n" + ORDER.replace("ERROR: 1.0", "Metric('eror'): 1.0")
+    )
+    result = project.run("test_order.py::arm[low-quick]")
+    assert said(result, "toy/order (quick): there is no metric 'eror'; there are accuracy, epochs, error") == 1
+    assert said(result, "Traceback") + said(result, "metrics.py") == 0
 
 
 def test_the_last_failed_claim_can_be_run_alone(project: Project):

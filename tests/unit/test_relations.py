@@ -1,7 +1,9 @@
 """Relations, on trials of a few seeds with the answers written beside them."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +20,7 @@ from labcheck.relations import (
     Outcome,
     Relation,
     beats,
+    differs,
     diverges,
     equivalent,
     gains_more,
@@ -542,6 +545,42 @@ def test_a_claim_whose_parts_do_not_fit_is_refused(
     with pytest.raises(ClaimError) as error:
         wrong.validate()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "seeds", [{}, {"quick": 0}, {"quick": 5, "fast": 5}, {"quick": "20"}, {"quick": True}, 20, None]
+)
+def test_seeds_are_a_number_for_each_scale(seeds: Any) -> None:
+    told = "kettle/c: seeds are a number for each scale, quick or full, such as {'quick': 20}, not "
+    with pytest.raises(ClaimError) as error:
+        replace(claim(reaches("a", 1, ERROR), a=Arm()), seeds=seeds).validate()
+    assert str(error.value) == f"{told}{seeds!r}"
+
+
+@pytest.mark.parametrize("quoted", [{"Table 1": {"x": 1.5}}, {"Table 1": 1.5}, {ERROR: 1.5}])
+def test_quoted_numbers_are_of_metrics(quoted: Any) -> None:
+    with pytest.raises(ClaimError, match=r"kettle/c: arm 'a': what '.*' prints is a number for each Metric, not "):
+        claim(reaches("a", 1, ERROR), a=Arm(quoted=quoted)).validate()
+
+
+@pytest.mark.parametrize(
+    "relate",
+    [
+        partial(beats, "a", "b"),
+        partial(no_worse, "a", "b"),
+        partial(equivalent, "a", "b", margin=0.1),
+        partial(differs, "a", "b", margin=0.1),
+        partial(reaches, "a", 1),
+        partial(misses, "a", 1),
+        partial(gains_more, ("a", "b"), ("c", "d")),
+        partial(diverges, "a", validation=ERROR, mean=ERROR),
+    ],
+    ids=lambda relate: relate.func.__name__,
+)
+def test_arms_are_compared_on_metrics_alone(relate: Any) -> None:
+    told = "arms are compared on a Metric, such as Metric('test_mse'), not on 'x'"
+    with pytest.raises(TypeError, match=re.escape(told)):
+        relate(**{"loss" if relate.func is diverges else "metric": "x"})
 
 
 def test_an_arm_is_measured_by_all_that_its_relations_and_quotes_need_each_once() -> None:
