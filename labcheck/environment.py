@@ -65,8 +65,9 @@ def _keep_memory() -> None:
     except OSError:
         return
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
-    for option in (trim_threshold, mmap_threshold):
-        libc.mallopt(option, 1 << 30)
+    libc.mallopt(trim_threshold, 1 << 30)
+    if not libc.mallopt(mmap_threshold, 1 << 30):
+        libc.mallopt(mmap_threshold, 32 << 20)  # the most that older ones take
 
 
 def multiplies_bfloat16(device: str) -> bool:

@@ -71,25 +71,6 @@ def test_what_is_not_finite_is_told() -> None:
     assert "2 of 3 not finite, report: not finite" in panel.svg
 
 
-@pytest.mark.parametrize(
-    ("values", "higher", "expected"),
-    [
-        ([1.0, 2.0, 9.0], False, 2.0),
-        ([1.0, 2.0, None], False, 2.0),
-        ([1.0, 2.0, None], True, 1.0),
-        ([1.0, None, None], False, np.nan),
-        ([1.0, None], True, np.nan),
-        ([None], True, np.nan),
-    ],
-)
-def test_a_seed_that_is_not_finite_counts_as_the_worst(
-    values: list[float | None], higher: bool, expected: float
-) -> None:
-    one = claim(arm(metrics={"error": values}))
-    one["metrics"]["error"]["higher_is_better"] = higher
-    assert figures.median(one, one["arms"][0], "error") == pytest.approx(expected, nan_ok=True)
-
-
 def test_a_metric_that_is_never_finite_has_no_figure() -> None:
     assert figures.strips(claim(arm(metrics={"error": [None, None]}))) == []
 

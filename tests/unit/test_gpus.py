@@ -5,16 +5,19 @@ import torch
 
 from labcheck import environment
 
-from .conftest import ORDER, Project, said
+from .conftest import ORDER, WITHOUT_TORCH, Project, said
 from .test_plugin import in_one_line
 
 SKIPPED = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
-FAKE = """
-import torch
+FAKE = f"""{WITHOUT_TORCH}
+from types import ModuleType, SimpleNamespace
 
-torch.cuda.device_count = lambda: {count}
-torch.cuda.get_device_name = lambda device: "a GPU"
+if "torch" not in sys.modules:
+    torch = sys.modules["torch"] = ModuleType("torch")
+    torch.Tensor = type("Tensor", (), {{}})  # which SciPy looks for
+    torch.cuda = SimpleNamespace(device_count=lambda: 2, is_initialized=lambda: False)
 """
+"""Two GPUs in each worker, of a torch that is but pretended: importing the real one would take the longest."""
 NOTE = "open(f'gpu-{os.environ[\"PYTEST_XDIST_WORKER\"]}', 'w').write(os.environ.get('CUDA_VISIBLE_DEVICES', 'any'))"
 
 
@@ -98,7 +101,7 @@ def test_a_gpu_is_chosen_before_cuda_starts(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_workers_train_on_gpus_of_their_own(full: Project):
-    (full.folder / "conftest.py").write_text(FAKE.format(count=2))
+    (full.folder / "conftest.py").write_text(FAKE)
     full.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5")
     full.change(NOTE + "; __import__('time').sleep(1)")
     full.run("test_order.py", "-m", "gpu", "-n", "2", "--claims-update", "first")
@@ -106,7 +109,7 @@ def test_workers_train_on_gpus_of_their_own(full: Project):
 
 
 def test_nobody_chooses_where_a_gpu_is_named(full: Project):
-    (full.folder / "conftest.py").write_text(FAKE.format(count=2))
+    (full.folder / "conftest.py").write_text(FAKE)
     full.monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     full.monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     full.change(NOTE)
@@ -115,7 +118,7 @@ def test_nobody_chooses_where_a_gpu_is_named(full: Project):
 
 
 def test_a_gpu_that_cuda_no_longer_lets_choose_is_a_usage_error(full: Project):
-    code = FAKE.format(count=2) + "torch.cuda.is_initialized = lambda: True\n"
+    code = FAKE.replace("is_initialized=lambda: False", "is_initialized=lambda: True")
     (full.folder / "conftest.py").write_text(code)
     result = full.run("test_order.py", "-m", "gpu", "-n", "1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

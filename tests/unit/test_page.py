@@ -30,7 +30,7 @@ from labcheck.relations import beats, misses, reaches
 from labcheck.report import findings, page
 from labcheck.trials import TrialStore
 
-from .conftest import ORDER, Project, Session, said
+from .conftest import ORDER, WITHOUT_TORCH, Project, Session, said
 from .test_report import untimed
 
 SCHEMA = json.loads((files("labcheck.report") / "report.schema.json").read_text())
@@ -321,7 +321,8 @@ def test_a_claim_says_how_to_run_it_again(project: Project, options: list[str], 
 
 def test_a_run_without_a_report_draws_nothing(project: Project) -> None:
     told = "'drawing' if 'matplotlib' in sys.modules else 'no pictures'"
-    (project.folder / "conftest.py").write_text(f"import sys\n\ndef pytest_unconfigure():\n    print({told})\n")
+    hook = f"import sys\n\ndef pytest_unconfigure():\n    print({told})\n"
+    (project.folder / "conftest.py").write_text(f"{WITHOUT_TORCH}\n{hook}")
     assert said(project.run_apart("-s", "test_top.py"), "no pictures") == 1
     assert said(project.run_apart("-s", "test_top.py", "--claims-report", "out"), "drawing") == 1
 
