@@ -740,6 +740,7 @@ claim = Claim(
 @pytest.mark.parametrize(
     ("options", "told", "workers"),
     [
+        ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA", "0"),
         ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA", "2"),
         (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "0"),
         (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "1"),
