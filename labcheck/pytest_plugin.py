@@ -145,6 +145,16 @@ def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimIte
     return items
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """xdist: a worker whose tests are done trains what the others still need."""
+    ended = yield
+    config = session.config
+    if hasattr(config, "workerinput") and BENCH in config.stash and not (session.shouldfail or session.shouldstop):
+        config.stash[BENCH].store.train_ahead()
+    return ended
+
+
 class ClaimItem(pytest.Item):
     """One check of a claim."""
 

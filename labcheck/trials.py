@@ -43,7 +43,7 @@ class TrialStore:
     """Trained blocks in a folder that the workers of a session share.
 
     A worker that needs a block which another one is training does not wait: it trains one of those that the session
-    will need later.
+    will need later. So does one whose tests are done.
 
     Attributes:
         problem: why trials cannot be shared, if they cannot; they stay in this process then.
@@ -60,7 +60,7 @@ class TrialStore:
         self.lasting = lasting is not None
         self._keys: dict[tuple[Lab, str], str] = {}
         self._loaded: dict[Block, tuple[Trials, float]] = {}
-        self._ahead: list[Block] = []
+        self._ahead: dict[Block, None] = {}
         self.problem = ""
 
     def key(self, block: Block) -> str:
@@ -82,7 +82,12 @@ class TrialStore:
 
     def expect(self, blocks: Iterable[Block]) -> None:
         """Blocks that this session will need, in the order of need."""
-        self._ahead = list(dict.fromkeys(blocks))
+        self._ahead = dict.fromkeys(blocks)
+
+    def train_ahead(self) -> None:
+        """Train those that nobody is at, until none is left, or until what is trained cannot be shared."""
+        while not self.problem and self._obtain_another():
+            pass
 
     def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
         """An arm's first seeds, trained now unless they have been in this session."""
@@ -93,6 +98,7 @@ class TrialStore:
         return sum(self._get(block)[1] for block in blocks(lab, seeds, device))
 
     def _get(self, block: Block) -> tuple[Trials, float]:
+        self._ahead.pop(block, None)
         while block not in self._loaded:
             if not self._obtain(block) and not self._obtain_another():
                 self._obtain(block, wait=-1)
@@ -129,9 +135,8 @@ class TrialStore:
     def _obtain_another(self) -> bool:
         """The same for the next block of the session that can be had at once; False if there is none."""
         while self._ahead:
-            block = self._ahead.pop(0)
-            if block in self._loaded:
-                continue
+            block = next(iter(self._ahead))
+            del self._ahead[block]
             try:
                 if self._obtain(block):
                     return True

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -237,6 +238,24 @@ def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialSt
     assert [level for level, _ in asked] == [2.0, 3.0]
 
 
+def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: TrialStore):
+    lab = Counted()
+    store.expect(blocks(lab, 16, "cpu"))
+    store.trials(lab, 4, "cpu")
+    with FileLock(store.folder / f"{store.key(Block(lab, 2, 'cpu'))}.lock"):
+        store.train_ahead()
+    assert [list(seeds) for _, seeds in lab.asked] == [[0, 1, 2, 3], [4, 5, 6, 7], [12, 13, 14, 15]]
+    store.train_ahead()
+    assert len(lab.asked) == 3
+
+
+def test_nothing_is_trained_ahead_that_cannot_be_shared(store: TrialStore):
+    lab = Vandal(folder=store.folder)
+    store.expect(blocks(lab, 16, "cpu"))
+    store.train_ahead()
+    assert len(lab.asked) == 1
+
+
 def wait_for(condition: Any) -> None:
     pause = threading.Event()
     for _ in range(3000):
@@ -309,6 +328,24 @@ def test_a_session_leaves_no_trials_behind(project: Project, monkeypatch: pytest
     project.recorded("test_order.py")
     assert list(temporary.glob("labcheck-*")) == []
     assert 0 not in baselines.read(project.file("order")).arms["low"]["metrics"]["error"]  # it was there
+
+
+TOGETHER = """
+import time
+from pathlib import Path
+(Path('here') / str(os.getpid())).touch()
+while time.time() < UNTIL and len(os.listdir('here')) < 2: time.sleep(.01)
+"""
+
+
+def test_a_worker_without_tests_trains_for_the_others(project: Project):
+    """Each block waits until a second process trains one."""
+    (project.folder / "here").mkdir()
+    project.change(TOGETHER.replace("UNTIL", str(time.time() + 60)))
+    result = project.run_apart("-n", "2", "test_order.py::arm[low-quick]", "--claims-update", "first")
+    assert said(result, "created: 2/2 workers") == 1
+    assert sorted(project.trained()) == [f"1 {list(range(start, start + 6))}" for start in (0, 12, 6)]
+    assert len(list((project.folder / "here").iterdir())) == 2
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -15,7 +15,8 @@ def product(a: Tensor, b: Tensor, out: Tensor, plus: Tensor | None = None) -> Te
     """
     n = a.shape[2]
     if n == 1:
-        return torch.mul(a, b, out=out) if plus is None else torch.addcmul(plus, a, b, out=out)
+        # of the three operands of addcmul only one may be broadcast, or it takes five times as long
+        return torch.mul(a, b, out=out) if plus is None else out.copy_(plus).addcmul_(a, b)
     if n * out[0].numel() < LARGE or not _has_onednn(out):
         return torch.bmm(a, b, out=out) if plus is None else torch.baddbmm(plus, a, b, out=out)
     for left, right, result in zip(map(_dense, a), map(_dense, b), out, strict=True):
