@@ -8,8 +8,7 @@ neither heavy tails nor rounding disturb them.
 from functools import cache
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import fisher_exact, rankdata
+import scipy  # whose parts it imports when they are needed, which takes a second and is seldom
 
 from labcheck.metrics import Floats
 
@@ -24,11 +23,11 @@ def rank_sum_p(a: Floats, b: Floats) -> float:
     n, m = len(a), len(b)
     if not n:
         return 1.0
-    ranks = rankdata(np.concatenate([a, b]))
+    ranks = scipy.stats.rankdata(np.concatenate([a, b]))
     total, mean = ranks[:n].sum(), n * (n + m + 1) / 2
     if n * m > EXACT_UP_TO and m < 2 * n:  # the normal approximation fails for ties in samples of unlike size
         variance = n * m / (n + m) * ranks.var() * (n + m) / (n + m - 1)
-        return float(2 * ndtr(-max(abs(total - mean) - 0.5, 0) / variance**0.5)) if variance else 1.0
+        return float(2 * scipy.special.ndtr(-max(abs(total - mean) - 0.5, 0) / variance**0.5)) if variance else 1.0
     # In how many ways n of the ranks sum to each total, counted in steps from the lowest; midranks are halves.
     steps = np.rint(2 * (ranks - ranks.min())).astype(int)
     steps //= max(np.gcd.reduce(steps), 1)
@@ -50,7 +49,7 @@ def moved(stored: Floats, today: Floats) -> str:
     lost = [len(values) - len(kept) for values, kept in zip((stored, today), finite, strict=True)]
     level = FALSE_ALARMS / 2 if any(lost) else FALSE_ALARMS  # where none is lost, only one of the tests can raise it
     table = [[lost[0], len(finite[0])], [lost[1], len(finite[1])]]
-    if fisher_exact(table).pvalue < level:
+    if scipy.stats.fisher_exact(table).pvalue < level:
         return f"non-finite in {lost[1]} of {len(today)} seeds, stored {lost[0]} of {len(stored)}"
     if rank_sum_p(*finite) < level:
         return f"median {np.median(finite[1]):.4g}, stored {np.median(finite[0]):.4g}"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import bdtrik
 
 from labcheck.metrics import CPU_SECONDS, Floats, Metric, Trials, at, lowest, swing
 
@@ -270,6 +270,7 @@ def _effect(metric: Metric, values: Sequence[Floats]) -> Effect:
         return Effect(kind, np.nan, np.nan, np.nan)
     numbers = np.sort(numbers)
     n = len(numbers)
-    outside = max(int(np.ceil(bdtrik(0.025, n, 0.5))) - 1, 0)  # so many lie below the interval, and as many above
+    # so many lie below the interval, and as many above
+    outside = max(int(np.ceil(scipy.special.bdtrik(0.025, n, 0.5))) - 1, 0)
     with np.errstate(invalid="ignore"):
         return Effect(kind, float(np.median(numbers)), float(numbers[outside]), float(numbers[n - 1 - outside]))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy.special import betaincinv
+import scipy
 
 EVEN = 1 / 2
 RELIABLE = 3 / 4
@@ -56,7 +56,7 @@ class Verdict:
 
 def lower_bound(k: int, n: int, error: float) -> float:
     """The one-sided lower Clopper-Pearson bound of a fraction seen k times in n, at confidence 1 − error."""
-    return float(betaincinv(k, n - k + 1, error)) if k else 0.0
+    return float(scipy.special.betaincinv(k, n - k + 1, error)) if k else 0.0
 
 
 def upper_bound(k: int, n: int, error: float) -> float:
