@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -170,6 +171,7 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
         planned = plan(checks, found)
     except DataError as error:
         raise pytest.UsageError(str(error)) from None
-    found.store.expect(planned)
+    # the longest first, as at the end nothing is left to train while one of them is waited for
+    found.store.expect(sorted(planned, key=lambda block: -(planned[block].seconds or math.inf)))
     found.store.notes.plan(list(planned.values()))
     return found

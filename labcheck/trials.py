@@ -81,7 +81,7 @@ class TrialStore:
         return text
 
     def expect(self, blocks: Iterable[Block]) -> None:
-        """Blocks that this session will need, in the order of need."""
+        """Blocks that this session will need; those that come first are trained ahead first."""
         self._ahead = dict.fromkeys(blocks)
 
     def train_ahead(self) -> None:

@@ -28,7 +28,7 @@ from labcheck import environment
 from labcheck.trials import TrialStore
 from toy import Toy
 
-environment.pin()
+environment.pin = lambda *args: None  # it would import torch
 here = pathlib.Path(sys.argv[1])
 (here / "ready").touch()
 while not (here / "go").exists():
@@ -328,6 +328,14 @@ def test_a_session_leaves_no_trials_behind(project: Project, monkeypatch: pytest
     project.recorded("test_order.py")
     assert list(temporary.glob("labcheck-*")) == []
     assert 0 not in baselines.read(project.file("order")).arms["low"]["metrics"]["error"]  # it was there
+
+
+def test_what_takes_longest_is_trained_ahead_first(project: Project, monkeypatch: pytest.MonkeyPatch):
+    project.recorded("test_order.py").edit("order", lambda stored: stored.cpu_seconds.update(low=1.0, high=2.0))
+    ahead: list[float] = []
+    monkeypatch.setattr(TrialStore, "expect", lambda store, blocks: ahead.extend(block.lab.level for block in blocks))
+    project.run()
+    assert ahead == [3.0] * 2 + [2.0] * 3 + [1.0] * 3  # of top nothing is known
 
 
 TOGETHER = """
