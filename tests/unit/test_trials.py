@@ -20,15 +20,14 @@ from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Trials
 from labcheck.trials import Block, TrialStore, blocks
 
-from .conftest import LAB, Project, Session, said
+from .conftest import LAB, WITHOUT_TORCH, Project, Session, said
 
-CHILD = """
-import pathlib, sys, time
-from labcheck import environment
+CHILD = f"""
+{WITHOUT_TORCH}
+import pathlib, time
 from labcheck.trials import TrialStore
 from toy import Toy
 
-environment.pin = lambda *args: None  # it would import torch
 here = pathlib.Path(sys.argv[1])
 (here / "ready").touch()
 while not (here / "go").exists():
