@@ -7,7 +7,6 @@ diff: keys are sorted, a line holds one metric of one arm, floats are the shorte
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from labcheck import drift
+from labcheck import drift, files
 from labcheck.environment import Fingerprint
 from labcheck.metrics import Floats
 from labcheck.verdicts import Word
@@ -128,16 +127,10 @@ def write(baseline: Baseline, file: Path) -> None:
         BaselineError: the folder cannot be written, or is full.
     """
     content = dataclasses.asdict(baseline)
-    part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(_dump({**content, "schema": SCHEMA, "digest": _digest(content)}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
+        files.write(file, _dump({**content, "schema": SCHEMA, "digest": _digest(content)}))
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise BaselineError(f"{file}: not written: {error.strerror}; make the folder writable and run again") from None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from labcheck import environment, sources
+from labcheck import environment, files, sources
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
 from labcheck.progress import Notes
@@ -151,13 +151,11 @@ class TrialStore:
         arrays |= {f"table {name}": array for name, array in trials.tables.items()}
         arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
         arrays["seconds"] = np.array(seconds)
-        part, content = path.with_suffix(".part"), io.BytesIO()
+        content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         try:
-            part.write_bytes(content.getvalue())
-            part.replace(path)
+            files.write(path, content.getvalue())
         except OSError as error:
-            part.unlink(missing_ok=True)
             self._complain(error)
 
     def _complain(self, error: OSError) -> None:

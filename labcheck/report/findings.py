@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labcheck import __version__, verdicts
+from labcheck import __version__, files, verdicts
 from labcheck.baselines import Baseline
 from labcheck.verdicts import Word
 
@@ -151,20 +151,8 @@ def write(content: dict[str, Any], folder: Path) -> Path:
     """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     rows = re.sub(r"\[\n[^][{}\"]*\]", lambda found: " ".join(found[0].split()), text)  # numbers in a line
-    return put(rows, folder / "report.json")
-
-
-def put(text: str, file: Path) -> Path:
-    """Write a file whole, into a folder that is made if it is not there.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
-    return file
+    folder.mkdir(parents=True, exist_ok=True)
+    return files.write(folder / "report.json", rows)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from labcheck import files
 from labcheck.report import figures
-from labcheck.report.findings import number, put
+from labcheck.report.findings import number
 from labcheck.report.summary import median
 
 Claim = Mapping[str, Any]
@@ -36,7 +37,8 @@ def write(content: Mapping[str, Any], folder: Path) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    return put(render(content), folder / "report.html")
+    folder.mkdir(parents=True, exist_ok=True)
+    return files.write(folder / "report.html", render(content))
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import scipy.stats  # noqa: F401 - pytester forgets what its runs are the first to import, and scipy loads only once
 from filelock import FileLock
 
 import labcheck.checks
 import labcheck.report.page
-import labcheck.report.terminal  # noqa: F401 - pytester forgets whatever its runs are the first to import, torch too
+import labcheck.report.terminal  # noqa: F401
 from labcheck import baselines, environment
 
 FINGERPRINT = json.dumps(environment.fingerprint("cpu"))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -336,6 +337,17 @@ def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Projec
     assert said(result, "no report written: ") == 1
     assert said(result, "name another folder with --claims-report") == 1
     assert said(result, "Traceback") == said(result, "INTERNALERROR") == 0
+
+
+def test_a_report_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path):
+    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, sizes[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            findings.write({"long": "." * 20_000}, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_terminal_shows_a_row_a_claim(alone: Session, shared: Session):
