@@ -38,11 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _render(told: argparse.Namespace) -> int:
     content = comparison.read(told.report)
+    from jinja2 import TemplateError
+
     from labcheck.report import page
 
     try:
         print(page.write(content, told.folder or told.report.parent))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, TemplateError) as error:
         raise comparison.ReportError(f"{told.report}: not a whole report ({type(error).__name__}: {error})") from None
     return 0
 

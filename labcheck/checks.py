@@ -1,7 +1,7 @@
 """What a claim's tests do: train what they need, judge it, and compare it with the baseline."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,22 @@ from labcheck.trials import Block, TrialStore, blocks
 
 class CheckFailedError(Exception):
     """A check's answer is not what it should be; each argument is a line that says why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a check found, and what it makes of it, in lines.
+
+    Attributes:
+        drifts: in what it is not the stored answer; the check fails.
+        failures: why the check fails besides.
+        notes: what is only worth saying.
+    """
+
+    finding: Finding
+    drifts: list[str]
+    failures: list[str]
+    notes: list[str]
 
 
 @dataclass
@@ -108,12 +124,8 @@ class Check(ABC):
         """
         return baselines.read(baselines.path(bench.baselines, self.claim.id, self.scale, data))
 
-    def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
-        """Train, judge and compare.
-
-        Returns:
-            What was found, what of it fails, and what is only worth saying.
-        """
+    def run(self, bench: Bench) -> Answer:
+        """Train, judge and compare."""
         n = self.seeds(bench)
         trials = self.trials(bench)
         lab, device = self.lab(bench), self.device(bench)
@@ -121,17 +133,24 @@ class Check(ABC):
         today = Baseline(self.claim.id, self.scale, lab.data()._asdict(), n, fingerprint)
         finding = Finding(self._claim(bench), today)
         self.measure(trials, bench, finding)
-        failures, notes = self._against_baseline(today, bench)
+        answer = self._against_baseline(finding, bench)
         if bench.strict:
-            failures += [
+            answer.failures.extend(
                 f"{name}: {verdict['verdict']}, holds in {verdict['holds']} of {verdict['n']} seeds"
                 for name, verdict in today.relations.items()
                 if verdict["verdict"] != verdicts.Word.REPRODUCED
-            ]
-        return finding, failures, [*notes, *filter(None, [bench.store.problem])]
+            )
+        answer.notes.extend(filter(None, [bench.store.problem]))
+        return answer
 
     def _overrides(self, bench: Bench) -> Settings:
         return bench.overrides.get(self.claim.lab.name, {})
+
+    def _overridden(self, bench: Bench, arms: Iterable[str]) -> Settings:
+        """The overrides that change anything, which is what not each of these arms sets itself."""
+        given = set.intersection(*(set(self.claim.arms[arm].settings) for arm in arms))
+        overrides = self._overrides(bench)
+        return {f"{self.claim.lab.name}.{name}": value for name, value in overrides.items() if name not in given}
 
     def _claim(self, bench: Bench) -> dict[str, Any]:
         """What the claim says of itself, and what had to be assumed: open settings that not every arm gives."""
@@ -157,25 +176,28 @@ class Check(ABC):
                 for metric in claim.metrics(arm)
             },
             "units": dict(claim.lab.units),
-            "overridden": baselines.plain({f"{claim.lab.name}.{name}": value for name, value in overrides.items()}),
+            "overridden": baselines.plain(self._overridden(bench, claim.arms)),
             "assumptions": [
                 baselines.plain({"setting": name, **assumed[name]}) for name in sorted(assumed.keys() - given)
             ],
         }
 
-    def _against_baseline(self, today: Baseline, bench: Bench) -> tuple[list[str], list[str]]:
-        overrides = self._overrides(bench)
-        if overrides:
-            settings = ", ".join(f"{self.claim.lab.name}.{name}={value}" for name, value in overrides.items())
-            return [], [f"{settings} overridden: nothing is compared with the baselines"]
+    def _against_baseline(self, finding: Finding, bench: Bench) -> Answer:
+        overridden = self._overridden(bench, self.arms)
+        if overridden:
+            settings = ", ".join(f"{name}={value}" for name, value in overridden.items())
+            return Answer(finding, [], [], [f"{settings} overridden: nothing is compared with the baselines"])
         if bench.update:
-            return [], []
+            return Answer(finding, [], [], [])
         try:
-            stored = self.stored(bench, today.data["name"])
+            stored = self.stored(bench, finding.today.data["name"])
         except baselines.BaselineError as error:
-            return [str(error)], []
-        failures, notes = self.compare(stored, today)
-        return failures + baselines.compare_names(stored, self.claim.names), notes
+            return Answer(finding, [], [str(error)], [])
+        drifts, notes = self.compare(stored, finding.today)
+        drifts += baselines.compare_names(stored, self.claim.names)
+        if bench.seeds is None and stored.seeds != finding.today.seeds:
+            drifts.append(f"{finding.today.seeds} seeds, stored {stored.seeds}; {baselines.HOW}")
+        return Answer(finding, drifts, [], notes)
 
 
 @dataclass(frozen=True)
@@ -207,16 +229,16 @@ class ArmCheck(Check):
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
         return baselines.compare_arm(stored, today, self.arm)
 
-    def run(self, bench: Bench) -> tuple[Finding, list[str], list[str]]:
-        finding, failures, notes = super().run(bench)
+    def run(self, bench: Bench) -> Answer:
+        answer = super().run(bench)
         if bench.tensorboard:
             lab = self.lab(bench, self.arm)
             folder = bench.tensorboard / self.claim.id / self.scale / tensorboard.folder_name(self.arm)
             try:
                 tensorboard.write(folder, lab, bench.store.trials(lab, self.seeds(bench), self.device(bench)))
             except OSError as error:
-                failures.append(f"no TensorBoard files: {error}; name another folder with --claims-tensorboard")
-        return finding, failures, notes
+                answer.failures.append(f"no TensorBoard files: {error}; name another folder with --claims-tensorboard")
+        return answer
 
 
 @dataclass(frozen=True)

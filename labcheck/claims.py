@@ -12,6 +12,7 @@
 A module-level Claim is all that the pytest plugin needs. Nothing here imports torch.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from labcheck.metrics import CPU_SECONDS, Metric
 from labcheck.relations import Relation
 
 SCALES = ("quick", "full")
+ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class ClaimError(ValueError):
@@ -82,8 +84,19 @@ class Claim:
 
         Raises:
             ClaimError: a relation names an arm that does not exist, two relations have one name, an arm sets what its
-                lab does not have or quotes what is no metric, a scale is unknown, or there is nothing to judge.
+                lab does not have or quotes what is no metric or number, a scale is unknown, the id is no path below
+                the baselines, something is not of its type, or there is nothing to judge.
         """
+        if not isinstance(self.id, str) or not ID.fullmatch(self.id):
+            raise ClaimError(f"{self.id!r}: an id is <lab>/<claim>, of letters, digits, '-', '_' and '.'")
+        if not isinstance(self.arms, Mapping) or not all(
+            isinstance(name, str) and isinstance(arm, Arm) for name, arm in self.arms.items()
+        ):
+            raise ClaimError(f"{self.id}: arms are an Arm for each name, such as {{'relu': Arm({{…}})}}")
+        if not isinstance(self.relations, Sequence) or not all(isinstance(one, Relation) for one in self.relations):
+            raise ClaimError(f"{self.id}: relations are a list of them, such as [beats('relu', 'tanh', TEST_MSE)]")
+        if isinstance(self.notes, str):
+            raise ClaimError(f"{self.id}: notes are a list of sentences")
         if not self.relations:
             raise ClaimError(f"{self.id}: a claim needs at least one relation")
         seeds = self.seeds if isinstance(self.seeds, Mapping) else {}
@@ -107,7 +120,9 @@ class Claim:
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             for where, numbers in configuration.quoted.items():
-                if not isinstance(numbers, Mapping) or not all(isinstance(metric, Metric) for metric in numbers):
+                if not isinstance(numbers, Mapping) or not all(
+                    isinstance(metric, Metric) and isinstance(value, int | float) for metric, value in numbers.items()
+                ):
                     raise ClaimError(
                         f"{self.id}: arm '{name}': what '{where}' prints is a number for each Metric, not {numbers!r}"
                     )

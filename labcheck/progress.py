@@ -115,7 +115,8 @@ class Notes:
             if key in costs and key not in finished:
                 running.append((labels[key], epochs, of))
                 done += costs[key] * min(epochs / max(of, 1), 1)
-        return State(done / max(sum(costs.values()), 1e-9), running)
+        # not above 1, as it may be by the rounding of two sums, at which tqdm warns
+        return State(min(done / max(sum(costs.values()), 1e-9), 1.0), running)
 
 
 def expected(plan: list[Planned]) -> float:

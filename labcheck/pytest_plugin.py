@@ -168,13 +168,14 @@ class ClaimItem(pytest.Item):
     def runtest(self) -> None:
         from labcheck.checks import CheckFailedError
 
-        finding, failures, notes = self.check.run(self.config.stash[BENCH])
-        self.found = {"record": asdict(finding), "notes": notes}
-        for judged in finding.judged.values():  # JUnit XML has these as properties
+        answer = self.check.run(self.config.stash[BENCH])
+        self.found = {"record": asdict(answer.finding), "notes": answer.notes}
+        for judged in answer.finding.judged.values():  # JUnit XML has these as properties
             holds = f"{judged['holds']} of {judged['n']}"
             self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), ("holds", holds)]
-        self.user_properties += [("drift", failure) for failure in failures]
-        if failures:
+        self.user_properties += [("drift", told) for told in answer.drifts]
+        self.user_properties += [("failure", told) for told in answer.failures]
+        if failures := answer.drifts + answer.failures:
             raise CheckFailedError(*failures)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

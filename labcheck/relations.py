@@ -111,7 +111,13 @@ def _said(name: str, says: str) -> str:
 
 
 def _compared(a: str, b: str, how: str, amount: float, metric: Metric, other: Metric | None) -> str:
-    """How a comparison is called: of two arms on a metric, or, of one arm, of two of its metrics."""
+    """How a comparison is called: of two arms on a metric, or, of one arm, of two of its metrics.
+
+    Raises:
+        ValueError: it is of a number with itself.
+    """
+    if a == b and other in (None, metric):
+        raise ValueError(f"{metric} of '{a}' is compared with itself: name two arms, or two metrics")
     limit = f" (by {amount:g})" if amount else ""
     if a == b:
         return f"{a}: {metric} {how} {other}{limit}"

@@ -113,7 +113,7 @@ class Run:
     Attributes:
         modules: the file of each claim's tests.
         options: those given that results depend on.
-        problems: what failed or could not be run: claim and scale, or None, test, kind ("drift" or "error"), text.
+        problems: what failed or could not be run: claim and scale, or None, test, kind and text, as the schema says.
         skipped: how many tests of claims, by reason.
         times: the only part that a repetition gives anew.
     """

@@ -28,6 +28,7 @@ MEANINGS = {
     "no effect": "it holds about as often as not",
     "weak": "the direction is right, but too many seeds do not show it",
 }
+KINDS = {"drift": "Drifted", "failure": "Failed", "error": "Could not be run"}
 STAND_IN = "stand-in-"
 
 
@@ -55,6 +56,7 @@ def render(report: Mapping[str, Any]) -> str:
         colours=len(figures.ARMS),
         WORDS=WORDS,
         MEANINGS=MEANINGS,
+        KINDS=KINDS,
         STAND_IN=STAND_IN,
     )
     return page

@@ -50,9 +50,9 @@ class Reporter:
         else:
             self.crashed.add(claim["id"])
         if report.failed:
-            drift = [told for name, told in report.user_properties if name == "drift"]
-            kind, told = ("drift", "\n".join(map(str, drift))) if drift else ("error", _crash(report))
-            self._problem(kind, told, claim=claim["id"], scale=claim["scale"], test=test)
+            said = [(name, str(told)) for name, told in report.user_properties if name in ("drift", "failure")]
+            for kind, told in said or [("error", _crash(report))]:
+                self._problem(kind, told, claim=claim["id"], scale=claim["scale"], test=test)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

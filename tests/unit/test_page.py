@@ -100,7 +100,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A report of small trainings in labs of each kind, one of which diverges."""
     folder = tmp_path_factory.mktemp("trials")
     bench = Bench(TrialStore(folder), folder / "none", update=True)
-    found = [check.run(bench)[0] for claim in CLAIMS for check in checks(claim)]
+    found = [check.run(bench).finding for claim in CLAIMS for check in checks(claim)]
     run = findings.Run({claim.id: f"tests/test {claim.id}.py" for claim in CLAIMS}, times=TIMES)
     return json.loads(json.dumps(findings.document(findings.gather(map(asdict, found)), run), allow_nan=False))
 

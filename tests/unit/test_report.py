@@ -59,7 +59,7 @@ def found(tmp_path: Path, subject: str, arms: dict[str, Arm], seeds: int = 4, na
         relations=[beats("a", "b", ERROR), beats("b", "a", ERROR)],
     )  # fmt: skip
     (check,) = (check for check in checks(claim) if check.name == f"{subject}-quick]")
-    return asdict(check.run(Bench(TrialStore(tmp_path), tmp_path / "none"))[0])
+    return asdict(check.run(Bench(TrialStore(tmp_path), tmp_path / "none")).finding)
 
 
 def arms(a: Sequence[float], b: Sequence[float]) -> dict[str, Arm]:

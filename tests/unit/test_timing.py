@@ -151,7 +151,7 @@ def timed(found: Claim) -> RelationCheck:
 def record(folder: Path, found: Claim) -> baselines.Baseline:
     """Write what all checks of the claim measure."""
     here = bench(folder, update=True)
-    first, *others = [check.run(here)[0] for check in checks(found)]
+    first, *others = [check.run(here).finding for check in checks(found)]
     for other in others:
         first.add(other)
     baselines.write(first.today, baselines.path(here.baselines, found.id, "quick", "none"))
@@ -185,13 +185,13 @@ def test_nothing_is_stored_of_a_timed_relation_and_nothing_that_is_stored_is_use
 
 
 def test_as_many_repetitions_as_seeds_are_asked_for(tmp_path: Path, workshop: Workshop) -> None:
-    finding, *_ = timed(claim()).run(bench(tmp_path, update=True, seeds=9))
+    finding = timed(claim()).run(bench(tmp_path, update=True, seeds=9)).finding
     assert finding.today.relations[FASTER.name]["n"] == 9
     assert len(workshop.trained) == 2 * (1 + 9)
 
 
 def test_a_timed_relation_stores_its_verdict_and_no_seconds(tmp_path: Path) -> None:
-    finding, *_ = timed(claim()).run(bench(tmp_path, update=True))
+    finding = timed(claim()).run(bench(tmp_path, update=True)).finding
     assert finding.today.relations == {
         FASTER.name: {"verdict": "REPRODUCED", "tag": "", "holds": 6, "ties": 0, "n": 6}
     }  # fmt: skip
@@ -213,10 +213,10 @@ def test_an_arm_stores_no_seconds_among_its_metrics(tmp_path: Path) -> None:
 def test_seconds_that_a_report_prints_are_no_error_of_the_arm(tmp_path: Path) -> None:
     found = claim(quoted={"Table 1": {CPU_SECONDS: 2.5, ERROR: 1.0}})
     arm = next(check for check in checks(found) if isinstance(check, ArmCheck) and check.arm == "quick")
-    finding, failures, _ = arm.run(bench(tmp_path, update=True))
-    assert failures == []
-    assert {"metric": "error", "value": 1.0, "where": "Table 1", "percentile": 50.0} in finding.quoted["quick"]
-    judged = timed(found).run(bench(tmp_path, update=True))[0].judged[FASTER.name]
+    answer = arm.run(bench(tmp_path, update=True))
+    assert answer.drifts == answer.failures == []
+    assert {"metric": "error", "value": 1.0, "where": "Table 1", "percentile": 50.0} in answer.finding.quoted["quick"]
+    judged = timed(found).run(bench(tmp_path, update=True)).finding.judged[FASTER.name]
     assert judged["terms"][0]["quoted"] == [2.5]
 
 
@@ -233,29 +233,29 @@ def test_only_the_verdict_is_compared(
     tmp_path: Path, paces: tuple[float, float], verdict: str, fails: bool, workshop: Workshop
 ) -> None:
     record(tmp_path, claim())
-    finding, failures, notes = timed(claim(*paces)).run(bench(tmp_path))
-    assert finding.today.relations[FASTER.name]["verdict"] == verdict
-    assert notes == []
+    answer = timed(claim(*paces)).run(bench(tmp_path))
+    assert answer.finding.today.relations[FASTER.name]["verdict"] == verdict
+    assert answer.notes == answer.failures == []
     if fails:
-        assert len(failures) == 1
-        assert failures[0].startswith(f"{FASTER.name}: {verdict}, stored REPRODUCED")
+        assert len(answer.drifts) == 1
+        assert answer.drifts[0].startswith(f"{FASTER.name}: {verdict}, stored REPRODUCED")
     else:
-        assert failures == []
+        assert answer.drifts == []
 
 
 def test_a_verdict_that_time_leaves_open_is_only_said(tmp_path: Path, workshop: Workshop) -> None:
     record(tmp_path, claim())
     calls = iter([1.0, 1.0, *[1.0, 1.0] * 4, *[5.0, 1.0] * 2])
     workshop.slow = lambda seed: next(calls)
-    finding, failures, notes = timed(claim()).run(bench(tmp_path))
-    assert finding.today.relations[FASTER.name]["holds"] == 4
-    assert failures == []
-    assert notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
+    answer = timed(claim()).run(bench(tmp_path))
+    assert answer.finding.today.relations[FASTER.name]["holds"] == 4
+    assert answer.drifts == answer.failures == []
+    assert answer.notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
 
 
 def test_arms_of_a_claim_about_time_are_compared_as_all_are(tmp_path: Path) -> None:
     record(tmp_path, claim())
     drifted: list[Check] = [check for check in checks(claim(slow=3.0)) if check.name.startswith("arm")]
-    results = [check.run(bench(tmp_path))[1] for check in drifted]
+    results = [check.run(bench(tmp_path)).drifts for check in drifted]
     assert results[0] == []
     assert len(results[1]) > 0
