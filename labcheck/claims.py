@@ -116,7 +116,8 @@ class Claim:
                     )
         for name, configuration in self.arms.items():
             try:
-                self.lab.configure("", {}, configuration.settings)
+                for scale in self.seeds:
+                    self.lab.configure(scale, {}, configuration.settings)
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             for where, numbers in configuration.quoted.items():

@@ -40,6 +40,12 @@ def _setting(text: str) -> tuple[str, str, str]:
     return lab, setting, value
 
 
+def _folder(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a folder, not an empty name")
+    return text
+
+
 def _reason(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("a reason that a reviewer can read")
@@ -54,13 +60,15 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--claims-data", choices=("embedded", "real"), default="embedded", help="stand-ins, or the reports' own data"
     )
-    group.addoption("--claims-data-root", metavar="DIR", help="where real data lies (default: $LABCHECK_DATA)")
+    group.addoption(
+        "--claims-data-root", type=_folder, metavar="DIR", help="where real data lies (default: $LABCHECK_DATA)"
+    )
     group.addoption(
         "--claims-set", type=_setting, action="append", default=[], metavar="LAB.SETTING=VALUE",
         help="override a setting that the report leaves open; nothing is compared with the baselines then",
     )  # fmt: skip
-    group.addoption("--claims-report", metavar="DIR", help="write report.json and report.html there")
-    group.addoption("--claims-tensorboard", metavar="DIR", help="write every seed's curves there, for TensorBoard")
+    group.addoption("--claims-report", type=_folder, metavar="DIR", help="write report.json and report.html")
+    group.addoption("--claims-tensorboard", type=_folder, metavar="DIR", help="write TensorBoard's event files")
     group.addoption("--claims-update", type=_reason, metavar="REASON", help="record what the selected tests measure")
     group.addoption("--claims-resume", action="store_true", help="keep trained seeds, and use those that are kept")
     group.addoption("--claims-strict", action="store_true", help="anything but REPRODUCED fails")
@@ -88,6 +96,8 @@ def check(config: pytest.Config) -> None:
         raise pytest.UsageError("--claims-update records no overridden settings: leave out --claims-set")
     if option.claims_update:
         _make("--claims-update", baselines(config))
+    if option.claims_report:
+        _make("--claims-report", Path(option.claims_report))
     if option.claims_resume and not hasattr(config, "cache"):
         raise pytest.UsageError("--claims-resume keeps trained seeds in pytest's cache: leave out -p no:cacheprovider")
     if option.claims_tensorboard:
@@ -143,10 +153,6 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
 
     option = config.option
     labs = {check.claim.lab.name: check.claim.lab for check in checks}
-    claims: dict[str, Any] = {}
-    for claim in (check.claim for check in checks):
-        if claims.setdefault(claim.id, claim) is not claim:
-            raise pytest.UsageError(f"two claims are called {claim.id}, and would share a baseline")
     overrides: dict[str, dict[str, Any]] = {}
     for name, setting, value in option.claims_set:
         if name not in labs:
@@ -171,6 +177,8 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
         planned = plan(checks, found)
     except DataError as error:
         raise pytest.UsageError(str(error)) from None
+    except ValueError as error:
+        raise pytest.UsageError(f"--claims-set: an arm cannot be trained so: {error}") from None
     # the longest first, as at the end nothing is left to train while one of them is waited for
     found.store.expect(sorted(planned, key=lambda block: -(planned[block].seconds or math.inf)))
     found.store.notes.plan(list(planned.values()))

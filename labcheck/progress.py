@@ -95,6 +95,16 @@ class Notes:
             with suppress(OSError):
                 self._own.unlink(missing_ok=True)
 
+    def end(self) -> None:
+        """Have no process begin what no test of its own needs."""
+        with suppress(OSError):
+            (self.folder / "ended").touch()
+
+    @property
+    def ended(self) -> bool:
+        """Whether one has said so."""
+        return (self.folder / "ended").exists()
+
     def planned(self) -> list[Planned]:
         """What the session will train; nothing as long as no process knows."""
         return [Planned(**block) for block in _read(self.folder / "plan.json") or []]

@@ -119,7 +119,8 @@ def _tell_apart(items: list[ClaimItem]) -> None:
     for item in items:
         first = modules.setdefault(item.check.claim.id, item)
         if first.check.claim is not item.check.claim:
-            raise pytest.UsageError(f"{first.check.claim.id} is a claim of {first.path.name} and of {item.path.name}")
+            files = " and of ".join(one.nodeid.partition("::")[0] for one in (first, item))
+            raise pytest.UsageError(f"{first.check.claim.id} is a claim of {files}: give one of them another id")
 
 
 def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimItem]:

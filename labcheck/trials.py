@@ -70,6 +70,9 @@ class TrialStore:
             self._keys[of] = self._key(*of)
         return hashlib.sha256(f"{self._keys[of]} {block.index}".encode()).hexdigest()[:24]
 
+    def _path(self, block: Block) -> Path:
+        return self.folder / f"{self.key(block)}.npz"
+
     def _key(self, lab: Lab, device: str) -> str:
         """A lab's repr tells all its settings; one with an address in it is another in each process."""
         module, settings = type(lab).__module__, repr(lab)
@@ -85,8 +88,8 @@ class TrialStore:
         self._ahead = dict.fromkeys(blocks)
 
     def train_ahead(self) -> None:
-        """Train those that nobody is at, until none is left, or until what is trained cannot be shared."""
-        while not self.problem and self._obtain_another():
+        """Train those that nobody is at, until none is left, the session ends, or what is trained cannot be shared."""
+        while not self.problem and not self.notes.ended and self._obtain_another():
             pass
 
     def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
@@ -106,7 +109,7 @@ class TrialStore:
 
     def _obtain(self, block: Block, wait: float = 0) -> bool:
         """Load a block, or train and store it; False if another worker is at it for longer than `wait` seconds."""
-        path = self.folder / f"{self.key(block)}.npz"
+        path = self._path(block)
         lock = FileLock(path.with_suffix(".lock"), timeout=wait)
         try:
             lock.acquire()
@@ -133,10 +136,12 @@ class TrialStore:
         return trials, time.process_time() - start
 
     def _obtain_another(self) -> bool:
-        """The same for the next block of the session that can be had at once; False if there is none."""
+        """Train and store the next block of the session that nobody has begun; False if there is none."""
         while self._ahead:
             block = next(iter(self._ahead))
             del self._ahead[block]
+            if self._path(block).exists():
+                continue
             try:
                 if self._obtain(block):
                     return True

@@ -19,7 +19,7 @@ from labcheck.models.scratch.layers import Layer
 from labcheck.models.scratch.losses import MSE
 from labcheck.models.scratch.network import Network
 from labcheck.models.scratch.optimizers import OPTIMIZERS, Optimizer
-from labcheck.models.torch_model import TorchModel
+from labcheck.models.torch_model import TorchModel, seeded
 from labcheck.training import Recipe
 
 
@@ -129,7 +129,7 @@ class ModuleLab(SupervisedLab):
 
     def _module(self, seed: int, device: str = "cpu") -> nn.Module:
         """The same; torch's own stream, from which torch's modules draw as they are made, stays where it is."""
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             return self.module(seed, device)
 
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> TorchModel:
@@ -137,8 +137,8 @@ class ModuleLab(SupervisedLab):
         return TorchModel(self._module(seed, device).to(device, dtype))
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
-        with torch.random.fork_rng():  # dropout and augmentation draw from torch's own stream
-            torch.manual_seed(generators(seeds, "noise")[0].initial_seed())
+        # dropout and augmentation draw from torch's own stream
+        with seeded(generators(seeds, "noise")[0].initial_seed(), device):
             return super()._train(seeds, device, dtype)
 
     def graph(self) -> tuple[nn.Module, Tensor]:

@@ -1,5 +1,8 @@
 """Any torch.nn module in the training loop, one at a time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -89,9 +92,20 @@ def initialize(module: nn.Module, seed: int) -> nn.Module:
 
     So two architectures start alike where they are alike.
     """
-    with torch.random.fork_rng():
-        for name, part in module.named_modules():
-            if hasattr(part, "reset_parameters"):
-                torch.manual_seed(generators([seed], f"init {name}")[0].initial_seed())
+    for name, part in module.named_modules():
+        if hasattr(part, "reset_parameters"):
+            with seeded(generators([seed], f"init {name}")[0].initial_seed()):
                 part.reset_parameters()
     return module
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Torch's own streams, of the CPU and of this device, begin anew; afterwards they go on as if nothing had been.
+
+    No other device is touched: on one that is not needed, that alone would start CUDA.
+    """
+    gpus = [] if device == "cpu" else [device]
+    with torch.random.fork_rng(gpus):
+        (torch.manual_seed if gpus else torch.default_generator.manual_seed)(seed)
+        yield

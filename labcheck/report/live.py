@@ -42,8 +42,9 @@ class Live:
         for line in filter(None, told):
             reporter.ensure_newline()
             reporter.line(line)
-        if self.terminal and option.capture != "no" and not option.usepdb:  # else tests write where the line would be
-            self.line = Line(self.notes, plan, self.config, self.terminal)
+        alone = option.capture != "no" and not option.usepdb  # else tests write where the line would be
+        if ahead and self.terminal and alone:
+            self.line = Line(self.notes, ahead, self.config, self.terminal)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logstart(self) -> Generator[None]:
@@ -65,6 +66,9 @@ class Live:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logfinish(self) -> Generator[None]:
+        session: Any = self.config.pluginmanager.get_plugin("session")
+        if session.shouldfail or session.shouldstop:
+            self.notes.end()
         return (yield from self._aside())
 
     def _aside(self) -> Generator[None]:

@@ -50,9 +50,14 @@ class Reporter:
         else:
             self.crashed.add(claim["id"])
         if report.failed:
-            said = [(name, str(told)) for name, told in report.user_properties if name in ("drift", "failure")]
-            for kind, told in said or [("error", _crash(report))]:
-                self._problem(kind, told, claim=claim["id"], scale=claim["scale"], test=test)
+            said: dict[str, list[str]] = {"drift": [], "failure": [], "error": []}
+            for name, text in report.user_properties:
+                said.get(name, []).append(str(text))
+            if not any(said.values()):
+                said["error"].append(_crash(report))
+            for kind, texts in said.items():
+                if texts:
+                    self._problem(kind, "\n".join(texts), claim=claim["id"], scale=claim["scale"], test=test)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -73,7 +78,9 @@ class Reporter:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.usage_error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        if not self.claims and not self.crashed:
+        if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
+            return
+        if not (self.claims or self.crashed or self.reason or self.folder):
             return
         from labcheck.report.findings import gather
 
@@ -130,6 +137,9 @@ class Reporter:
             return True
         if not whole:
             self.lines.append(f"{'a worker died' if self.died else 'interrupted'}: no baseline was written")
+            return False
+        if not self.findings and not self.crashed:
+            self.lines.append("nothing was measured: no baseline was written")
             return False
         from labcheck import baselines
 

@@ -169,6 +169,19 @@ def test_a_bad_report_is_refused_in_a_line(
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize("gone", ["statement", "notes", "environment", "relations", "arms", "data", "seeds", "curves"])
+def test_a_report_with_something_missing_is_refused_in_a_line(
+    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    report = json.loads(json.dumps(alone.report))
+    for part in (report, *report["claims"], *(arm for claim in report["claims"] for arm in claim["arms"])):
+        part.pop(gone, None)
+    assert main(["render", save(report, tmp_path / "bad.json")]) == 2
+    out, told = capsys.readouterr()
+    assert (out, told.count("\n")) == ("", 1)
+    assert "not a whole report" in told
+
+
 def test_a_file_that_is_not_there_or_cannot_be_written_is_told_in_a_line(
     alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

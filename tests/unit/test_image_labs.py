@@ -293,6 +293,15 @@ def test_torchs_stream_is_where_it_was_and_so_are_its_threads(lab: ImageLab) -> 
     assert torch.get_num_threads() == threads
 
 
+def test_on_a_processor_no_gpu_is_asked_for_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That would start CUDA, and where there are several, torch warns."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("get_rng_state", "set_rng_state", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("a GPU was touched"))
+    MNIST.train([0])
+
+
 def test_torchs_stream_is_where_it_was_after_a_training_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Mnist, *args: object) -> None:
         torch.rand(1)

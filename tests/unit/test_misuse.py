@@ -8,6 +8,7 @@ import pytest
 from labcheck import baselines
 from labcheck.metrics import Metric, Trials
 from labcheck.relations import reaches
+from labcheck.report import tensorboard
 
 from .conftest import LAB, ORDER, Project, said
 from .test_plugin import in_one_line
@@ -52,7 +53,7 @@ def test_two_claims_have_two_names(project: Project, workers: str):
     project.write("test_again.py", ORDER)
     result = project.run("-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, "ERROR: toy/order is a claim of test_again.py and of test_order.py")
+    assert in_one_line(result, "ERROR: toy/order is a claim of test_again.py and of test_order.py: give one of")
     assert project.trained() == []
 
 
@@ -135,6 +136,70 @@ def test_an_overridden_setting_of_a_scale_is_reported_as_it_was(project: Project
     project.run("test_top.py", "--claims-set", "toy.noise=0.5", "--claims-report", "out")
     (top,) = project.report()["claims"]
     assert {told["setting"]: told["value"] for told in top["assumptions"]}["noise"] == 0.5
+
+
+def test_an_override_of_what_every_arm_sets_changes_nothing_and_all_is_compared(project: Project):
+    project.write("test_order.py", ORDER.replace('"level": 1.0', '"level": 1.0, "noise": 0.2'))
+    project.recorded()
+    project.change("metrics['error'] *= 1.01")
+    result = project.run("test_order.py::arm[low-quick]", "--claims-set", "toy.noise=0.5")
+    result.assert_outcomes(failed=1)
+    assert said(result, "overridden") == 0
+    project.run("test_order.py", "--claims-set", "toy.noise=0.5").assert_outcomes(failed=1, passed=2)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_override_that_an_arm_cannot_have_is_refused(project: Project, workers: str):
+    check = """
+    def __post_init__(self):
+        if self.loud and self.level == 3:
+            raise ValueError("toy.loud is for levels below 3")
+
+    @property
+"""
+    (project.folder / "toy.py").write_text(LAB.replace("\n    @property\n", check, 1))
+    result = project.run("-n", workers, "--claims-set", "toy.loud=true")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, "--claims-set: an arm cannot be trained so: toy.loud is for levels below 3")
+    assert project.trained() == []
+
+
+def test_a_claim_with_another_number_of_seeds_is_to_be_recorded(project: Project):
+    project.recorded("--claims-seeds", "5")
+    result = project.run()
+    result.assert_outcomes(failed=7)
+    assert said(result, "16 seeds, stored 5; if the change is meant, record it with --claims-update REASON") > 0
+    project.run("--claims-seeds", "4").assert_outcomes(passed=7)
+
+
+def test_what_was_asked_for_is_told_and_written_where_nothing_ran(project: Project):
+    result = project.run("-k", "nothing", "--claims-update", "none", "--claims-report", "out")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert said(result, "nothing was measured: no baseline was written") == 1
+    assert project.report()["claims"] == []
+    assert (project.folder / "out" / "report.html").exists()
+
+
+def test_an_update_in_which_all_is_skipped_does_not_pass(project: Project):
+    hook = "def pytest_collection_modifyitems(items):\n    for item in items: item.add_marker(pytest.mark.skip)\n"
+    (project.folder / "conftest.py").write_text(f"import pytest\n{hook}")
+    assert project.run("--claims-update", "none").ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("options", [["--claims-strict"], ["--claims-tensorboard", "out"], []])
+def test_a_failure_that_is_no_drift_is_not_called_one(project: Project, options: list[str]):
+    if options == ["--claims-strict"]:
+        project.recorded()
+    elif options:
+        project.recorded().monkeypatch.setattr(tensorboard, "write", _full)
+    project.run("--claims-report", "out", "--junitxml=all.xml", *options)
+    assert {problem["kind"] for problem in project.report()["problems"]} == {"failure"}
+    assert "Failed: " in (project.folder / "out/report.html").read_text().replace("<b>", "").replace("</b>", "")
+    assert 'name="drift"' not in (project.folder / "all.xml").read_text()
+
+
+def _full(*_: object) -> None:
+    raise OSError("no space left")
 
 
 def test_the_advice_for_an_edited_file_helps(project: Project):

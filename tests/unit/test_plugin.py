@@ -90,6 +90,14 @@ def test_claims_and_other_tests_live_together(project: Project):
             '"level": 2.0', '"levle": 2.0',
             "toy/order: arm 'high': toy has no setting 'levle'; it has level, epochs, widths, noise, loud",
         ),
+        ('id="toy/order"', 'id="../order"', "'../order': an id is <lab>/<claim>, of letters, digits, "),
+        ('id="toy/order"', 'id="order"', "'order': an id is <lab>/<claim>, of letters, digits, "),
+        ('id="toy/order"', "id=5", "5: an id is <lab>/<claim>, of letters, digits, "),
+        ('"high": Arm', "16: Arm", "toy/order: arms are an Arm for each name, such as "),
+        ('Arm({"level": 1.0}, {"Table 1": {ERROR: 1.0}})', '{"level": 1.0}', "toy/order: arms are an Arm for each"),
+        ('[beats("low", "high", ERROR)]', 'beats("low", "high", ERROR)', "toy/order: relations are a list of them"),
+        ("ERROR: 1.0", 'ERROR: "1.0"', "toy/order: arm 'low': what 'Table 1' prints is a number for each Metric, not"),
+        ('["An error is what Toy calls one."]', '"An error."', "toy/order: notes are a list of sentences"),
     ],
 )  # fmt: skip
 def test_a_claim_that_cannot_be_judged_is_a_collection_error(project: Project, before: str, after: str, says: str):
@@ -117,6 +125,7 @@ def test_a_claim_that_cannot_be_judged_is_a_collection_error(project: Project, b
         (["--claims-data", "unreal"], "argument --claims-data: invalid choice: 'unreal'"),
         (["--claims-data", "real"], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA"),
         (["--claims-data-root", "nowhere"], "no folder nowhere: --claims-data-root, or LABCHECK_DATA, names where"),
+        (["--claims-report", ""], "argument --claims-report: a folder, not an empty name"),
         (["--claims-update", " "], "argument --claims-update: a reason that a reviewer can read"),
         (["--claims-update", "x", "--claims-set", "toy.noise=1"], "--claims-update records no overridden settings"),
         (["--claims-set", "noise=1"], "argument --claims-set: lab.setting=value, not 'noise=1'"),
@@ -147,6 +156,15 @@ def test_the_folder_of_real_data_may_stand_in_the_environment(project: Project):
     project.monkeypatch.setenv("LABCHECK_DATA", "nowhere")
     assert in_one_line(project.run("--claims-data", "real"), "no folder nowhere")
     assert project.run("--collect-only", "-q", "--claims-data-root", ".").ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/deeper"])
+def test_a_report_that_could_not_be_written_is_a_usage_error(project: Project, place: str):
+    (project.folder / "taken").touch()
+    result = project.run("--claims-report", place)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, f"--claims-report cannot write to {place}: ")
+    assert project.trained() == []
 
 
 @pytest.mark.parametrize("place", ["taken", "taken/deeper"])

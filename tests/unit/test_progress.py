@@ -56,6 +56,15 @@ def of(*seconds: float | None) -> list[Planned]:
     return [Planned(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
 
 
+def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(notes: Notes, monkeypatch: pytest.MonkeyPatch):
+    plan = of(*(0.1 * number for number in range(1, 30)))
+    done = [block.key for block in plan]
+    for order in (done, done[::-1], sorted(done)):
+        monkeypatch.setattr(Notes, "finished", lambda _, order=order: dict.fromkeys(order).keys())
+        assert notes.state(plan).share == pytest.approx(1)
+        assert notes.state(plan).share <= 1
+
+
 # what loops tell
 
 

@@ -161,6 +161,12 @@ def test_a_non_finite_number_is_the_worst_and_two_are_a_tie(form: str, expected:
     assert said(outcome) == expected
 
 
+@pytest.mark.parametrize("of", [{}, {"other": ERROR}])
+def test_a_number_is_not_compared_with_itself(of: dict[str, Metric]) -> None:
+    with pytest.raises(ValueError, match="x of 'a' is compared with itself: name two arms, or two metrics"):
+        beats("a", "a", ERROR, **of)
+
+
 def test_a_negative_infinity_is_no_good_error_either() -> None:
     assert said(decide(beats("a", "b", EPOCHS), [-INF, 1, -INF], [1, -INF, INF])) == "-+="
 

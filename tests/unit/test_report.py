@@ -330,8 +330,12 @@ def test_a_report_names_what_was_overridden(project: Project):
 
 def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Project):
     project.recorded()
-    (project.folder / "taken").touch()
-    result = project.run("--claims-report", "taken")
+    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, sizes[1]))
+    try:
+        result = project.run("--claims-report", "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=7)
     assert said(result, "no report written: ") == 1

@@ -248,6 +248,22 @@ def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: Tria
     assert len(lab.asked) == 3
 
 
+def test_nothing_is_trained_ahead_once_the_session_ends(store: TrialStore):
+    lab = Counted()
+    store.expect(blocks(lab, 16, "cpu"))
+    store.notes.end()
+    store.train_ahead()
+    assert lab.asked == []
+
+
+def test_what_others_trained_is_not_read_ahead(store: TrialStore):
+    lab = Counted()
+    TrialStore(store.folder).trials(lab, 16, "cpu")
+    store.expect(blocks(lab, 20, "cpu"))
+    store.train_ahead()
+    assert [block.index for block in store._loaded] == [4]
+
+
 def test_nothing_is_trained_ahead_that_cannot_be_shared(store: TrialStore):
     lab = Vandal(folder=store.folder)
     store.expect(blocks(lab, 16, "cpu"))
@@ -353,6 +369,15 @@ def test_a_worker_without_tests_trains_for_the_others(project: Project):
     assert said(result, "created: 2/2 workers") == 1
     assert sorted(project.trained()) == [f"1 {list(range(start, start + 6))}" for start in (0, 12, 6)]
     assert len(list((project.folder / "here").iterdir())) == 2
+
+
+def test_the_first_failure_ends_a_run_that_shall_end_with_it(project: Project):
+    """The first worker has high and top, and the other one, when its test is done, does not train for top."""
+    before = len(project.recorded().trained())
+    project.change("import time; time.sleep(.3)\nif lab.level == 2: raise ValueError('no luck')")
+    tests = ["test_order.py::arm[high-quick]", "test_order.py::arm[low-quick]", "test_top.py::arm[top-quick]"]
+    project.run_apart("-n", "2", "-x", *tests)
+    assert {line[0] for line in project.trained()[before:]} == {"1", "2"}
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
