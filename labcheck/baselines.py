@@ -105,7 +105,10 @@ def read(file: Path) -> Baseline:
         digest = content.pop("digest")
         schema = content.pop("schema")
         if schema != SCHEMA:
-            raise BaselineError(f"{file}: schema {schema} is not one that this labcheck reads ({SCHEMA})")
+            raise BaselineError(
+                f"{file}: schema {schema} is not one that this labcheck reads ({SCHEMA}); "
+                "use the labcheck that recorded it, or remove it and record it anew"
+            )
         if digest != _digest(content):
             raise BaselineError(
                 f"{file}: edited by hand; restore it from version control, or remove it and record it anew"

@@ -17,7 +17,7 @@ def write(file: Path, content: str | bytes) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)
-    except OSError:
+    except BaseException:  # a keyboard interrupt too
         part.unlink(missing_ok=True)
         raise
     return file

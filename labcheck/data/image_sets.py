@@ -98,12 +98,11 @@ def _real(name: str, root: Path) -> ImageSet:
     try:
         with warnings.catch_warnings(action="ignore"):  # NumPy 2.4.0 to 2.4.4 warn of CIFAR-10's old pickles
             arrays = _arrays(file) if supplied else _torchvision(title, root)
+    except DataError:
+        raise
     except Exception as error:  # whatever a reader says of a broken file
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"no {title} that can be read under {root} ({told}): remove {file.name if supplied else 'what is broken'} "
-            f"there and get it anew, or name another folder with --claims-data-root or {ROOT}"
-        ) from error
+        broken = file.name if supplied else "what is broken"
+        raise _unread(title, root, error, f"remove {broken} there and get it anew") from error
     shape = (32, 32, 3) if name == "cifar" else (28, 28, 1)
     parts = [_checked(title, part, *arrays[part], shape, root) for part in ("train", "test")]
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
@@ -128,9 +127,21 @@ def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
     except RuntimeError as error:
         if "not found" not in str(error):  # but broken
             raise
-        with FileLock(root / f"{title}.lock"):
-            sets = {part: dataset(root, train=part == "train", download=True) for part in ("train", "test")}
+        try:
+            with FileLock(root / f"{title}.lock"):
+                sets = {part: dataset(root, train=part == "train", download=True) for part in ("train", "test")}
+        except Exception as error:  # whatever torchvision and the network say
+            remedy = "it could not be downloaded, so put torchvision's files there"
+            raise _unread(title, root, error, remedy) from error
     return {part: (found.data, found.targets) for part, found in sets.items()}
+
+
+def _unread(title: str, root: Path, error: Exception, remedy: str) -> DataError:
+    told = " ".join(str(error).split()) or type(error).__name__
+    return DataError(
+        f"no {title} that can be read under {root} ({told}): {remedy}, "
+        f"or name another folder with --claims-data-root or {ROOT}"
+    )
 
 
 def _checked(

@@ -9,13 +9,18 @@ HEADER = ("claim", "data", "verdict", "holds", "quoted", "measured", "the relati
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
-    """Lines of text: a header and a row for each finding that has a relation judged."""
-    rows = [HEADER, *(_row(finding) for finding in findings if finding.judged)]
+    """Lines of text: a header and a row for each finding that has a relation judged, or nothing if none has."""
+    judged = [finding for finding in findings if finding.judged]
+    if not judged:
+        return []
+    scales = {finding.today.scale for finding in judged}
+    rows = [HEADER, *(_row(finding, several=len(scales) > 1) for finding in judged)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
+def _row(finding: Finding, several: bool) -> tuple[str, ...]:
+    """With the scale where there are several."""
     name, judged = finding.deciding
     word = str(finding.verdict or "not all measured")
     told = f"{word} ({judged['tag']})" if judged["tag"] else word
@@ -23,7 +28,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
         told += f" (about {judged['seeds_to_decide']} seeds would decide)"
     terms = judged["terms"][:2]
     return (
-        finding.claim["id"],
+        finding.claim["id"] + (f" ({finding.today.scale})" if several else ""),
         finding.today.data["name"],
         told,
         f"{judged['holds']}/{judged['n']}",

@@ -209,7 +209,14 @@ def test_a_row_says_how_many_seeds_would_decide(tmp_path: Path):
 
 
 def test_a_claim_of_which_nothing_was_judged_has_no_row(tmp_path: Path):
-    assert len(terminal.table(findings.gather([found(tmp_path, "arm[a", BETTER)]))) == 1
+    assert terminal.table(findings.gather([found(tmp_path, "arm[a", BETTER)])) == []
+
+
+def test_rows_of_two_scales_are_told_apart(tmp_path: Path):
+    both = [found(tmp_path, ONE, BETTER), found(tmp_path, ONE, BETTER)]
+    both[1]["today"]["scale"] = "full"
+    names = [line.split("  ")[0] for line in terminal.table(findings.gather(both))]
+    assert names == ["claim", "literal/one (full)", "literal/one (quick)"]
 
 
 def test_a_report_replaces_another_whole(tmp_path: Path):

@@ -175,6 +175,7 @@ def test_kills_at_any_moment_lose_the_block_in_flight_and_change_nothing(project
     command = [sys.executable, "-c", HARNESS, RESUME, "-q", "-p", "no:benchmark", "--claims-report", "out"]
     unkilled = project.report("whole")
     rng = random.Random()
+    project.monkeypatch.setenv("TMPDIR", str(project.folder))  # what is killed leaves its session's folder
     with subprocess.Popen(
         command, cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as harness:
