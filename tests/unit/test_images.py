@@ -31,7 +31,7 @@ from labcheck.data.images import PIECE, ImageSet, Selection
 from labcheck.labs.images import confusion
 from labcheck.labs.mnist import Mnist  # noqa: F401 - pytester forgets whatever its runs are the first to import
 
-from .conftest import Project
+from .conftest import Project, said
 from .test_plugin import in_one_line
 
 SIZES = st.integers(0, 12)
