@@ -130,7 +130,7 @@ class Claim:
 
     @property
     def names(self) -> list[str]:
-        """Of its arms and its relations: what a baseline has results of."""
+        """The names of its arms and its relations: what a baseline has results of."""
         return [*self.arms, *(relation.name for relation in self.relations)]
 
     def metrics(self, arm: str) -> list[Metric]:

@@ -71,7 +71,7 @@ def _keep_memory() -> None:
 
 
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether processor or GPU have instructions for products of bfloat16 numbers, which are then the faster ones."""
+    """Whether processor or GPU has instructions for products of bfloat16 numbers, which are then the faster ones."""
     import torch
 
     if device != "cpu":

@@ -62,13 +62,14 @@ class State:
 
 
 class Notes:
-    """The files of a session that tell what is planned and what is going on."""
+    """The files of a session that tell what is planned and what is going on.
 
-    def __init__(self, folder: Path, trials: Path | None = None):
-        """Args:
+    Args:
         folder: the session's own.
         trials: where finished blocks lie, if elsewhere.
-        """
+    """
+
+    def __init__(self, folder: Path, trials: Path | None = None):
         self.folder = folder
         self.trials = trials or folder
         self._own = folder / f"{os.getpid()}.now"

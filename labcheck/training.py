@@ -95,7 +95,7 @@ class Recipe:
             return
         record = list(self.record)
         if record != sorted({*record}) or record[:1] < [1] or record[-1:] != [self.epochs]:
-            raise ValueError("records ascend, and the last one is taken after the last epoch")
+            raise ValueError("records ascend from 1 or later, and the last one is taken after the last epoch")
 
 
 def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator], recipe: Recipe) -> History:

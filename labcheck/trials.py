@@ -45,16 +45,16 @@ class TrialStore:
     A worker that needs a block which another one is training does not wait: it trains one of those that the session
     will need later. So does one whose tests are done.
 
+    Args:
+        session: a folder that exists, and is this session's own.
+        lasting: one that outlasts it, if trials shall: blocks are then found again by whatever their results depend on,
+            and not by their settings alone.
+
     Attributes:
         problem: why trials cannot be shared, if they cannot; they stay in this process then.
     """
 
     def __init__(self, session: Path, lasting: Path | None = None):
-        """Args:
-        session: a folder that exists, and is this session's own.
-        lasting: one that outlasts it, if trials shall: blocks are then found again by whatever their results depend
-            on, and not by their settings alone.
-        """
         self.folder = lasting or session
         self.notes = Notes(session, lasting)
         self.lasting = lasting is not None

@@ -112,11 +112,11 @@ class Selection:
         yield from map(self._take, torch.split(self.rows, PIECE, dim=1))
 
     def keep(self, rows: Tensor) -> "Selection":
-        return Selection(self.images, self.labels, self.rows[rows], self.dtype, self.flat)
+        return replace(self, rows=self.rows[rows])
 
     def to(self, device: str) -> "Selection":
         images, labels, rows = (tensor.to(device) for tensor in (self.images, self.labels, self.rows))
-        return Selection(images, labels, rows, self.dtype, self.flat)
+        return replace(self, images=images, labels=labels, rows=rows)
 
     def _take(self, rows: Tensor) -> Examples:
         # much faster than indexing, images[rows]

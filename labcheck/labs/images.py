@@ -39,7 +39,7 @@ class ImageLab(SupervisedLab):
 
     @property
     def images(self) -> ImageSet:
-        """All of its source."""
+        """All images of its source."""
         return image_sets.load(self.name, self.source)
 
     def data(self) -> Data:

@@ -99,7 +99,7 @@ class Lab(ABC):
         """Train one model with each seed."""
 
     def brief(self) -> Self:
-        """The same with a shorter training, which costs as much more or less than another's as the whole one."""
+        """The same with a shorter training; of two labs, their costs keep the ratio that the whole trainings have."""
         return self
 
     def graph(self) -> tuple[Any, Any] | None:

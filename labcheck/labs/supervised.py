@@ -58,7 +58,7 @@ class SupervisedLab(Lab):
         return {f"{name}_mse": training.evaluate(model, part, MSE())["loss"] for name, part in parts.items()}
 
     def new_optimizer(self) -> Optimizer:
-        """That of the settings."""
+        """A new optimizer, as the settings name it."""
         return self.optimizers[self.optimizer](self.momentum)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
@@ -101,7 +101,7 @@ class StackedLab(SupervisedLab):
 
     @abstractmethod
     def layers(self) -> list[Layer]:
-        """Of one net."""
+        """The layers of one net."""
 
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
         """Each seed's net before training."""

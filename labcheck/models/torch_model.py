@@ -53,7 +53,7 @@ def _last(weight: Tensor) -> Tensor:
 
 
 def _first(weight: Tensor) -> Tensor:
-    """And back."""
+    """A weight as torch wants it, (out, in, H, W), from one that lies as `_last` makes it."""
     return weight.movedim(3, 1) if weight.dim() == 4 else weight
 
 

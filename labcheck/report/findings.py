@@ -156,5 +156,5 @@ def write(content: dict[str, Any], folder: Path) -> Path:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """As text, so that a reader sees what is none."""
+    """A number as text; None and NaN are "not finite"."""
     return "not finite" if value is None or math.isnan(value) else f"{value:.{digits}g}"

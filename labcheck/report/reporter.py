@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """A pytest plugin object, registered in the one process that hears of all tests."""
+    """A pytest plugin object, registered in the one process that hears of all tests.
+
+    Args:
+        baselines: their folder.
+        trials: the folder of those that outlast the session, if they do.
+    """
 
     def __init__(self, config: pytest.Config, baselines: Path, trials: Path | None = None):
-        """Args:
-        trials: the folder of those that outlast the session, if they do.
-        """
         self.option = config.option
         self.folder = config.option.claims_report
         self.reason = config.option.claims_update

@@ -200,7 +200,7 @@ def test_the_best_weights_are_those_of_a_record() -> None:
     ids=str,
 )
 def test_records_ascend_to_the_last_epoch(record: Sequence[int]) -> None:
-    with pytest.raises(ValueError, match=r"records ascend, .* after the last epoch"):
+    with pytest.raises(ValueError, match=r"records ascend from 1 .* after the last epoch"):
         run(stack(), parts(), record=record)
 
 
