@@ -10,6 +10,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Reduction = Callable[[Floats, Ints], float]
 """The curve of one seed, up to its last epoch, and after how many epochs each of its numbers was taken → a number."""
+Needs = Callable[[Ints], str]
+"""After how many epochs each record of a full training is taken (E,) → what is missing there, in words, or ""."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Trials:
 
     Attributes:
         metrics: one number per seed (n,), such as "test_mse"; "epochs" tells how many epochs each seed trained.
-        curves: one number per seed and record (n, E), NaN after a seed's last epoch.
+        curves: one number per seed and record (n, E) of a full training, NaN after a seed's last epoch.
         recorded: after how many epochs each record was taken (E,); None where that was after every one.
         tables: several numbers per seed (n, …), such as "test_confusion", images (n, true class, predicted class).
     """
@@ -68,6 +70,7 @@ class Metric:
         higher_is_better: False for errors.
         ratio: arms are compared by ratio, as errors are, which have no negative values; else by difference.
         reduction: turns the curve of one seed into a number; `label` says what it does.
+        needs: what it needs of the records, which seeds that have stopped early need not have.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Metric:
     ratio: bool = True
     reduction: Reduction | None = None
     label: str = ""
+    needs: Needs | None = None
 
     def __str__(self) -> str:
         return self.label or self.name
@@ -88,7 +92,7 @@ class Metric:
         """Its values (n,), rounded to float32, the precision that baselines keep.
 
         Raises:
-            MetricError: the trials have no metric or curve of that name.
+            MetricError: the trials have no metric or curve of that name, or none of its epochs.
         """
         kind, known = ("curve", trials.curves) if self.reduction else ("metric", trials.metrics)
         if self.name not in known:
@@ -97,6 +101,8 @@ class Metric:
             values = trials.metrics[self.name]
         else:
             after = trials.after(self.name)
+            if missing := self.needs(after) if self.needs else "":
+                raise MetricError(f"there is no {self}: {self.name} {missing}")
             lasts = np.searchsorted(after, trials.metrics["epochs"], "right")
             curves = zip(trials.curves[self.name].astype(np.float64), lasts, strict=True)
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -129,29 +135,27 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
 
 
 def lowest(curve: str, start: int, stop: int) -> Metric:
-    """The lowest finite number of a curve from one number of epochs to another."""
+    """The lowest finite number of a curve from one number of epochs to another, both of which have records."""
 
     def reduce(values: Floats, after: Ints) -> float:
         seen = values[(after >= start) & (after <= stop)]
         return float(seen[np.isfinite(seen)].min(initial=np.inf))
 
-    return Metric(curve, reduction=reduce, label=f"lowest {curve} after {start} to {stop} epochs")
+    label = f"lowest {curve} after {start} to {stop} epochs"
+    return Metric(curve, reduction=reduce, label=label, needs=_records(start, stop))
 
 
 def at(curve: str, epoch: int, *, rising: bool = False) -> Metric:
     """A curve after so many epochs; its last number for a seed that has stopped before, and goes on as it was.
 
-    Of a curve that should be `rising`, such as an accuracy, more is better. Where there are records before and after,
-    but none of these epochs, that is an error (ValueError).
+    Of a curve that should be `rising`, such as an accuracy, more is better.
     """
 
     def reduce(values: Floats, after: Ints) -> float:
-        column = int(np.searchsorted(after, epoch))
-        if column < len(after) and after[column] != epoch:
-            raise ValueError(f"{curve} has no record after {epoch} epochs")
-        return float(values[min(column, len(after) - 1)])
+        return float(values[min(int(np.searchsorted(after, epoch)), len(after) - 1)])
 
-    return Metric(curve, rising, not rising, reduction=reduce, label=f"{curve} after {epoch} epochs")
+    label = f"{curve} after {epoch} epochs"
+    return Metric(curve, rising, not rising, reduction=reduce, label=label, needs=_records(epoch))
 
 
 def fall(curve: str, after: int) -> Metric:
@@ -164,18 +168,22 @@ def fall(curve: str, after: int) -> Metric:
         rest = values[min(int(np.searchsorted(epochs, after)), len(epochs) - 1) :]
         return float(rest[0] - rest.min()) if np.isfinite(rest).all() else np.nan
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"fall of {curve} after epoch {after}")
+    label = f"fall of {curve} after epoch {after}"
+    return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records(after))
 
 
 def rise(curve: str, first: int, last: int) -> Metric:
-    """How far a curve that should rise has risen between two numbers of epochs, in its own unit."""
+    """How far a curve that should rise has risen between two numbers of epochs, in its own unit.
+
+    NaN for a seed that has stopped before.
+    """
 
     def reduce(values: Floats, after: Ints) -> float:
         seen: dict[int, float] = dict(zip(after.tolist(), values.tolist(), strict=True))
         return seen.get(last, np.nan) - seen.get(first, np.nan)
 
     label = f"rise of {curve} from {first} to {last} epochs"
-    return Metric(curve, higher_is_better=True, ratio=False, reduction=reduce, label=label)
+    return Metric(curve, higher_is_better=True, ratio=False, reduction=reduce, label=label, needs=_records(first, last))
 
 
 def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
@@ -194,7 +202,8 @@ def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool =
             return 0.0 if np.isfinite(values[-1]) else np.nan
         return float(np.maximum(steps, 0).mean())
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"swing of {curve}{_span(epochs)}")
+    label = f"swing of {curve}{_span(epochs)}"
+    return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records_of(epochs, 2))
 
 
 def average(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
@@ -204,7 +213,32 @@ def average(curve: str, start: int = 0, stop: int | None = None, *, rising: bool
     def reduce(values: Floats, after: Ints) -> float:
         return float(np.exp(np.log(values[epochs]).mean())) if values[epochs].size else np.nan
 
-    return Metric(curve, rising, not rising, reduction=reduce, label=f"mean {curve}{_span(epochs)}")
+    label = f"mean {curve}{_span(epochs)}"
+    return Metric(curve, rising, not rising, reduction=reduce, label=label, needs=_records_of(epochs, 1))
+
+
+def _records(*epochs: int) -> Needs:
+    """A record after each of these numbers of epochs."""
+
+    def missing(after: Ints) -> str:
+        absent = sorted({*epochs} - {*after.tolist()})
+        return f"has no record after {' or '.join(map(str, absent))} epochs" if absent else ""
+
+    return missing
+
+
+def _records_of(epochs: slice, least: int) -> Needs:
+    """All epochs of a slice, so many at least; of the whole curve, whatever has been recorded."""
+
+    def missing(after: Ints) -> str:
+        n = len(after)
+        if epochs != slice(0, None) and not np.array_equal(after, np.arange(n) + 1):
+            return "is not recorded after each epoch"
+        if max(abs(end) for end in (epochs.start, epochs.stop) if end is not None) > n:
+            return f"has only {n} epochs"
+        return f"has fewer than {least} records there" if len(after[epochs]) < least else ""
+
+    return missing
 
 
 def _span(epochs: slice) -> str:

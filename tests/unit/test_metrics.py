@@ -16,6 +16,7 @@ from labcheck.metrics import (
     epochs_to_settle,
     fall,
     lowest,
+    rise,
     swing,
 )
 
@@ -70,15 +71,15 @@ def test_epochs_to_settle_is_the_first_epoch_within_a_share_of_the_minimum(curve
 @pytest.mark.parametrize(
     ("start", "stop", "curve", "expected"),
     [
-        (1, 9, [3], 3),
-        (1, 9, [4, 2, 8], 2),
+        (1, 6, [3], 3),
+        (1, 6, [4, 2, 8], 2),
         (1, 1, [4, 2, 8], 4),
-        (3, 9, [4, 2, 8], 8),
-        (1, 9, [4, NAN, 2], 2),
-        (1, 9, [INF, 4, NAN], 4),
-        (1, 9, [1, -1, 0], -1),
-        (1, 9, [NAN, INF], INF),
-        (4, 9, [4, 2, 8], INF),
+        (3, 6, [4, 2, 8], 8),
+        (1, 6, [4, NAN, 2], 2),
+        (1, 6, [INF, 4, NAN], 4),
+        (1, 6, [1, -1, 0], -1),
+        (1, 6, [NAN, INF], INF),
+        (4, 6, [4, 2, 8], INF),
     ],
 )
 def test_the_lowest_finite_number_of_a_part_of_a_curve(
@@ -106,7 +107,6 @@ def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_befor
     [
         (2, [8, 4, 1, 2], 3),
         (1, [8, 4, 1, 2], 7),
-        (0, [8, 4, 1, 2], 7),
         (2, [8, 4, 5, 6], 0),
         (2, [8, 4], 0),
         (3, [8, 4], 0),
@@ -129,15 +129,16 @@ def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[
         (epochs_to("loss", 2), [10, 10]),
         (epochs_to("loss", 1), [50, INF]),
         (epochs_to_settle("loss", 0.5), [50, 10]),
-        (lowest("loss", 1, 99), [1, 2]),
+        (lowest("loss", 1, 100), [1, 2]),
         (lowest("loss", 1, 10), [2, 2]),
         (at("loss", 10), [2, 2]),
         (at("loss", 100), [3, 2]),
         (fall("loss", 1), [7, 6]),
-        (fall("loss", 2), [1, 0]),
-        (fall("loss", 11), [0, 0]),
-        (swing("loss", -2), [np.log(3), 0]),
-        (average("loss", 2), [3**0.5, NAN]),
+        (fall("loss", 10), [1, 0]),
+        (fall("loss", 50), [0, 0]),
+        (rise("loss", 10, 100), [1, NAN]),
+        (swing("loss"), [np.log(3) / 3, 0]),
+        (average("loss"), [48**0.25, 4]),
     ],
     ids=str,
 )
@@ -145,10 +146,56 @@ def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) 
     assert of(metric, [8, 2, 1, 3], [8, 2], recorded=[1, 10, 50, 100]) == pytest.approx(expected, nan_ok=True)
 
 
-def test_where_a_seed_trained_on_but_has_no_record_is_an_error() -> None:
-    assert of(at("loss", 20), [8, 2], recorded=[1, 10, 50, 100]) == [2]
-    with pytest.raises(ValueError, match=r"^loss has no record after 20 epochs$"):
-        of(at("loss", 20), [8, 2], [8, 2, 1], recorded=[1, 10, 50, 100])
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        (at("loss", 20), "has no record after 20 epochs"),
+        (at("loss", 0), "has no record after 0 epochs"),
+        (at("loss", 101, rising=True), "has no record after 101 epochs"),
+        (fall("loss", 101), "has no record after 101 epochs"),
+        (rise("loss", 1, 33), "has no record after 33 epochs"),
+        (rise("loss", 0, 33), "has no record after 0 or 33 epochs"),
+        (lowest("loss", 101, 120), "has no record after 101 or 120 epochs"),
+        (lowest("loss", 1, 120), "has no record after 120 epochs"),
+        (swing("loss", -2), "is not recorded after each epoch"),
+        (average("loss", 0, 2), "is not recorded after each epoch"),
+    ],
+    ids=str,
+)
+def test_epochs_that_have_no_record_are_an_error_for_whichever_seeds(metric: Metric, told: str) -> None:
+    for curves in [[8, 2]], [[8, 2, 1, 3], [NAN]]:
+        with pytest.raises(MetricError) as error:
+            of(metric, *curves, recorded=[1, 10, 50, 100])
+        assert str(error.value) == f"there is no {metric}: loss {told}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        (swing("loss", 7), "has only 6 epochs"),
+        (swing("loss", -7), "has only 6 epochs"),
+        (swing("loss", 0, 7), "has only 6 epochs"),
+        (swing("loss", 5), "has fewer than 2 records there"),
+        (swing("loss", -1), "has fewer than 2 records there"),
+        (average("loss", 6), "has fewer than 1 records there"),
+        (average("loss", 4, 3), "has fewer than 1 records there"),
+        (average("loss", -3, -7), "has only 6 epochs"),
+    ],
+    ids=str,
+)
+def test_epochs_that_no_seed_trains_are_an_error(metric: Metric, told: str) -> None:
+    with pytest.raises(MetricError) as error:
+        of(metric, [8, 2, 1], [NAN])
+    assert str(error.value) == f"there is no {metric}: loss {told}"
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [at("loss", 6), fall("loss", 6), rise("loss", 1, 6), lowest("loss", 6, 6), swing("loss", -6), average("loss", 5)],
+    ids=str,
+)
+def test_epochs_that_seeds_have_stopped_before_are_none(metric: Metric) -> None:
+    assert len(of(metric, [8, 2, 1], [NAN])) == 2
 
 
 def test_settling_is_within_a_tenth_unless_said() -> None:
@@ -169,7 +216,7 @@ def test_nothing_after_the_last_epoch_counts() -> None:
     trials = Trials({"epochs": np.array([2.0])}, {"loss": np.array([[4.0, 2.0, 0.5, 64.0]])})
     metrics = epochs_to("loss", 0.5), epochs_to_settle("loss"), swing("loss"), average("loss")
     assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
-    others = lowest("loss", 1, 9), at("loss", 3), fall("loss", 1)
+    others = lowest("loss", 1, 4), at("loss", 3), fall("loss", 1)
     assert [metric.of(trials)[0] for metric in others] == [2, 2, 2]
 
 
@@ -184,7 +231,7 @@ def test_nothing_after_the_last_epoch_counts() -> None:
         (1, 3, [1, E, 1, E**2], 0),
         (0, None, [8, 4, 0.001, 0.0001], 0),
         (0, None, [1, 0, 0.5], INF),
-        (-10, None, [1, E], 1),
+        (-6, None, [1, E], 1),
         (4, None, [1, E, E**2], 0),
         (2, None, [1, E, E**2], 0),
         (4, None, [1, E, NAN], NAN),
@@ -216,7 +263,7 @@ def test_swing_is_the_mean_rise_of_the_logarithm(
         (-2, -1, [1, 4, 9, 64], 9),
         (-3, -1, [1, 4], 1),
         (-3, -1, [1], NAN),
-        (-9, None, [1, 4], 2),
+        (-6, None, [1, 4], 2),
         (3, None, [1, 4, 9], NAN),
         (0, None, [1, NAN, 4], NAN),
         (0, None, [1, 4, INF], INF),

@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from labcheck.claims import Arm, Claim, ClaimError
 from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Metric, Trials, average
+from labcheck.metrics import Metric, MetricError, Trials, average
 from labcheck.relations import (
     Outcome,
     Relation,
@@ -57,9 +57,9 @@ def trials(values: Sequence[float]) -> Trials:
     return Trials({"epochs": np.ones(len(values)), "x": np.array(values, float)}, {})
 
 
-def curves(*rows: Sequence[float]) -> Trials:
-    longest = max(map(len, rows))
-    padded = np.array([[*row, *[NAN] * (longest - len(row))] for row in rows], float)
+def curves(*rows: Sequence[float], epochs: int = 0) -> Trials:
+    epochs = max(epochs, *map(len, rows))
+    padded = np.array([[*row, *[NAN] * (epochs - len(row))] for row in rows], float)
     return Trials({"epochs": np.array([len(row) for row in rows], float)}, {"loss": padded})
 
 
@@ -262,13 +262,13 @@ def test_turns(curve: list[float], by: float, expected: str) -> None:
     ],
 )
 def test_a_curve_turns_between_start_and_stop(curve: list[float], start: int, stop: int, expected: str) -> None:
-    assert said(turns("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve)})) == expected
+    assert said(turns("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
 
 
 def test_a_curve_turns_between_its_records() -> None:
     sparse = Trials({"epochs": np.array([100.0, 10])}, curves([4, 1, 4], [4, NAN]).curves, np.array([5, 10, 100]))
     assert said(turns("a", "loss", start=5, stop=100, by=0.5).judge({"a": sparse})) == "+-"
-    with pytest.raises(ValueError, match="loss has no record after 50 epochs"):
+    with pytest.raises(MetricError, match="loss has no record after 50 epochs"):
         turns("a", "loss", start=5, stop=50, by=0.5).judge({"a": sparse})
 
 
