@@ -131,7 +131,8 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
         reached = np.flatnonzero(np.isfinite(values) & (values <= np.nanmin(values, initial=np.inf) * (1 + within)))
         return float(after[reached[0]]) if reached.size else np.inf
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} within {within:.0%} of its best")
+    label = f"epochs to {curve} within {100 * within:g}% of its best"
+    return Metric(curve, ratio=False, reduction=reduce, label=label)
 
 
 def lowest(curve: str, start: int, stop: int) -> Metric:

@@ -280,6 +280,8 @@ def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[f
         (Metric("test_mse"), "test_mse"),
         (epochs_to("val_mse", 0.05), "epochs to val_mse ≤ 0.05"),
         (epochs_to_settle("val_mse", 0.25), "epochs to val_mse within 25% of its best"),
+        (epochs_to_settle("val_mse", 0.07), "epochs to val_mse within 7% of its best"),
+        (epochs_to_settle("val_mse", 0.104), "epochs to val_mse within 10.4% of its best"),
         (swing("loss"), "swing of loss"),
         (swing("loss", 20), "swing of loss from epoch 20"),
         (swing("loss", -20), "swing of loss over the last 20 epochs"),
