@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from labcheck.metrics import CPU_SECONDS, Floats, Metric, Trials, at, lowest, swing
+from labcheck.metrics import CPU_SECONDS, Floats, Metric, MetricError, Trials, at, lowest, swing
 
 Bools = NDArray[np.bool_]
 
@@ -89,7 +89,12 @@ def advantage(metric: Metric, a: Floats, b: Floats) -> Floats:
     """By how much a is better than b, for each seed: a log ratio or a difference, positive where a is better.
 
     A non-finite result is the worst there is; two of them cannot be told apart (NaN).
+
+    Raises:
+        MetricError: a ratio of negative values would say nothing.
     """
+    if metric.ratio and any((np.isfinite(values) & (values < 0)).any() for values in (a, b)):
+        raise MetricError(f"{metric} has negative values: compare it with ratio=False")
     sign = 1 if metric.higher_is_better else -1
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y = (np.log(a), np.log(b)) if metric.ratio else (a, b)
@@ -99,10 +104,18 @@ def advantage(metric: Metric, a: Floats, b: Floats) -> Floats:
 
 
 def slack(metric: Metric, amount: float, better: bool) -> float:
-    """A share (of an error, 0.1 for 10 %) or an amount as an advantage: how far better, or worse, that is."""
+    """A share (of an error, 0.1 for 10 %) or an amount as an advantage: how far better, or worse, that is.
+
+    Raises:
+        ValueError: it is negative, or a share that would leave nothing, or less.
+    """
+    if not amount >= 0:
+        raise ValueError(f"{metric}: by how much is a number from 0 on, not {amount}")
     if not metric.ratio:
         return amount
     more = better == metric.higher_is_better
+    if not more and amount >= 1:
+        raise ValueError(f"{metric}: a share {'better' if better else 'worse'} is less than 1, not {amount:g}")
     return float(np.log1p(amount) if more else -np.log1p(-amount))
 
 

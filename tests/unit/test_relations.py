@@ -187,6 +187,45 @@ def test_the_arms_may_be_compared_on_different_metrics() -> None:
     assert said(beats("a", "a", train, other=test).judge(both)) == "+++"
 
 
+@pytest.mark.parametrize("form", [beats, no_worse, equivalent, differs])
+@pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
+@pytest.mark.parametrize("amount", [-0.1, -2, NAN])
+def test_by_how_much_is_not_negative(form: Any, metric: Metric, amount: float) -> None:
+    with pytest.raises(ValueError, match=rf"^x: by how much is a number from 0 on, not {amount}$"):
+        form("a", "b", metric, **{"by" if form is beats else "margin": amount})
+
+
+@pytest.mark.parametrize("amount", [1, 1.5, INF])
+@pytest.mark.parametrize(
+    "relate",
+    [
+        partial(beats, "a", "b", ERROR),
+        partial(no_worse, "a", "b", ACCURACY),
+        partial(equivalent, "a", "b", ACCURACY),
+        partial(differs, "a", "b", ACCURACY),
+    ],
+    ids=lambda relate: relate.func.__name__,
+)
+def test_a_share_leaves_something(relate: Any, amount: float) -> None:
+    with pytest.raises(ValueError, match=rf"^x: a share (better|worse) is less than 1, not {amount:g}$"):
+        relate(**{"by" if relate.func is beats else "margin": amount})
+    with pytest.raises(ValueError, match=r"^lowest loss .* a share better is less than 1"):
+        turns("a", "loss", start=1, stop=4, by=amount)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("metric", [ERROR, ACCURACY], ids=["error", "accuracy"])
+def test_negative_values_have_no_ratio(form: str, metric: Metric) -> None:
+    for first, second in ([-1.0, 2.0], [3.0, 1.0]), ([-1.0, -2.0], [-1.0, NAN]):
+        with pytest.raises(MetricError, match=r"^x has negative values: compare it with ratio=False$"):
+            decide(FORMS[form](metric), first, second, first, second)
+
+
+def test_a_difference_of_negative_values_is_one() -> None:
+    assert said(decide(beats("a", "b", SCORE), [-1, -2], [-2, -1])) == "+-"
+    assert said(decide(equivalent("a", "b", SCORE, margin=1), [-1, -2], [-2, 1])) == "+-"
+
+
 # One arm against a value.
 
 
