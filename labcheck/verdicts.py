@@ -5,6 +5,7 @@ it are Clopper and Pearson's (1934), which hold for any sample size; 3/4 is the 
 recommend for a difference that matters.
 """
 
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,12 +55,15 @@ class Verdict:
         )
 
 
-def lower_bound(k: int, n: int, error: float) -> float:
-    """The one-sided lower Clopper-Pearson bound of a fraction seen k times in n, at confidence 1 − error."""
+def lower_bound(k: float, n: float, error: float) -> float:
+    """The one-sided lower Clopper-Pearson bound of a fraction seen k times in n, at confidence 1 − error.
+
+    Counts need not be whole: in between, the bound is too.
+    """
     return float(scipy.special.betaincinv(k, n - k + 1, error)) if k else 0.0
 
 
-def upper_bound(k: int, n: int, error: float) -> float:
+def upper_bound(k: float, n: float, error: float) -> float:
     """The upper one."""
     return 1 - lower_bound(n - k, n, error)
 
@@ -95,19 +99,20 @@ def seeds_to_decide(verdict: Verdict, relations: int = 1) -> int | None:
     """With how many seeds an INCONCLUSIVE relation would probably be decided.
 
     Returns:
-        The least number, within 2 %, that does if its fractions stay as they are; None if it is decided, or if 10,000
-        would not do.
+        The least number that does if its fractions stay exactly as they are, of however many seeds that would be; None
+        if it is decided, or if 10,000 would not do.
     """
     if verdict.word is not Word.INCONCLUSIVE:
         return None
-    sizes = sorted({round(verdict.n * 1.02**step) for step in range(400)} | set(range(verdict.n, 4 * verdict.n)))
-    for n in sizes:
-        if n > MOST_SEEDS:
-            break
-        holds, ties = (round(count * n / verdict.n) for count in (verdict.holds, verdict.ties))
-        if judge(holds, min(ties, n - holds), n, relations).word is not Word.INCONCLUSIVE:
-            return n
-    return None
+    holds, holds_or_ties = verdict.holds / verdict.n, (verdict.holds + verdict.ties) / verdict.n
+
+    def decided(n: int) -> bool:
+        reproduced = holds >= RELIABLE and lower_bound(holds * n, n, ERROR_RATE) > EVEN
+        return reproduced or upper_bound(holds_or_ties * n, n, ERROR_RATE / relations) < RELIABLE
+
+    # more seeds bring either bound closer to its fraction: what is decided stays so
+    n = 1 + bisect(range(1, MOST_SEEDS + 1), False, key=decided)
+    return n if n <= MOST_SEEDS else None
 
 
 def combine(words: Iterable[Word]) -> Word:
