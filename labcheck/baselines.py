@@ -252,7 +252,9 @@ def _changed(before: Floats, after: Floats) -> str:
 def _elsewhere(stored: Baseline, today: Baseline) -> str:
     note = f"measured elsewhere ({_differing(stored, today)}): distributions are compared, not values"
     if today.seeds < drift.ENOUGH:
-        note += f"; {today.seeds} seeds show a shift of {drift.smallest_shift(stored.seeds, today.seeds):g} sd"
+        shift = drift.smallest_shift(stored.seeds, today.seeds)
+        shown = f"show a shift of {shift:g} sd" if np.isfinite(shift) else "are too few to show any shift"
+        note += f"; {today.seeds} seeds {shown}"
     return note
 
 

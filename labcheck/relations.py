@@ -32,6 +32,8 @@ class Term:
 class Effect(NamedTuple):
     """The median over seeds of what a relation compares, with its 95 % interval.
 
+    Fewer than six seeds have no such interval: not even all of them cover the median so often. Its bounds are NaN then.
+
     Attributes:
         kind: "ratio" or "difference" of the first term and the second, or "value" of the only one.
     """
@@ -289,7 +291,8 @@ def _effect(metric: Metric, values: Sequence[Floats]) -> Effect:
         return Effect(kind, np.nan, np.nan, np.nan)
     numbers = np.sort(numbers)
     n = len(numbers)
-    # so many lie below the interval, and as many above
-    outside = max(int(np.ceil(scipy.special.bdtrik(0.025, n, 0.5))) - 1, 0)
+    # so many lie below the interval, and as many above; -1 where there is none
+    outside = int(np.ceil(scipy.special.bdtrik(0.025, n, 0.5))) - 1
+    low, high = (numbers[outside], numbers[n - 1 - outside]) if outside >= 0 else (np.nan, np.nan)
     with np.errstate(invalid="ignore"):
-        return Effect(kind, float(np.median(numbers)), float(numbers[outside]), float(numbers[n - 1 - outside]))
+        return Effect(kind, float(np.median(numbers)), float(low), float(high))

@@ -78,9 +78,10 @@ def _template() -> Any:
 
 def effect(found: Mapping[str, Any]) -> str:
     """That of a relation in words."""
-    return (
-        f"{found['kind']} {number(found['median'])} (95 % interval {number(found['low'])} to {number(found['high'])})"
-    )
+    told = f"{found['kind']} {number(found['median'])}"
+    if found["low"] is found["high"] is None:
+        return told
+    return f"{told} (95 % interval {number(found['low'])} to {number(found['high'])})"
 
 
 def setting(value: Any) -> str:

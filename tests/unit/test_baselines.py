@@ -202,6 +202,9 @@ def test_elsewhere_few_seeds_say_what_they_would_show():
     _, (note,) = baselines.compare_arm(measured(VALUES[:8], seeds=8), today, "low")
     shift = float(note.rpartition("; 8 seeds show a shift of ")[2].removesuffix(" sd"))
     assert 1 <= shift <= 5
+    today = measured(VALUES[:5], seeds=5, environment=ELSEWHERE)
+    _, (note,) = baselines.compare_arm(measured(VALUES[:5], seeds=5), today, "low")
+    assert note.endswith("; 5 seeds are too few to show any shift")
 
 
 @pytest.mark.parametrize("today", list(Word))

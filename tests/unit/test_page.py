@@ -288,6 +288,18 @@ def test_a_claim_of_which_nothing_ran_stands_at_the_head(project: Project) -> No
     assert re.search(r"cannot show toy/top \(quick\) arm\[low-quick\]: ZeroDivisionError", text)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.5, 2.0, " (95 % interval 0.5 to 2)"),
+        (0.5, None, " (95 % interval 0.5 to not finite)"),
+        (None, None, ""),
+    ],
+)
+def test_an_effect_has_an_interval_where_there_is_one(low: float | None, high: float | None, told: str) -> None:
+    assert page.effect({"kind": "ratio", "median": 1.0, "low": low, "high": high}) == f"ratio 1{told}"
+
+
 def test_a_module_that_cannot_be_imported_is_told(project: Project) -> None:
     project.recorded().write("test_broken.py", "1 / 0")
     project.run("--claims-report", "out", "--continue-on-collection-errors")
