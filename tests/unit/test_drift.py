@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.stats import binom, mannwhitneyu, rankdata
+from scipy.stats import binom, hypergeom, mannwhitneyu, rankdata
 
 from labcheck.drift import EXACT_UP_TO, FALSE_ALARMS, moved, rank_sum_p, smallest_shift
 
@@ -75,6 +75,27 @@ def test_with_many_values_p_is_that_of_the_asymptotic_test(
         assert rank_sum_p(a, b) == pytest.approx(mannwhitneyu(a, b, method="asymptotic").pvalue, rel=1e-9)
 
 
+@pytest.mark.parametrize(("n", "m"), [(240, 480), (60, 480), (300, 1500), (900, 2100)])
+def test_with_many_values_of_unlike_sizes_p_is_that_of_the_asymptotic_test_too(n: int, m: int) -> None:
+    rng = np.random.default_rng(n)
+    for draw in normal, tied:
+        a, b = draw(rng, n), draw(rng, m) + 0.1
+        assert rank_sum_p(a, b) == pytest.approx(mannwhitneyu(a, b, method="asymptotic").pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(60, 480), (240, 480), (250, 2500)])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.45, 0.55, 0.99])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_two_values_p_is_that_of_a_hypergeometric_number(n: int, m: int, share: float, sign: int) -> None:
+    ones = round(share * (n + m))
+    numbers = hypergeom(n + m, ones, n)
+    for among_a in {int(numbers.ppf(0.001)), int(numbers.ppf(0.9999))}:
+        a, b = np.arange(n) < among_a, np.arange(m) < ones - among_a
+        far = np.abs(np.arange(n + 1) - numbers.mean()) >= abs(among_a - numbers.mean()) - 1e-9
+        expected = numbers.pmf(np.arange(n + 1))[far].sum()
+        assert rank_sum_p(sign * a.astype(float), sign * b.astype(float)) == pytest.approx(expected, rel=1e-9)
+
+
 @given(st.lists(st.floats(-1e3, 1e3), max_size=8), st.lists(st.floats(-1e3, 1e3), max_size=8))
 def test_p_is_a_probability_that_does_not_depend_on_order_or_side(a: list[float], b: list[float]) -> None:
     p = rank_sum_p(np.array(a), np.array(b))
@@ -105,12 +126,16 @@ def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, tod
     assert count <= binom.ppf(0.999, repetitions, 0.001)
 
 
-@pytest.mark.parametrize(("stored", "today"), [(161, 10), (10, 161), (20, 100)])
-def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(stored: int, today: int) -> None:
+@pytest.mark.parametrize(("stored", "today"), [(161, 10), (10, 161), (20, 100), (60, 480), (480, 240)])
+@pytest.mark.parametrize("values", [np.sign, lambda x: x], ids=["tied", "few"])
+def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(
+    values: Callable[[Floats], Floats], stored: int, today: int
+) -> None:
     def rare(rng: Generator) -> str:
-        return moved((rng.random(stored) < 0.02).astype(float), (rng.random(today) < 0.02).astype(float))
+        return moved(*(values(np.maximum(rng.random(n) - 0.98, 0)) for n in (stored, today)))
 
-    assert alarms(2_000, rare) <= binom.ppf(0.999, 2_000, 0.001)
+    repetitions = 1_000 if stored * today > 10_000 else 2_000
+    assert alarms(repetitions, rare) <= binom.ppf(0.999, repetitions, 0.001)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
