@@ -113,7 +113,10 @@ def _arms(one: Report, other: Report) -> Iterator[str]:
         if arm not in olds or arm not in news:
             yield f"arm {arm}: only in the {'second' if arm in news else 'first'}"
             continue
-        for metric in olds[arm].keys() & news[arm].keys():
+        for metric in sorted(olds[arm] | news[arm]):
+            if metric not in olds[arm] or metric not in news[arm]:
+                yield f"arm {arm}: {metric} only in the {'second' if metric in news[arm] else 'first'}"
+                continue
             values = [metrics[arm][metric] for metrics in (olds, news)]
             if drift.moved(*map(baselines.floats, values)):
                 higher = other["metrics"][metric]["higher_is_better"]

@@ -65,6 +65,22 @@ def test_an_arm_whose_median_moves_is_told(compared: Compared) -> None:
     assert new == pytest.approx(10 * old, rel=1e-3)
 
 
+def test_a_metric_that_only_one_has_is_told(compared: Compared) -> None:
+    def other(report: Report) -> None:
+        metrics = order(report)["arms"][1]["metrics"]
+        metrics.update(loss=metrics.pop("error"))
+
+    place = "toy/order (quick on drawn): arm high: "
+    assert compared(other) == (1, [f"{place}error only in the first", f"{place}loss only in the second"])
+
+
+def test_metrics_are_told_in_the_order_of_their_names(compared: Compared) -> None:
+    names = [f"{letter}_error" for letter in "hgfedcba"]
+    place = "toy/order (quick on drawn): arm high: "
+    found = compared(lambda report: order(report)["arms"][1]["metrics"].update({name: [None] for name in names}))
+    assert found == (1, [f"{place}{name} only in the second" for name in sorted(names)])
+
+
 def test_what_rounds_otherwise_has_not_moved(compared: Compared) -> None:
     def rounded(report: Report) -> None:
         errors = order(report)["arms"][0]["metrics"]["error"]
