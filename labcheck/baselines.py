@@ -173,6 +173,8 @@ def compare_relation(stored: Baseline, today: Baseline, relation: str) -> tuple[
     """Today's verdict on a relation against the stored one; what fails, and what is only worth saying."""
     if relation not in stored.relations:
         return [f"no baseline for relation '{relation}'; {HOW}"], []
+    if stored.data != today.data:
+        return [f"{relation}: judged on other data ({_differing(stored, today)}); {HOW}"], []
     if today.seeds != stored.seeds:
         return [], [f"{today.seeds} seeds where {stored.seeds} are stored: verdicts are shown and not compared"]
     words = [Word(baseline.relations[relation]["verdict"]) for baseline in (stored, today)]

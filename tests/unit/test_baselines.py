@@ -197,6 +197,16 @@ def test_values_of_other_data_are_not_the_stored_ones():
     assert notes == []
 
 
+@pytest.mark.parametrize("verdict", list(Word))
+@pytest.mark.parametrize("seeds", [12, 4])
+def test_verdicts_on_other_data_are_not_compared(verdict: Word, seeds: int):
+    other = {"name": "drawn", "digest": "4567"}
+    today = measured(relations={"a beats b": told(verdict)}, data=other, seeds=seeds)
+    (failure,), notes = baselines.compare_relation(measured(), today, "a beats b")
+    assert failure.startswith("a beats b: judged on other data (digest 0123 → 4567); if the change is meant")
+    assert notes == []
+
+
 def test_elsewhere_few_seeds_say_what_they_would_show():
     today = measured(VALUES[:8], seeds=8, environment=ELSEWHERE)
     _, (note,) = baselines.compare_arm(measured(VALUES[:8], seeds=8), today, "low")
