@@ -285,7 +285,7 @@ class RelationCheck(Check):
         return {
             "arm": term.arm,
             "metric": str(term.metric),
-            "median": _plain(float(np.median(term.metric.filled(term.metric.of(trials))))),
+            "median": _plain(term.metric.median(term.metric.of(trials))),
             "quoted": [_plain(value) for value in quoted],
         }
 

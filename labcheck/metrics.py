@@ -88,6 +88,11 @@ class Metric:
         worst = np.inf if not self.higher_is_better else 0.0 if self.ratio else -np.inf
         return np.where(np.isfinite(values), values, worst)
 
+    def median(self, values: Floats) -> float:
+        """Over seeds, one that is not finite counted as the worst that there is; NaN where that makes it infinite."""
+        middle = float(np.median(self.filled(values)))
+        return middle if np.isfinite(middle) else np.nan
+
     def of(self, trials: Trials) -> Floats:
         """Its values (n,), rounded to float32, the precision that baselines keep.
 

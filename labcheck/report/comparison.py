@@ -119,11 +119,11 @@ def _arms(one: Report, other: Report) -> Iterator[str]:
                 continue
             values = [metrics[arm][metric] for metrics in (olds, news)]
             if drift.moved(*map(baselines.floats, values)):
-                higher = other["metrics"][metric]["higher_is_better"]
-                yield f"arm {arm}: {metric} {' → '.join(_median(numbers, higher) for numbers in values)}"
+                kind = other["metrics"][metric]
+                yield f"arm {arm}: {metric} {' → '.join(_median(numbers, kind) for numbers in values)}"
 
 
-def _median(values: Sequence[float | None], higher_is_better: bool) -> str:
+def _median(values: Sequence[float | None], metric: Mapping[str, Any]) -> str:
     lost = values.count(None)
     told = f" ({lost} of {len(values)} seeds not finite)" if lost else ""
-    return number(median(values, higher_is_better), 4) + told
+    return number(median(values, metric), 4) + told

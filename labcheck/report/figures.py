@@ -112,7 +112,7 @@ def _strip(claim: Claim, name: str) -> Panel | None:
         for row, ((index, arm), found, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
             axes.text(0, row - 0.32, arm["name"], transform=axes.get_yaxis_transform(), size=9.5, va="center")
             _dots(axes, found, row + 0.14, index)
-            middle = median(arm["metrics"][name], claim["metrics"][name]["higher_is_better"])
+            middle = median(arm["metrics"][name], claim["metrics"][name])
             axes.plot([middle] * 2, [row - 0.16, row + 0.44], color=INK, lw=1.6, zorder=1)
             lost = len(arm["metrics"][name]) - len(found)
             told = [f"{lost} of {lost + len(found)} not finite"] if lost else []

@@ -119,7 +119,7 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
 def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The report's numbers of an arm beside ours, but for those of single classes."""
     return [
-        {**quote, "arm": arm["name"], "ours": median(arm["metrics"][name], claim["metrics"][name]["higher_is_better"])}
+        {**quote, "arm": arm["name"], "ours": median(arm["metrics"][name], claim["metrics"][name])}
         for quote in arm["quoted"]
         for name in [quote["metric"]]
         if not figures.OF_A_CLASS.search(name)

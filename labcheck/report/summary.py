@@ -1,11 +1,11 @@
 """Curves and tables of an arm's seeds, small enough for a report: what most seeds do, and how far they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from labcheck.metrics import Floats, Trials
+from labcheck.metrics import Floats, Metric, Trials
 
 RECORDS = 120
 SHARES = {"low": 0.1, "median": 0.5, "high": 0.9}
@@ -29,13 +29,9 @@ def spread(values: Floats) -> dict[str, list[Any]]:
     return {name: _short(_quantile(ordered, share)) for name, share in SHARES.items()}
 
 
-def median(values: Sequence[float | None], higher_is_better: bool) -> float:
-    """Of a metric over seeds, as a report has them: one that is not finite is the worst; NaN where it is the median."""
-    found = np.array(values, dtype=np.float64)  # None becomes NaN
-    worst = -np.inf if higher_is_better else np.inf
-    with np.errstate(invalid="ignore"):
-        middle = float(np.median(np.where(np.isfinite(found), found, worst)))
-    return middle if np.isfinite(middle) else np.nan
+def median(values: Sequence[float | None], metric: Mapping[str, Any]) -> float:
+    """Of a metric over seeds, both as a report has them (`labcheck.metrics.Metric.median`)."""
+    return Metric("", **metric).median(np.array(values, dtype=np.float64))  # None becomes NaN
 
 
 def _quantile(ordered: Floats, share: float) -> Floats:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from labcheck.metrics import Trials
+from labcheck.metrics import Metric, Trials
 from labcheck.report.summary import RECORDS, median, spread, summary
 
 INF, NAN = np.inf, np.nan
@@ -86,17 +86,24 @@ def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "higher_is_better", "expected"),
+    ("values", "higher_is_better", "ratio", "expected"),
     [
-        ([9, 1, 2], False, 2),
-        ([1, 2, None], False, 2),
-        ([1, 2, None], True, 1),
-        ([1, None, None], False, NAN),
-        ([1, None], True, NAN),
-        ([None], True, NAN),
+        ([9, 1, 2], False, True, 2),
+        ([1, 2, None], False, True, 2),
+        ([1, 2, None], False, False, 2),
+        ([1, 2, None], True, False, 1),
+        ([1, 2, None], True, True, 1),
+        ([1, None, None], False, True, NAN),
+        ([1, None], True, False, NAN),
+        ([1, None], True, True, 0.5),
+        ([1, None, None], True, True, 0),
+        ([None], True, False, NAN),
     ],
 )
 def test_a_seed_that_is_not_finite_is_the_worst_in_a_median(
-    values: list[float | None], higher_is_better: bool, expected: float
+    values: list[float | None], higher_is_better: bool, ratio: bool, expected: float
 ) -> None:
-    np.testing.assert_equal(median(values, higher_is_better), expected)
+    np.testing.assert_equal(median(values, {"higher_is_better": higher_is_better, "ratio": ratio}), expected)
+    metric = Metric("error", higher_is_better, ratio)
+    measured = Trials({"epochs": np.ones(len(values)), "error": np.array(values, float)}, {})
+    np.testing.assert_equal(metric.median(metric.of(measured)), expected)
