@@ -64,7 +64,7 @@ def lower_bound(k: float, n: float, error: float) -> float:
 
 
 def upper_bound(k: float, n: float, error: float) -> float:
-    """The upper one."""
+    """The one-sided upper Clopper-Pearson bound, likewise."""
     return 1 - lower_bound(n - k, n, error)
 
 
