@@ -148,14 +148,12 @@ class Check(ABC):
 
     def _overridden(self, bench: Bench, arms: Iterable[str]) -> Settings:
         """The overrides that change anything, which is what not each of these arms sets itself."""
-        given = set.intersection(*(set(self.claim.arms[arm].settings) for arm in arms))
-        overrides = self._overrides(bench)
+        given, overrides = self.claim.given(arms), self._overrides(bench)
         return {f"{self.claim.lab.name}.{name}": value for name, value in overrides.items() if name not in given}
 
     def _claim(self, bench: Bench) -> dict[str, Any]:
         """What the claim says of itself, and what had to be assumed: open settings that not every arm gives."""
         claim, overrides = self.claim, self._overrides(bench)
-        given = set.intersection(*(set(arm.settings) for arm in claim.arms.values()))
         assumed = self.lab(bench).assumptions()
         scaled = claim.lab.scales.get(self.scale, {})
         assumed |= {
@@ -178,7 +176,8 @@ class Check(ABC):
             "units": dict(claim.lab.units),
             "overridden": baselines.plain(self._overridden(bench, claim.arms)),
             "assumptions": [
-                baselines.plain({"setting": name, **assumed[name]}) for name in sorted(assumed.keys() - given)
+                baselines.plain({"setting": name, **assumed[name]})
+                for name in sorted(assumed.keys() - claim.given(claim.arms))
             ],
         }
 

@@ -13,7 +13,7 @@ A module-level Claim is all that the pytest plugin needs. Nothing here imports t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -132,6 +132,10 @@ class Claim:
     def names(self) -> list[str]:
         """The names of its arms and its relations: what a baseline has results of."""
         return [*self.arms, *(relation.name for relation in self.relations)]
+
+    def given(self, arms: Iterable[str]) -> set[str]:
+        """The settings that each of these arms gives itself."""
+        return set.intersection(*(set(self.arms[arm].settings) for arm in arms))
 
     def metrics(self, arm: str) -> list[Metric]:
         """What is measured of an arm: whatever its relations and its quoted numbers need, each once, but its time."""

@@ -52,14 +52,13 @@ class Reporter:
         else:
             self.crashed.add(claim["id"])
         if report.failed:
-            said: dict[str, list[str]] = {"drift": [], "failure": [], "error": []}
-            for name, text in report.user_properties:
-                said.get(name, []).append(str(text))
-            if not any(said.values()):
-                said["error"].append(_crash(report))
-            for kind, texts in said.items():
-                if texts:
-                    self._problem(kind, "\n".join(texts), claim=claim["id"], scale=claim["scale"], test=test)
+            said = {
+                kind: "\n".join(str(text) for name, text in report.user_properties if name == kind)
+                for kind in ("drift", "failure")
+            }
+            for kind, text in (said if any(said.values()) else {"error": _crash(report)}).items():
+                if text:
+                    self._problem(kind, text, claim=claim["id"], scale=claim["scale"], test=test)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,6 +199,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """All of the project, with two workers."""
     return _record(_for_all_workers(tmp_path_factory) / "shared", "2")
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file can grow larger, as on a disk that is full."""
+    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, sizes[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
 
 
 def said(result: pytest.RunResult, text: str) -> int:

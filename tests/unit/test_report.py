@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from labcheck.relations import beats
 from labcheck.report import findings, terminal
 from labcheck.trials import TrialStore
 
-from .conftest import ORDER, Project, Session, said
+from .conftest import ORDER, Project, Session, room, said
 
 ERROR = Metric("error")
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
@@ -337,12 +336,8 @@ def test_a_report_names_what_was_overridden(project: Project):
 
 def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Project):
     project.recorded()
-    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, sizes[1]))
-    try:
+    with room(10_000):
         result = project.run("--claims-report", "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=7)
     assert said(result, "no report written: ") == 1
@@ -351,13 +346,8 @@ def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Projec
 
 
 def test_a_report_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path):
-    sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, sizes[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            findings.write({"long": "." * 20_000}, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, sizes)
+    with room(10_000), pytest.raises(OSError, match="File too large"):
+        findings.write({"long": "." * 20_000}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,6 @@
 """--claims-resume: what is trained is kept, found again by all that it depends on, and lost to no accident."""
 
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 
 from labcheck import environment
 
-from .conftest import LAB, Project, said
+from .conftest import LAB, Project, room, said
 
 RESUME = "--claims-resume"
 KEPT = "kept for --claims-resume"
@@ -134,12 +133,8 @@ def test_where_nothing_can_be_kept_nothing_is_trained(project: Project, options:
 def test_a_disk_that_fills_up_costs_no_results(project: Project):
     project.recorded()
     project.change("metrics.update({f'large {i}': metrics['error'] for i in range(2000)})")
-    largest, any_size = 200_000, resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, any_size[1]))
-    try:
+    with room(200_000):
         result = resumed(project)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, any_size)
     assert result.ret == pytest.ExitCode.OK
     assert said(result, "trials could not be shared, free some space in") == 1
     assert said(result, f"{KEPT}: 0 blocks") == 1
