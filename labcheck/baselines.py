@@ -17,7 +17,7 @@ import numpy as np
 from labcheck import drift, files
 from labcheck.environment import Fingerprint
 from labcheck.metrics import Floats
-from labcheck.verdicts import Word
+from labcheck.verdicts import Word, tally
 
 SCHEMA = 1
 HOW = "if the change is meant, record it with --claims-update REASON"
@@ -35,14 +35,8 @@ class StoredArm(TypedDict):
     metrics: dict[str, Numbers]
 
 
-class StoredRelation(TypedDict):
-    """What was judged."""
-
-    verdict: str
-    tag: str
-    holds: int
-    ties: int
-    n: int
+StoredRelation = dict[str, Any]
+"""verdict, tag and n, with holds and ties, or of a printed number with below, equal and p."""
 
 
 @dataclass
@@ -235,7 +229,7 @@ def unused(folder: Path, used: Iterable[Path]) -> list[Path]:
 
 
 def _told(relation: StoredRelation | None) -> str:
-    return f"{relation['verdict']} {relation['holds']}/{relation['n']}" if relation else "none"
+    return f"{relation['verdict']} {tally(relation)}" if relation else "none"
 
 
 def _changed(before: Floats, after: Floats) -> str:

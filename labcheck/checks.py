@@ -1,5 +1,6 @@
 """What a claim's tests do: train what they need, judge it, and compare it with the baseline."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from labcheck import baselines, environment, timing, verdicts
-from labcheck.baselines import Baseline, StoredRelation
+from labcheck.baselines import Baseline
 from labcheck.claims import Claim, Quoted
 from labcheck.labs.lab import Lab, Settings
 from labcheck.metrics import CPU_SECONDS, Trials
@@ -136,7 +137,7 @@ class Check(ABC):
         answer = self._against_baseline(finding, bench)
         if bench.strict:
             answer.failures.extend(
-                f"{name}: {verdict['verdict']}, holds in {verdict['holds']} of {verdict['n']} seeds"
+                f"{name}: {verdict['verdict']}, {verdicts.tally(verdict)}"
                 for name, verdict in today.relations.items()
                 if verdict["verdict"] != verdicts.Word.REPRODUCED
             )
@@ -152,15 +153,15 @@ class Check(ABC):
         return {f"{self.claim.lab.name}.{name}": value for name, value in overrides.items() if name not in given}
 
     def _claim(self, bench: Bench) -> dict[str, Any]:
-        """What the claim says of itself, and what had to be assumed: open settings that not every arm gives."""
+        """Return the claim's own text, and the evidence for the settings that its report does not state."""
         claim, overrides = self.claim, self._overrides(bench)
-        assumed = self.lab(bench).assumptions()
-        scaled = claim.lab.scales.get(self.scale, {})
-        assumed |= {
-            name: {"value": value, "why": f"{self.scale} scale"}
-            for name, value in scaled.items()
-            if name not in overrides
+        given, lab = claim.given(claim.arms), self.lab(bench)
+        scaled = {
+            name: value
+            for name, value in claim.lab.scales.get(self.scale, {}).items()
+            if name not in overrides and name not in given
         }
+        defaults = {field.name: field.default for field in dataclasses.fields(claim.lab)}
         return {
             "id": claim.id,
             "statement": claim.statement,
@@ -175,9 +176,14 @@ class Check(ABC):
             },
             "units": dict(claim.lab.units),
             "overridden": baselines.plain(self._overridden(bench, claim.arms)),
-            "assumptions": [
-                baselines.plain({"setting": name, **assumed[name]})
-                for name in sorted(assumed.keys() - claim.given(claim.arms))
+            "scaled": [
+                baselines.plain({"setting": name, "value": value, "report": defaults[name]})
+                for name, value in sorted(scaled.items())
+            ],
+            "evidence": [
+                baselines.plain({"setting": name, "value": getattr(lab, name), **asdict(evidence)})
+                for name, evidence in claim.lab.evidence().items()
+                if name not in given
             ],
         }
 
@@ -263,18 +269,11 @@ class RelationCheck(Check):
         return timing.in_turn({arm: self.lab(bench, arm) for arm in self.arms}, self.seeds(bench), self.device(bench))
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
-        holds, ties, effect = self.relation.judge(trials)
-        count = len(self.claim.relations)
-        verdict = verdicts.judge(int(holds.sum()), int(ties.sum()), len(holds), count)
-        stored = StoredRelation(
-            verdict=str(verdict.word), tag=verdict.tag, holds=verdict.holds, ties=verdict.ties, n=verdict.n
-        )
+        stored, shown, effect = self.relation.conclude(trials, len(self.claim.relations))
         finding.today.relations[self.relation.name] = stored
         finding.judged[self.relation.name] = {
             **stored,
-            "lower": verdict.lower,
-            "upper": verdict.upper,
-            "seeds_to_decide": verdicts.seeds_to_decide(verdict, count),
+            **shown,
             "effect": {name: _plain(value) for name, value in effect._asdict().items()},
             "terms": [self._term(term, trials[term.arm]) for term in self.relation.terms],
         }

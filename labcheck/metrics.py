@@ -197,16 +197,18 @@ def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool =
 
     Of a curve that should be `rising`, such as an accuracy, it is how much it falls back.
 
-    A curve that only falls has none, however steeply; nor does one that has stopped before these epochs, unless it was
-    not finite. Epochs, of a curve with a record after each, are counted from 0 and may be negative, as in a slice.
+    A curve that only falls has none, however steeply. A seed whose training ended before these epochs has NaN, unless
+    its curve is not finite, which swings without bound (inf). Epochs, of a curve with a record after each, are counted
+    from 0 and may be negative, as in a slice.
     """
     epochs = slice(start, stop)
 
     def reduce(values: Floats, after: Ints) -> float:
-        steps = np.diff(np.log(values[epochs])) * (-1 if rising else 1)
-        if not steps.size:
-            return 0.0 if np.isfinite(values[-1]) else np.nan
-        return float(np.maximum(steps, 0).mean())
+        seen = values[epochs]
+        if not np.isfinite(seen if len(seen) > 1 else values[-1]).all():
+            return np.inf
+        steps = np.diff(np.log(seen)) * (-1 if rising else 1)
+        return float(np.maximum(steps, 0).mean()) if steps.size else np.nan
 
     label = f"swing of {curve}{_span(epochs)}"
     return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records_of(epochs, 2))

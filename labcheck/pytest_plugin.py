@@ -172,8 +172,8 @@ class ClaimItem(pytest.Item):
         answer = self.check.run(self.config.stash[BENCH])
         self.found = {"record": asdict(answer.finding), "notes": answer.notes}
         for judged in answer.finding.judged.values():  # JUnit XML has these as properties
-            holds = f"{judged['holds']} of {judged['n']}"
-            self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), ("holds", holds)]
+            held = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")
+            self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), held]
         self.user_properties += [("drift", told) for told in answer.drifts]
         self.user_properties += [("failure", told) for told in answer.failures]
         if failures := answer.drifts + answer.failures:

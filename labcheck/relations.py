@@ -1,13 +1,14 @@
 """Relations: what claims assert about arms, each decided seed by seed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from labcheck import verdicts
 from labcheck.metrics import CPU_SECONDS, Floats, Metric, MetricError, Trials, at, lowest, swing
 
 Bools = NDArray[np.bool_]
@@ -52,6 +53,20 @@ class Outcome(NamedTuple):
     effect: Effect
 
 
+class Conclusion(NamedTuple):
+    """The verdict on a relation.
+
+    Attributes:
+        stored: verdict, tag and counts, which a baseline keeps.
+        shown: what a report shows beside them.
+        effect: what is compared, over the seeds.
+    """
+
+    stored: dict[str, Any]
+    shown: dict[str, Any]
+    effect: Effect
+
+
 Rule = Callable[..., tuple[Bools, Bools]]
 """The terms' values (n,), one array each → (holds, ties)."""
 
@@ -85,6 +100,97 @@ class Relation:
         values = [term.metric.of(trials[term.arm]) for term in self.terms]
         holds, ties = self.rule(*values)
         return Outcome(holds & ~ties, ties, _effect(self.terms[0].metric, values))
+
+    def conclude(self, trials: Mapping[str, Trials], relations: int) -> "Conclusion":
+        """Judge it over the seeds of its arms, as one of N relations of a claim."""
+        holds, ties, effect = self.judge(trials)
+        verdict = verdicts.judge(int(holds.sum()), int(ties.sum()), len(holds), relations)
+        stored = {"verdict": str(verdict.word), "tag": verdict.tag, "holds": verdict.holds, "ties": verdict.ties}
+        bounds = {"lower": verdict.lower, "upper": verdict.upper}
+        needed = verdicts.seeds_to_decide(verdict, relations)
+        return Conclusion({**stored, "n": verdict.n}, {"kind": "share", **bounds, "seeds_to_decide": needed}, effect)
+
+
+@dataclass(frozen=True)
+class PrintedNumber(Relation):
+    """A number that the report prints, as one more draw beside those of our seeds.
+
+    Attributes:
+        printed: the number.
+        best_of: of how many tries the report chose the best; our seeds are then taken in groups of so many.
+        images: of an accuracy, on how many images it was measured.
+    """
+
+    printed: float
+    best_of: int = 1
+    images: int | None = None
+
+    def draws(self, trials: Mapping[str, Trials]) -> Floats:
+        """Return what our seeds give, one number for each try or group of tries; the worst where it is not finite.
+
+        Raises:
+            MetricError: there are fewer seeds than the report had tries.
+        """
+        [term] = self.terms
+        values = term.metric.filled(term.metric.of(trials[term.arm]))
+        groups = len(values) // self.best_of
+        if not groups:
+            raise MetricError(f"{self.name}: the best of {self.best_of} tries needs as many seeds, got {len(values)}")
+        tries = values[: groups * self.best_of].reshape(groups, self.best_of)
+        return tries.max(1) if term.metric.higher_is_better else tries.min(1)
+
+    def conclude(self, trials: Mapping[str, Trials], relations: int) -> Conclusion:
+        metric = self.terms[0].metric
+        values, printed = self.draws(trials), metric.filled(np.array([self.printed], np.float32).astype(np.float64))
+        verdict = verdicts.judge_number(
+            int((values < printed).sum()), int((values == printed).sum()), len(values), relations
+        )
+        stored = asdict(verdict) | {"verdict": str(verdict.word)}
+        del stored["word"]
+        share = self.printed
+        error = (share * (1 - share) / self.images) ** 0.5 if self.images else None
+        shown = {"kind": "number", "printed": self.printed, "best_of": self.best_of, "sampling_error": error}
+        needed = verdicts.seeds_for_a_number(verdict, relations)
+        return Conclusion(stored, {**shown, "seeds_to_decide": needed}, _effect(metric, [values]))
+
+
+def number(
+    a: str, value: float, metric: Metric, *, best_of: int = 1, images: int | None = None, says: str = ""
+) -> PrintedNumber:
+    """Arm a of the report's only run printed this value, which is judged as one more draw from our seeds.
+
+    Args:
+        best_of: of how many tries the report chose the best.
+        images: of an accuracy, on how many images it was measured: its sampling error is shown beside it.
+
+    Raises:
+        ValueError: fewer than one try, or images for a number that is no share.
+    """
+    if best_of < 1:
+        raise ValueError(f"{metric}: a number is the best of 1 try or more, got {best_of}")
+    if images is not None and not (images > 0 and 0 <= value <= 1):
+        raise ValueError(f"{metric}: an accuracy is a share from 0 to 1 of 1 image or more, got {value} of {images}")
+    tries = f", the best of {best_of}" if best_of > 1 else ""
+    name = _said(f"{a}: {metric} is {value:g} as printed{tries}", says)
+    return PrintedNumber(name, (Term(a, metric),), _undecided, value, best_of, images)
+
+
+def _undecided(values: Floats) -> tuple[Bools, Bools]:
+    """A number is judged over all seeds at once: no seed decides it."""
+    return np.zeros(len(values), bool), np.ones(len(values), bool)
+
+
+def matches(a: str, value: float, metric: Metric, *, digits: int, says: str = "") -> Relation:
+    """Arm a, a replay of the report's own run, gives the printed value to N significant digits.
+
+    That is to within half a unit of the last of them at worst, 0.5 % for three digits. There are no ties.
+    """
+    tolerance = 0.5 * 10.0 ** (1 - digits)
+
+    def rule(x: Floats) -> tuple[Bools, Bools]:
+        return np.abs(x - value) <= tolerance * abs(value), np.zeros(len(x), bool)
+
+    return Relation(_said(f"{a}: {metric} is {value:.{digits}g} to {digits} digits", says), (Term(a, metric),), rule)
 
 
 def advantage(metric: Metric, a: Floats, b: Floats) -> Floats:
@@ -223,8 +329,16 @@ def misses(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
 
 
 def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> Relation:
-    """From some epoch on, a curve climbs back by no more than a share an epoch."""
-    return reaches(a, below, swing(curve, start), says=says)
+    """From some epoch on, a curve climbs back by no more than a share an epoch.
+
+    A seed whose training has ended before says neither yes nor no: it is a tie.
+    """
+    metric = swing(curve, start)
+
+    def rule(x: Floats) -> tuple[Bools, Bools]:
+        return x <= np.float32(below), np.isnan(x)
+
+    return Relation(_said(f"{a} has {metric} ≤ {below:g}", says), (Term(a, metric),), rule)
 
 
 def unsettled(a: str, curve: str, *, last: int, above: float, says: str = "") -> Relation:

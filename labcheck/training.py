@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labcheck import progress
-from labcheck.data.examples import Examples, Part, permutations
+from labcheck.data.examples import Examples, Order, Part, ordered
 from labcheck.metrics import Trials
 from labcheck.models.model import Model
 from labcheck.models.scratch.losses import MSE, Loss
@@ -75,6 +75,7 @@ class Recipe:
         record: after how many epochs parts are evaluated, ascending and ending with `epochs`; after each unless said.
             Between two records nothing is lowered or stopped.
         best: keep the weights of the record with the lowest loss on the first part watched, instead of the last ones.
+        best_every: look for them only after every N epochs.
         finished: which models stop early.
     """
 
@@ -88,6 +89,7 @@ class Recipe:
     watch: Sequence[str] = ("val",)
     record: Sequence[int] | None = None
     best: bool = False
+    best_every: int = 1
     finished: Finished | None = None
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ class Recipe:
             raise ValueError("records ascend from 1 or later, and the last one is taken after the last epoch")
 
 
-def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator], recipe: Recipe) -> History:
+def train(model: Model, parts: Mapping[str, Part], orders: Sequence[Order], recipe: Recipe) -> History:
     """Train K models on `parts["train"]` and leave in them what each has learned.
 
     One that is finished, or whose loss is no longer finite, leaves the stack with the weights it has; the others go on
@@ -106,7 +108,7 @@ def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator]
 
     Args:
         parts: "train" and those to watch.
-        orders: where each model's batch order comes from.
+        orders: each model's order of examples, one for each epoch.
 
     Returns:
         Curves `batch_<score>` (mean over an epoch's minibatches, by example) and `<part>_<score>` for each part watched
@@ -144,7 +146,7 @@ def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator]
         judged = seen[f"{recipe.watch[0]}_loss" if recipe.watch else "batch_loss"]
         rates = recipe.schedule.step(rates, epoch - 1, judged)
 
-        if recipe.best:
+        if recipe.best and epoch % recipe.best_every == 0:
             better = judged < lowest[alive]
             lowest[alive[better]] = judged[better]
             best[alive[better]] = model.state[better]
@@ -169,13 +171,13 @@ def train(model: Model, parts: Mapping[str, Part], orders: list[torch.Generator]
     return History(curves, torch.tensor(recorded, device=device), lasted, last)
 
 
-def _epoch(model: Model, part: Part, orders: list[torch.Generator], recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
+def _epoch(model: Model, part: Part, orders: Sequence[Order], recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
     """One pass over each model's examples, in an order of its own; the mean scores (K,) of its minibatches."""
     n = len(part)
     if recipe.batch >= n and isinstance(part, Examples):  # nothing to shuffle, nothing to copy
         return _step(model, part, recipe, rates)
     total: dict[str, Tensor] = {}
-    for batch in part.batches(permutations(n, orders).to(rates.device), recipe.batch):
+    for batch in part.batches(ordered(n, orders).to(rates.device), recipe.batch):
         for name, score in _step(model, batch, recipe, rates).items():
             total[name] = total.get(name, 0) + score * len(batch)
     return {name: score / n for name, score in total.items()}

@@ -1,14 +1,18 @@
-"""From "holds in k of n seeds" to a verdict, exactly.
+"""From "holds in k of n seeds", or from a printed number among those of n seeds, to a verdict, exactly.
 
 A reader who reruns a claim's arms with another seed sees its relation hold with some unknown probability. The bounds on
 it are Clopper and Pearson's (1934), which hold for any sample size; 3/4 is the threshold that Bouthillier et al. (2021)
 recommend for a difference that matters.
+
+A printed number is judged as one more draw beside those of our seeds (conformal prediction; Vovk, Gammerman and Shafer
+2005): if it comes from the same distribution, each of its n + 1 ranks is equally likely, whatever that distribution is.
 """
 
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import scipy
 
@@ -16,6 +20,8 @@ EVEN = 1 / 2
 RELIABLE = 3 / 4
 ERROR_RATE = 0.05
 MOST_SEEDS = 10_000
+SEEDS_FOR_A_NUMBER = 19
+"""The fewest seeds among which a printed number can be the strangest at the 5 % level on one side."""
 
 
 class Word(StrEnum):
@@ -113,6 +119,59 @@ def seeds_to_decide(verdict: Verdict, relations: int = 1) -> int | None:
     # more seeds bring either bound closer to its fraction: what is decided stays so
     n = 1 + bisect(range(1, MOST_SEEDS + 1), False, key=decided)
     return n if n <= MOST_SEEDS else None
+
+
+@dataclass(frozen=True)
+class NumberVerdict:
+    """What is known of a number that a report prints.
+
+    Attributes:
+        word: the verdict.
+        tag: of NOT_REPRODUCED: "too low" or "too high", the printed number compared with our seeds; else empty.
+        below, equal, n: seeds whose number is smaller than the printed one, seeds that equal it, and all seeds.
+        p: the two-sided p-value of the hypothesis that the report's run is one more seed.
+    """
+
+    word: Word
+    tag: str
+    below: int
+    equal: int
+    n: int
+    p: float
+
+
+def judge_number(below: int, equal: int, n: int, relations: int = 1) -> NumberVerdict:
+    """Judge a printed number among those of n seeds; equal ones count half on each side.
+
+    Args:
+        below, equal: seeds whose number is smaller than the printed one, and seeds that equal it.
+        relations: how many the claim has, which share the error rate.
+
+    Raises:
+        ValueError: counts that cannot be.
+    """
+    if not (n > 0 and relations > 0 and min(below, equal) >= 0 and below + equal <= n):
+        raise ValueError(f"{below} below and {equal} equal of {n} seeds, {relations} relations")
+    low, high = 1 + below + equal / 2, 1 + n - below - equal / 2
+    p = min(2 * min(low, high) / (n + 1), 1.0)
+    word, tag = Word.INCONCLUSIVE, ""
+    if p <= ERROR_RATE / relations:
+        word, tag = Word.NOT_REPRODUCED, "too low" if low < high else "too high"
+    elif p > ERROR_RATE and n >= SEEDS_FOR_A_NUMBER:
+        word = Word.REPRODUCED
+    return NumberVerdict(word, tag, below, equal, n, p)
+
+
+def seeds_for_a_number(verdict: NumberVerdict, relations: int = 1) -> int | None:
+    """Return with how many seeds an INCONCLUSIVE number would be decided if its place among them stays; else None."""
+    if verdict.word is not Word.INCONCLUSIVE:
+        return None
+    return SEEDS_FOR_A_NUMBER if verdict.p > ERROR_RATE else round(2 * relations / ERROR_RATE) - 1
+
+
+def tally(judged: Mapping[str, Any]) -> str:
+    """Return what a verdict rests on, as reports and baselines have it: "17/20", or "p=0.34" of a printed number."""
+    return f"{judged['holds']}/{judged['n']}" if "holds" in judged else f"p={judged['p']:.2g}"
 
 
 def combine(words: Iterable[Word]) -> Word:

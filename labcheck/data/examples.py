@@ -1,7 +1,7 @@
 """Examples in memory, and the random streams that draw, split and shuffle them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,11 @@ def generators(seeds: Sequence[int], stream: str) -> list[torch.Generator]:
     key = tuple(stream.encode())
     states = [np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0] for seed in seeds]
     return [torch.Generator().manual_seed(int(state) % 2**63) for state in states]
+
+
+def substream(rng: torch.Generator, name: str) -> torch.Generator:
+    """Return a stream that depends on the seed of another one and on a name, whatever has been drawn from that one."""
+    return generators([rng.initial_seed()], name)[0]
 
 
 class Part(Protocol):
@@ -86,8 +91,35 @@ def digest(*tensors: Tensor) -> str:
 
 
 def permutations(n: int, generators: list[torch.Generator]) -> Tensor:
-    """A random order of n things for each generator, (K, n)."""
-    orders = torch.empty(len(generators), n, dtype=torch.int64)
-    for order, rng in zip(orders, generators, strict=True):
-        torch.randperm(n, generator=rng, out=order)
-    return orders
+    """Return a random order of n things for each generator, (K, n)."""
+    return ordered(n, [shuffled(rng) for rng in generators])
+
+
+Order = Callable[[int], Tensor]
+"""The number n of one model's examples → the order (n,) in which its next epoch takes them."""
+
+
+def ordered(n: int, orders: Sequence[Order]) -> Tensor:
+    """Return the next order of n things for each model, (K, n)."""
+    rows = torch.empty(len(orders), n, dtype=torch.int64)
+    for row, order in zip(rows, orders, strict=True):
+        row.copy_(order(n))
+    return rows
+
+
+def shuffled(rng: torch.Generator) -> Order:
+    """Return a new random order for each epoch, drawn from one stream."""
+    return lambda n: torch.randperm(n, generator=rng)
+
+
+def loader_shuffled(rng: torch.Generator) -> Order:
+    """Return the orders of a shuffling torch DataLoader whose process has this stream as torch's own.
+
+    At the start of each epoch the loader draws a seed for its workers, and its sampler one for the order.
+    """
+
+    def order(n: int) -> Tensor:
+        _, seed = (int(torch.empty((), dtype=torch.int64).random_(generator=rng)) for _ in range(2))
+        return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+
+    return order

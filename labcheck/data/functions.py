@@ -125,37 +125,41 @@ def shown(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def split(
     function: Function,
-    n: int,
+    x: Tensor,
     points: int,
-    rngs: list[torch.Generator],
     *,
     powers: int = 1,
-    standardised: bool = True,
+    standardized: bool = True,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Examples]:
-    """For each generator, n uniform draws of x in [0, 2π), shuffled and split 60/20/20 into train, val and test.
+    """Split samples of a function on [0, 2π) 60/20/20 into train, val and test, in their order.
 
     Args:
+        x: the samples of each model (K, n, 1), in random order.
         points: how many equally spaced points of [0, 2π) the part "grid" has.
         powers: inputs are x, x², … up to this power.
-        standardised: of x less its mean over all n samples, by their standard deviation.
+        standardized: of x less its mean over all n samples, by their standard deviation.
 
     Returns:
         Inputs (K, N, powers) and targets (K, N, 1) of each part.
     """
-    x = uniform(n, (0, PERIOD), rngs)
-    order = permutations(n, rngs)
+    models, n, _ = x.shape
     mean, std = x.mean(1, keepdim=True), x.std(1, keepdim=True)
     exponents = torch.arange(1, powers + 1)
 
     def examples(x: Tensor) -> Examples:
-        inputs = (x - mean) / std if standardised else x
+        inputs = (x - mean) / std if standardized else x
         return Examples((inputs**exponents).to(dtype), values(function, x).to(dtype))
 
-    shuffled = x.take_along_dim(order.unsqueeze(2), 1)
-    train, val, test = torch.split(shuffled, [n - 2 * (n // 5), n // 5, n // 5], dim=1)
-    shown = grid(points, (0, PERIOD)).expand(len(rngs), -1, -1)
+    train, val, test = torch.split(x, [n - 2 * (n // 5), n // 5, n // 5], dim=1)
+    shown = grid(points, (0, PERIOD)).expand(models, -1, -1)
     return {name: examples(x) for name, x in {"train": train, "val": val, "test": test, "grid": shown}.items()}
+
+
+def shuffled_draws(n: int, rngs: list[torch.Generator]) -> Tensor:
+    """Return n uniform draws from [0, 2π) with each generator, shuffled by it once more, (K, n, 1), float64."""
+    x = uniform(n, (0, PERIOD), rngs)
+    return x.take_along_dim(permutations(n, rngs).unsqueeze(2), 1)
 
 
 def drawn(parts: dict[str, Examples]) -> str:

@@ -5,6 +5,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
 from labcheck.metrics import Trials
@@ -19,9 +20,60 @@ class Data(NamedTuple):
     digest: str
 
 
-def assumed(default: Any, why: str) -> Any:
-    """A setting that the report leaves open: its most likely value, and why that one."""
-    return dataclasses.field(default=default, metadata={"assumption": why})
+class Grade(StrEnum):
+    """How the value of a setting is known, from the surest grade to the least sure."""
+
+    STATED = "stated"  # by the report
+    SCRIPT = "script"  # read in the report's own script, or in the course's, where these are public
+    NUMBERS = "numbers"  # computed: the printed numbers fit it and refute the alternatives
+    LIKELY = "likely"  # the best joint explanation; alternatives stay open
+    OPEN = "open"  # nothing tells; the default is an assumption
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the default of a setting comes from that the report does not state.
+
+    Attributes:
+        grade: how surely it is known.
+        reason: the source of the value, or why it was chosen.
+        alternatives: other values that a reader would accept; only `likely` and `open` settings have any.
+    """
+
+    grade: Grade
+    reason: str
+    alternatives: tuple[Any, ...] = ()
+
+
+def known(default: Any, grade: str, reason: str) -> Any:
+    """Declare a setting that the report does not state, but its script or its printed numbers do.
+
+    Args:
+        grade: "script" or "numbers".
+        reason: what was read or computed.
+
+    Raises:
+        ValueError: another grade.
+    """
+    if grade not in (Grade.SCRIPT, Grade.NUMBERS):
+        raise ValueError(f"a known setting has the grade script or numbers, not {grade!r}: use assumed for others")
+    return dataclasses.field(default=default, metadata={"evidence": Evidence(Grade(grade), reason)})
+
+
+def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OPEN) -> Any:
+    """Declare a setting that the report leaves open: the most plausible value, the reason, and other plausible values.
+
+    Args:
+        grade: "open", or "likely" where the value explains the printed numbers best.
+
+    Raises:
+        ValueError: another grade, or an alternative that is the default.
+    """
+    if grade not in (Grade.LIKELY, Grade.OPEN):
+        raise ValueError(f"an assumed setting has the grade likely or open, not {grade!r}: use known for others")
+    if any(other == default and type(other) is type(default) for other in alternatives):
+        raise ValueError(f"{default!r} is the default, and cannot be an alternative to itself")
+    return dataclasses.field(default=default, metadata={"evidence": Evidence(Grade(grade), reason, alternatives)})
 
 
 def _whole(value: object) -> bool:
@@ -123,27 +175,28 @@ class Lab(ABC):
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
-    def assumptions(self) -> dict[str, dict[str, Any]]:
-        """The open settings: value, and the reason for the default."""
+    @classmethod
+    def evidence(cls) -> dict[str, Evidence]:
+        """The evidence for every setting that the report does not state, by name."""
         return {
-            field.name: {"value": getattr(self, field.name), "why": field.metadata["assumption"]}
-            for field in dataclasses.fields(self)
-            if "assumption" in field.metadata
+            field.name: field.metadata["evidence"] for field in dataclasses.fields(cls) if "evidence" in field.metadata
         }
 
     @classmethod
     def parse(cls, name: str, text: str) -> Any:
-        """The value of an open setting written on a command line.
+        """Parse the value of a setting from a command line.
 
         Raises:
-            ValueError: not an open setting, or not of its type.
+            ValueError: the report states this setting, or the value is not of its type.
         """
-        fields = {field.name: field for field in dataclasses.fields(cls) if "assumption" in field.metadata}
-        if name not in fields:
-            raise ValueError(f"{cls.name} has no open setting {name!r}; open are {', '.join(fields)}")
+        if name not in cls.evidence():
+            raise ValueError(
+                f"{cls.name} has no setting {name!r} that its report leaves unstated; those are "
+                f"{', '.join(cls.evidence())}"
+            )
         kind = typing.get_type_hints(cls)[name]
         if kind not in KINDS:
-            raise ValueError(f"{cls.name}.{name} cannot be told in a word")
+            raise ValueError(f"{cls.name}.{name} cannot be given on a command line")
         try:
             return KINDS[kind].read(text)
         except (KeyError, ValueError):

@@ -67,8 +67,8 @@ class Sine(StackedLab):
         return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
 
     def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
-        rngs = generators(seeds, "data")
-        return functions.split(functions.sine, self.samples, GRID, rngs, standardised=self.standardised, dtype=dtype)
+        x = functions.shuffled_draws(self.samples, generators(seeds, "data"))
+        return functions.split(functions.sine, x, GRID, standardized=self.standardised, dtype=dtype)
 
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
         return super().measure(model, parts) | fit(model, parts["grid"], functions.grid(GRID, (0, functions.PERIOD)))

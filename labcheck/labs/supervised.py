@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from labcheck import training
 from labcheck.data import functions
-from labcheck.data.examples import Part, generators
+from labcheck.data.examples import Order, Part, generators, shuffled
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Trials
 from labcheck.models.as_torch import as_torch
@@ -53,6 +53,14 @@ class SupervisedLab(Lab):
     def recipe(self) -> Recipe:
         """How the models are trained."""
 
+    def orders(self, seeds: Sequence[int]) -> list[Order]:
+        """Return each seed's order of training examples for each epoch; a random one unless a lab overrides this."""
+        return [shuffled(rng) for rng in generators(seeds, "order")]
+
+    def inspect(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+        """Return metrics (K,) of the models before training; none unless a lab overrides this."""
+        return {}
+
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
         """Metrics (K,) and tables (K, …) of models: `<part>_mse` unless a lab says otherwise."""
         return {f"{name}_mse": training.evaluate(model, part, MSE())["loss"] for name, part in parts.items()}
@@ -81,8 +89,9 @@ class SupervisedLab(Lab):
                 "time has stack = 1"
             )
         recipe = self.recipe()
-        history = training.train(model, parts, generators(seeds, "order"), recipe)
-        measured = self.measure(model, parts)
+        before = self.inspect(model, parts)
+        history = training.train(model, parts, self.orders(seeds), recipe)
+        measured = before | self.measure(model, parts)
         if recipe.best:
             model.hold(history.last)
             measured |= {f"final_{name}": value for name, value in self.measure(model, parts).items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labcheck import baselines, drift
+from labcheck import baselines, drift, verdicts
 from labcheck.report.findings import SCHEMA, number
 from labcheck.report.summary import median
 
@@ -104,7 +104,7 @@ def _told(relation: Report | None) -> str:
     if relation is None:
         return "none"
     medians = " : ".join(number(term["median"]) for term in relation["terms"][:2])
-    return f"{relation['verdict']} {relation['holds']}/{relation['n']}, median {medians}"
+    return f"{relation['verdict']} {verdicts.tally(relation)}, median {medians}"
 
 
 def _arms(one: Report, other: Report) -> Iterator[str]:

@@ -5,7 +5,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,11 @@ from labcheck import __version__, files, verdicts
 from labcheck.baselines import Baseline
 from labcheck.verdicts import Word
 
-SCHEMA = 2
+SCHEMA = 3
+INSIDE = (0.5, 99.5)
+"""The percentiles of our seeds between which a printed number is as expected."""
+ENOUGH_NUMBERS = 5
+DOUBT = "settings in doubt"
 
 
 @dataclass
@@ -67,10 +71,29 @@ class Finding:
     def deciding(self) -> tuple[str, dict[str, Any]]:
         """The relation that the claim's verdict hangs on, of several the one that holds in the fewest seeds."""
         order = list(Word)
-        return max(
-            self.judged.items(),
-            key=lambda item: (order.index(Word(item[1]["verdict"])), -item[1]["holds"] / item[1]["n"]),
-        )
+
+        def rank(item: tuple[str, dict[str, Any]]) -> tuple[int, float]:
+            judged = item[1]
+            return order.index(Word(judged["verdict"])), -(
+                judged["p"] if "p" in judged else judged["holds"] / judged["n"]
+            )
+
+        return max(self.judged.items(), key=rank)
+
+    @property
+    def printed(self) -> set[tuple[str, float | None, float]]:
+        """Each number that the report prints for these arms: its metric, its value, its percentile among our seeds."""
+        return {
+            (number["metric"], number["value"], number["percentile"])
+            for numbers in self.quoted.values()
+            for number in numbers
+        }
+
+    def doubt(self) -> None:
+        """Withdraw every NOT_REPRODUCED: the settings are probably not the report's."""
+        for judged in self.judged.values():
+            if judged["verdict"] == Word.NOT_REPRODUCED:
+                judged |= {"verdict": str(Word.INCONCLUSIVE), "tag": DOUBT, "seeds_to_decide": None}
 
     def document(self, run: "Run") -> dict[str, Any]:
         """Its entry in report.json."""
@@ -103,7 +126,61 @@ def gather(records: Iterable[dict[str, Any]]) -> list[Finding]:
         finding = Finding.of(record)
         today = finding.today
         found.setdefault((today.claim, today.scale, today.data["name"]), finding).add(finding)
-    return [found[key] for key in sorted(found)]
+    findings = [found[key] for key in sorted(found)]
+    for fit in fits(findings):
+        if fit.doubted:
+            for finding in findings:
+                if fit.covers(finding):
+                    finding.doubt()
+    return findings
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the numbers that a report prints for a lab lie among our seeds.
+
+    Attributes:
+        lab, scale, data: whose, and what they were measured on.
+        numbers: how many different ones were compared.
+        inside: how many lie within [0.5, 99.5] % of our seeds.
+    """
+
+    lab: str
+    scale: str
+    data: str
+    numbers: int
+    inside: int
+
+    @property
+    def doubted(self) -> bool:
+        """Whether most of them lie outside, and they are no few: then our settings are probably not the report's."""
+        return self.numbers >= ENOUGH_NUMBERS and 2 * self.inside < self.numbers
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether a claim is of this lab, at this scale and on these data."""
+        return (self.lab, self.scale, self.data) == _place(finding)
+
+    def __str__(self) -> str:
+        text = f"{self.lab}: {self.inside} of {self.numbers} printed numbers lie within [0.5, 99.5] % of our seeds"
+        if not self.doubted:
+            return text
+        return f"{text}: these settings are probably not the report's, and nothing is judged NOT_REPRODUCED meanwhile"
+
+
+def fits(findings: Iterable[Finding]) -> list[Fit]:
+    """Return one fit for each lab, scale and data set of which any printed number was compared."""
+    printed: dict[tuple[str, str, str], set[tuple[str, float | None, float]]] = {}
+    for finding in findings:
+        if finding.printed:
+            printed.setdefault(_place(finding), set()).update(finding.printed)
+    return [
+        Fit(*place, len(numbers), sum(INSIDE[0] <= percentile <= INSIDE[1] for *_, percentile in numbers))
+        for place, numbers in sorted(printed.items())
+    ]
+
+
+def _place(finding: Finding) -> tuple[str, str, str]:
+    return finding.today.claim.partition("/")[0], finding.today.scale, finding.today.data["name"]
 
 
 @dataclass
@@ -137,6 +214,7 @@ def document(findings: list[Finding], run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "labcheck": __version__,
         "claims": [finding.document(run) for finding in findings],
+        "fits": [{**asdict(fit), "doubted": fit.doubted} for fit in fits(findings)],
         "problems": [problems[key] for key in sorted(problems)],
         "skipped": [{"reason": reason, "tests": run.skipped[reason]} for reason in sorted(run.skipped)],
         "times": run.times,

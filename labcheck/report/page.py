@@ -14,19 +14,29 @@ from labcheck import files
 from labcheck.report import figures
 from labcheck.report.findings import number
 from labcheck.report.summary import median
+from labcheck.verdicts import tally
 
 Claim = Mapping[str, Any]
 
 WORDS = {
     "REPRODUCED": "Reproduced",
     "NOT_REPRODUCED": "Not reproduced",
-    "INCONCLUSIVE": "Undecided",
+    "INCONCLUSIVE": "Inconclusive",
     None: "Not all measured",
 }
 MEANINGS = {
     "reversed": "it fails in more seeds than it holds in",
     "no effect": "it holds about as often as not",
     "weak": "the direction is right, but too many seeds do not show it",
+    "too low": "the printed number is lower than what our seeds give",
+    "too high": "the printed number is higher than what our seeds give",
+    "settings in doubt": "our settings are probably not the report's, so that it cannot be refuted with them",
+}
+GRADES = {
+    "script": "read in its script",
+    "numbers": "computed from its numbers",
+    "likely": "likely",
+    "open": "assumed",
 }
 KINDS = {"drift": "Drifted", "failure": "Failed", "error": "Could not be run"}
 STAND_IN = "stand-in-"
@@ -57,6 +67,7 @@ def render(report: Mapping[str, Any]) -> str:
         WORDS=WORDS,
         MEANINGS=MEANINGS,
         KINDS=KINDS,
+        GRADES=GRADES,
         STAND_IN=STAND_IN,
     )
     return page
@@ -71,7 +82,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"number": number, "effect": effect, "setting": setting}
+    found.filters |= {"number": number, "effect": effect, "setting": setting, "tally": tally}
     found.globals["source"] = lambda name: Markup(found.loader.get_source(found, name)[0])  # type: ignore[union-attr]
     return found.get_template("report.html")
 

@@ -170,9 +170,10 @@ class Reporter:
             terminalreporter.line(f"ERROR: {self.usage_error}", red=True)
         lines = [*self._notes(), *self.lines]
         if self.findings:
+            from labcheck.report.findings import fits
             from labcheck.report.terminal import table
 
-            lines = [*table(self.findings), *lines]
+            lines = [*table(self.findings), *map(str, fits(self.findings)), *lines]
         if lines:
             terminalreporter.section("claims")
         for line in lines:

@@ -1,41 +1,69 @@
-"""The table that a run ends with: one row a claim."""
+"""The table that a run ends with: each claim, and under it each of its relations."""
 
-from collections.abc import Sequence
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labcheck.report.findings import Finding, number
+from labcheck.verdicts import Word, tally
 
-HEADER = ("claim", "data", "verdict", "holds", "quoted", "measured", "the relation it hangs on")
+WIDTH = 120
+HEADER = ("claim", "verdict", "yes / no / open", "seeds", "data")
+INDENT = " " * 36
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
-    """Lines of text: a header and a row for each finding that has a relation judged, or nothing if none has."""
+    """Return the lines of the table, at most 120 columns wide where no word is longer; none if nothing was judged.
+
+    A claim's line counts its relations that are reproduced, not reproduced, and open. A relation's line has its
+    verdict, in how many seeds it holds (or the p-value of a printed number), its name, the report's numbers and our
+    medians. The decisive relation of a claim that is not reproduced or open is marked with ">".
+    """
     judged = [finding for finding in findings if finding.judged]
     if not judged:
         return []
-    scales = {finding.today.scale for finding in judged}
-    rows = [HEADER, *(_row(finding, several=len(scales) > 1) for finding in judged)]
+    several = len({finding.today.scale for finding in judged}) > 1
+    rows = [HEADER, *(_row(finding, several) for finding in judged)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    heads = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = heads[:1]
+    for head, finding in zip(heads[1:], judged, strict=True):
+        lines += [head, *(line for name in finding.judged for line in _relation(finding, name))]
+    return lines
 
 
 def _row(finding: Finding, several: bool) -> tuple[str, ...]:
-    """With the scale where there are several."""
-    name, judged = finding.deciding
-    word = str(finding.verdict or "not all measured")
-    told = f"{word} ({judged['tag']})" if judged["tag"] else word
-    if judged["seeds_to_decide"]:
-        told += f" (about {judged['seeds_to_decide']} seeds would decide)"
-    terms = judged["terms"][:2]
+    """A claim's line, with the scale where there are several."""
+    counts = Counter(judged["verdict"] for judged in finding.judged.values())
     return (
         finding.claim["id"] + (f" ({finding.today.scale})" if several else ""),
+        str(finding.verdict or "not all measured"),
+        " / ".join(str(counts[word]) for word in (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)),
+        str(finding.today.seeds),
         finding.today.data["name"],
-        told,
-        f"{judged['holds']}/{judged['n']}",
-        " : ".join(_short(term["quoted"]) for term in terms) if any(term["quoted"] for term in terms) else "-",
-        " : ".join(_short([term["median"]]) for term in terms),
-        name,
     )
+
+
+def _relation(finding: Finding, name: str) -> list[str]:
+    """A relation's line, wrapped."""
+    judged = finding.judged[name]
+    decisive = finding.verdict != Word.REPRODUCED and len(finding.judged) > 1 and finding.deciding[0] == name
+    verdict = judged["verdict"] + (f" ({judged['tag']})" if judged["tag"] else "")
+    told = [name, _numbers(judged["terms"])]
+    if judged["seeds_to_decide"]:
+        told.append(f"about {judged['seeds_to_decide']} seeds would decide")
+    start = f"{'>' if decisive else ' '} {verdict:27} {tally(judged):>6}"
+    return textwrap.wrap(f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ")
+
+
+def _numbers(terms: Sequence[Mapping[str, Any]]) -> str:
+    """Our medians of the first two terms, and what the report prints for them."""
+    shown = terms[:2]
+    ours = " : ".join(number(term["median"]) for term in shown)
+    if not any(term["quoted"] for term in shown):
+        return f"ours {ours}"
+    return f"ours {ours}, printed {' : '.join(_short(term['quoted']) for term in shown)}"
 
 
 def _short(values: Sequence[Any]) -> str:

@@ -34,17 +34,25 @@ class Layer:
 
     def bind(self, values: Sequence[Tensor], gradients: Sequence[Tensor], buffers: Sequence[Tensor]) -> None:
         self.values, self.gradients, self.buffers = values, gradients, buffers
-        self._kept: dict[torch.Size, Tensor] = {}
+        self._kept: dict[tuple[str, torch.Size], Tensor] = {}
 
-    def memory(self, x: Tensor, features: int) -> Tensor:
-        """Memory for so many features of the examples of x (K, in, B) → (K, features, B), the same each time."""
-        shape = torch.Size((x.shape[0], features, x.shape[2]))
-        if shape not in self._kept:
-            self._kept[shape] = x.new_empty(shape)
-        return self._kept[shape]
+    def memory(self, x: Tensor, features: int, use: str = "") -> Tensor:
+        """Return memory for N features of the examples of x (K, in, B), (K, N, B): the same for a shape and a use."""
+        key = use, torch.Size((x.shape[0], features, x.shape[2]))
+        if key not in self._kept:
+            self._kept[key] = x.new_empty(key[1])
+        return self._kept[key]
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
-        """Draw the parameters of one of the K models."""
+        """Draw the parameters of one of the K models, as a script does that makes a module and then initializes it."""
+        self.construct(model, rng)
+        self.reset(model, rng)
+
+    def construct(self, model: int, rng: torch.Generator) -> None:
+        """Draw the parameters of one of the K models as torch does when it makes the module."""
+
+    def reset(self, model: int, rng: torch.Generator) -> None:
+        """Draw those again that have an initialization of their own."""
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         """(K, in, B) → (K, out, B)."""
@@ -80,10 +88,12 @@ class Linear(Layer):
         self.zero_bias = zero_bias
         self.first = first
 
-    def initialize(self, model: int, rng: torch.Generator) -> None:
+    def construct(self, model: int, rng: torch.Generator) -> None:
         bound = self.shapes[0][1] ** -0.5
         for value in self.values:
             value[model].uniform_(-bound, bound, generator=rng)
+
+    def reset(self, model: int, rng: torch.Generator) -> None:
         if self.init is not None:
             self.init(self.values[0][model], rng)
         if self.zero_bias:
@@ -126,7 +136,7 @@ class BatchNorm(Layer):
         self.running = running
         self.buffer_shapes = self.shapes if running else ()
 
-    def initialize(self, model: int, rng: torch.Generator) -> None:
+    def construct(self, model: int, rng: torch.Generator) -> None:
         weight, bias = self.values
         weight[model], bias[model] = 1, 0
         if self.running:
@@ -140,7 +150,9 @@ class BatchNorm(Layer):
             x = x - mean
         else:
             mean = x.mean(2, keepdim=True)
-            x = x.sub_(mean)  # two passes: the variance of float32 numbers far from zero needs it
+            # two passes: the variance of float32 numbers far from zero needs it; not in place, for an activation
+            # before this layer needs its output once more
+            x = torch.sub(x, mean, out=self.memory(x, x.shape[1], "centred"))
             var = torch.linalg.vector_norm(x, dim=2, keepdim=True).square_().div_(x.shape[2])
             if self.running:
                 n = x.shape[2]

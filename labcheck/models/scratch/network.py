@@ -7,6 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from labcheck.data.examples import substream
 from labcheck.models.model import Model, views
 from labcheck.models.scratch.activations import ACTIVATIONS
 from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
@@ -22,14 +23,18 @@ class Network(Model):
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
     ):
-        """Initialize one model from each generator; they live on the CPU, so that every device starts alike."""
+        """Initialize one model from each generator, on the CPU, so that every device starts alike.
+
+        Each layer draws from a stream of its own name: networks that differ in depth, width or normalization start
+        alike in every layer that they share.
+        """
         self.layers = layers
         self.size = sum(prod(shape) for layer in layers for shape in layer.shapes)
         extra = sum(prod(shape) for layer in layers for shape in layer.buffer_shapes)
         self.hold(torch.empty(len(generators), self.size + extra, dtype=dtype))
         for model, rng in enumerate(generators):
-            for layer in layers:
-                layer.initialize(model, rng)
+            for name, layer in zip(_names(layers), layers, strict=True):
+                layer.initialize(model, substream(rng, name))
         self.hold(self.state.to(device))
 
     def hold(self, state: Tensor) -> None:
@@ -56,11 +61,20 @@ class Network(Model):
             g = layer.backward(g)
 
 
+def _names(layers: Sequence[Layer]) -> list[str]:
+    """Name the linear layers of a network by their place, the last one "output"; the others draw nothing."""
+    linear = [i for i, layer in enumerate(layers) if isinstance(layer, Linear)]
+    names = {i: f"hidden {place}" for place, i in enumerate(linear, 1)} | dict.fromkeys(linear[-1:], "output")
+    return [names.get(i, f"layer {i}") for i in range(len(layers))]
+
+
 def mlp(
     widths: Sequence[int],
     *,
     activation: str,
     norm: bool = False,
+    norm_last: bool = False,
+    output_activation: bool = False,
     output_norm: bool = False,
     running: bool = True,
     init: str = "default",
@@ -70,8 +84,10 @@ def mlp(
 
     Args:
         widths: of every layer, input and output included.
-        activation: a name in ACTIVATIONS, after every layer but the last.
-        norm: BatchNorm between each hidden layer and its activation.
+        activation: a name in ACTIVATIONS, after every hidden layer.
+        norm: BatchNorm with each hidden layer.
+        norm_last: BatchNorm after the activation instead of before it.
+        output_activation: the activation on the output as well.
         output_norm: BatchNorm on the output as well.
         running: evaluate BatchNorm with running averages.
         init: a name in INITS of `initializers`, for the weights.
@@ -80,10 +96,11 @@ def mlp(
     layers: list[Layer] = []
     last = len(widths) - 2
     for i, (inputs, outputs) in enumerate(pairwise(widths)):
-        normed = norm if i < last else output_norm
-        layers.append(Linear(inputs, outputs, bias=not normed or running, init=init, zero_bias=zero_bias, first=i == 0))
-        if normed:
-            layers.append(BatchNorm(outputs, running))
-        if i < last:
-            layers.append(ACTIVATIONS[activation]())
+        normed, activated = (norm, True) if i < last else (output_norm, output_activation)
+        at_once = normed and not running and not (activated and norm_last)  # BatchNorm takes any bias away again
+        layers.append(Linear(inputs, outputs, bias=not at_once, init=init, zero_bias=zero_bias, first=i == 0))
+        after: list[Layer] = [BatchNorm(outputs, running)] if normed else []
+        if activated:
+            after.insert(0 if norm_last else len(after), ACTIVATIONS[activation]())
+        layers += after
     return layers

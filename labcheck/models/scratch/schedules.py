@@ -66,14 +66,14 @@ class CosineSchedule(Schedule):
 class PlateauSchedule(Schedule):
     """torch's ReduceLROnPlateau with its defaults: lr ← factor · lr after more than `patience` epochs without progress.
 
-    Progress is a loss below the model's best one by 1 in 10,000.
+    Progress is a loss below the model's best one by 1 in 10,000. No rate falls below `least`.
     """
 
     threshold = 1e-4
     smallest_change = 1e-8
 
-    def __init__(self, patience: int = 10, factor: float = 0.1):
-        self.patience, self.factor = patience, factor
+    def __init__(self, patience: int = 10, factor: float = 0.1, least: float = 0.0):
+        self.patience, self.factor, self.least = patience, factor, least
         self.best: Tensor | None = None
 
     def step(self, lr: Tensor, epoch: int, loss: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class PlateauSchedule(Schedule):
         self.bad = torch.where(better, 0, self.bad + 1)
         waited = self.bad > self.patience
         self.bad.masked_fill_(waited, 0)
-        reduced = lr * self.factor
+        reduced = (lr * self.factor).clamp(min=self.least)
         return torch.where(waited & (lr - reduced > self.smallest_change), reduced, lr)
 
     def keep(self, rows: Tensor) -> None:
