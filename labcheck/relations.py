@@ -132,12 +132,13 @@ class PrintedNumber(Relation):
             MetricError: there are fewer seeds than the report had tries.
         """
         [term] = self.terms
-        values = term.metric.filled(term.metric.of(trials[term.arm]))
+        values: Floats = term.metric.filled(term.metric.of(trials[term.arm]))
         groups = len(values) // self.best_of
         if not groups:
             raise MetricError(f"{self.name}: the best of {self.best_of} tries needs as many seeds, got {len(values)}")
         tries = values[: groups * self.best_of].reshape(groups, self.best_of)
-        return tries.max(1) if term.metric.higher_is_better else tries.min(1)
+        best: Floats = tries.max(1) if term.metric.higher_is_better else tries.min(1)
+        return best
 
     def conclude(self, trials: Mapping[str, Trials], relations: int) -> Conclusion:
         metric = self.terms[0].metric

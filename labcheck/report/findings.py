@@ -74,9 +74,8 @@ class Finding:
 
         def rank(item: tuple[str, dict[str, Any]]) -> tuple[int, float]:
             judged = item[1]
-            return order.index(Word(judged["verdict"])), -(
-                judged["p"] if "p" in judged else judged["holds"] / judged["n"]
-            )
+            support = judged["p"] if "p" in judged else judged["holds"] / judged["n"]
+            return order.index(Word(judged["verdict"])), -support
 
         return max(self.judged.items(), key=rank)
 
