@@ -1,5 +1,5 @@
 from labcheck.claims import Arm, Claim
-from labcheck.labs.trig import VAL_MSE, Trig
+from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 from labcheck.relations import beats
 
 claim = Claim(
@@ -13,9 +13,13 @@ claim = Claim(
         "ReLU": Arm({}, {"Table 2": {VAL_MSE: 0.00273}}),
     },
     relations=[
-        beats("ReLU", "Tanh", VAL_MSE),
-        beats("ReLU", "Sigmoid", VAL_MSE),
-        beats("Sigmoid", "Tanh", VAL_MSE),
+        beats(better, worse, metric)
+        for better, worse in (("ReLU", "Tanh"), ("ReLU", "Sigmoid"), ("Sigmoid", "Tanh"))
+        for metric in RANKED
     ],
-    seeds={"quick": 60, "full": 240},
+    seeds={"quick": 40, "full": 200},
+    notes=[
+        "Validation errors on the report's split have a floor near .003, where most printed ones are: arms are ranked "
+        "by the error on the function itself and by the training error too.",
+    ],
 )

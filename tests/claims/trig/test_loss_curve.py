@@ -17,9 +17,10 @@ claim = Claim(
         settled("base", "train_loss", start=100, below=0.1),
         settled("base", "val_loss", start=100, below=0.1),
     ],
-    seeds={"quick": 60, "full": 240},
+    seeds={"quick": 40, "full": 200},
     notes=[
         "A loss swings widely when it climbs back by more than 10 % an epoch on average, and has settled when less.",
-        "A run that its falling learning rate has stopped before epoch 100 has settled by then.",
+        "A run that its falling learning rate has stopped before epoch 100 does not say whether it would have settled.",
+        "In the report's own log the validation loss is below the training loss in 7 of 13 rows.",
     ],
 )

@@ -1,10 +1,13 @@
 from labcheck.claims import Arm, Claim
-from labcheck.labs.trig import VAL_MSE, Trig
+from labcheck.labs.trig import RANKED, VAL_MSE, Trig
+from labcheck.metrics import Metric
 from labcheck.relations import beats
+
+GAP = Metric("gap", ratio=False)
 
 claim = Claim(
     id="trig/width",
-    statement="Of four widths, 10-100-10 is best: more parameters may overfit.",
+    statement="Of four widths, 10-100-10 is best: wider nets overfit.",
     source="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
@@ -14,9 +17,9 @@ claim = Claim(
         "50-500-50": Arm({"hidden": (50, 500, 50)}, {"Table 2": {VAL_MSE: 0.00325}}),
     },
     relations=[
-        beats("10-100-10", "10-50-10", VAL_MSE),
-        beats("10-100-10", "50-100-50", VAL_MSE),
-        beats("10-100-10", "50-500-50", VAL_MSE),
+        *(beats("10-100-10", other, metric) for other in ("10-50-10", "50-100-50", "50-500-50") for metric in RANKED),
+        *(beats("10-100-10", other, GAP) for other in ("50-100-50", "50-500-50")),
     ],
-    seeds={"quick": 60, "full": 240},
+    seeds={"quick": 20, "full": 200},
+    notes=["A net overfits more than another one if its validation error exceeds its training error by more."],
 )

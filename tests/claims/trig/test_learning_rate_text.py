@@ -1,0 +1,17 @@
+from labcheck.claims import Arm, Claim
+from labcheck.labs.trig import RANKED, VAL_MSE, Trig
+from labcheck.relations import beats
+
+claim = Claim(
+    id="trig/learning-rate-text",
+    statement="An initial learning rate of 0.01 works best.",
+    source="report trig, the text below Table 3, which contradicts the table: the claim trig/learning-rate",
+    lab=Trig,
+    arms={
+        "lr 1": Arm({"lr": 1.0}, {"Table 3": {VAL_MSE: 0.00351}}),
+        "lr 0.1": Arm({}, {"Table 3": {VAL_MSE: 0.00273}}),
+        "lr 0.01": Arm({"lr": 0.01}, {"Table 3": {VAL_MSE: 0.00372}}),
+    },
+    relations=[beats("lr 0.01", other, metric) for other in ("lr 1", "lr 0.1") for metric in RANKED],
+    seeds={"quick": 40, "full": 200},
+)
