@@ -24,6 +24,6 @@ claim = Claim(
     seeds={"quick": 20, "full": 200},
     notes=[
         "Slightly worse is at most by half; the quoted losses are 15 and 21 % higher.",
-        "Gradients vanish if the loss's gradient by the first layer's weights is smaller in deeper nets, before training.",
+        "Gradients vanish if, before training, the loss has a smaller gradient by the first weights of a deeper net.",
     ],
 )
