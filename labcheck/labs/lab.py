@@ -35,12 +35,12 @@ class Evidence:
     """Where the default of a setting comes from that the report does not state.
 
     Attributes:
-        grade: how surely it is known.
+        grade: how surely it is known, a value of Grade.
         reason: the source of the value, or why it was chosen.
         alternatives: other values that a reader would accept; only `likely` and `open` settings have any.
     """
 
-    grade: Grade
+    grade: str
     reason: str
     alternatives: tuple[Any, ...] = ()
 
@@ -57,7 +57,7 @@ def known(default: Any, grade: str, reason: str) -> Any:
     """
     if grade not in (Grade.SCRIPT, Grade.NUMBERS):
         raise ValueError(f"a known setting has the grade script or numbers, not {grade!r}: use assumed for others")
-    return dataclasses.field(default=default, metadata={"evidence": Evidence(Grade(grade), reason)})
+    return dataclasses.field(default=default, metadata={"evidence": Evidence(str(Grade(grade)), reason)})
 
 
 def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OPEN) -> Any:
@@ -73,7 +73,7 @@ def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OP
         raise ValueError(f"an assumed setting has the grade likely or open, not {grade!r}: use known for others")
     if any(other == default and type(other) is type(default) for other in alternatives):
         raise ValueError(f"{default!r} is the default, and cannot be an alternative to itself")
-    return dataclasses.field(default=default, metadata={"evidence": Evidence(Grade(grade), reason, alternatives)})
+    return dataclasses.field(default=default, metadata={"evidence": Evidence(str(Grade(grade)), reason, alternatives)})
 
 
 def _whole(value: object) -> bool:
