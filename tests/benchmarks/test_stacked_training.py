@@ -15,14 +15,14 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from labcheck import environment
-from labcheck.data.examples import generators, permutations
+from labcheck.data.examples import generators
 from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
 from labcheck.models.as_torch import as_torch
 from labcheck.models.model import views
-from labcheck.models.scratch.activations import ReLU, Tanh
+from labcheck.models.scratch.activations import ReLU, Sigmoid, Tanh
 from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
 from labcheck.models.scratch.losses import Loss
 from labcheck.models.scratch.network import Network
@@ -52,43 +52,43 @@ class Case:
 
 
 CASES = {
-    "trig": Case(Trig(batch=64, stop_lr=0.0), ("max_epochs", 100), "dataloader", (1, 8, 32, 128)),
-    "sine": Case(Sine(), ("epochs", 20), "dataloader", (1, 20)),
-    "curve": Case(Curve(), ("epochs", 2000), "in_memory", (1, 20, 60)),
+    "trig": Case(Trig(stop_lr=0.0), ("max_epochs", 20), "dataloader", (1, 8, 32, 128)),
+    "sine": Case(Sine(), ("epochs", 10), "dataloader", (1, 20)),
+    "curve": Case(Curve(), ("epochs", 1000), "in_memory", (1, 20)),
 }
 
 
-class Shuffled(Sampler[int]):
-    """The order in which labcheck visits the samples of one seed."""
+class InOrder(Sampler[int]):
+    """The order in which a lab visits the samples of seed 0."""
 
-    def __init__(self, n: int):
-        self.n, self.rngs = n, generators([0], "order")
+    def __init__(self, n: int, lab: StackedLab):
+        self.n, [self.order] = n, lab.orders([0])
 
     def __len__(self) -> int:
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        return iter(permutations(self.n, self.rngs)[0].tolist())
+        return iter(self.order(self.n).tolist())
 
 
 class InMemory:
     """Minibatches as rows of the tensors that are there anyway; all of them at once where that is the batch."""
 
-    def __init__(self, x: Tensor, y: Tensor, batch: int):
-        self.x, self.y, self.batch, self.rngs = x, y, batch, generators([0], "order")
+    def __init__(self, x: Tensor, y: Tensor, lab: StackedLab, batch: int):
+        self.x, self.y, self.batch, [self.order] = x, y, batch, lab.orders([0])
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self.batch >= len(self.x):
             yield self.x, self.y
             return
-        for rows in permutations(len(self.x), self.rngs)[0].split(self.batch):
+        for rows in self.order(len(self.x)).split(self.batch):
             yield self.x[rows], self.y[rows]
 
 
-def batches(name: str, x: Tensor, y: Tensor, batch: int) -> Iterable[Any]:
+def batches(name: str, x: Tensor, y: Tensor, lab: StackedLab, batch: int) -> Iterable[Any]:
     if name == "dataloader":
-        return DataLoader(TensorDataset(x, y), batch_size=batch, sampler=Shuffled(len(x)))
-    return InMemory(x, y, batch)
+        return DataLoader(TensorDataset(x, y), batch_size=batch, sampler=InOrder(len(x), lab))
+    return InMemory(x, y, lab, batch)
 
 
 def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
@@ -106,12 +106,16 @@ def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[
     parts = lab.parts([0], dtype)
     (x, y), (x_seen, y_seen) = ((parts[part].x[0], parts[part].y[0]) for part in ("train", recipe.watch[0]))
     model, criterion = usual_net(lab, dtype), nn.MSELoss()
-    if lab.optimizer == "adam":
-        optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=lab.lr)
+    if isinstance(lab, Sine):
+        optimizer: torch.optim.Optimizer = torch.optim.Adam(
+            model.parameters(), lr=lab.lr, weight_decay=lab.weight_decay, amsgrad=lab.amsgrad
+        )
+    elif lab.optimizer == "adam":
+        optimizer = torch.optim.Adam(model.parameters(), lr=lab.lr)
     else:
         optimizer = torch.optim.SGD(model.parameters(), lr=lab.lr, momentum=lab.momentum)
-    plateau = isinstance(lab, Trig) and torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=10)
-    loader = batches(name, x, y, recipe.batch)
+    plateau = isinstance(lab, Trig) and torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=lab.least_lr)
+    loader = batches(name, x, y, lab, recipe.batch)
     losses = []
     for epoch in range(1, recipe.epochs + 1):
         for samples, labels in loader:
@@ -152,7 +156,7 @@ def forward(layer: Layer, values: list[Tensor], h: Tensor) -> Tensor:
             weight, bias = (value.reshape(-1) for value in values)
             return functional.batch_norm(flat, None, None, weight, bias, training=True).view_as(h)
         case _:
-            return {ReLU: torch.relu, Tanh: torch.tanh}[type(layer)](h)
+            return {ReLU: torch.relu, Sigmoid: torch.sigmoid, Tanh: torch.tanh}[type(layer)](h)
 
 
 def stacked(
@@ -162,7 +166,7 @@ def stacked(
     seeds, recipe = range(models), case.recipe(lab)
     parts = {name: part for name, part in lab.parts(seeds, dtype).items() if name in ("train", *recipe.watch)}
     model = network(lab.layers(), generators(seeds, "init"), dtype)
-    history = train(model, parts, generators(seeds, "order"), recipe)
+    history = train(model, parts, lab.orders(seeds), recipe)
     return history.curves[f"{recipe.watch[0]}_loss"][0].tolist()
 
 
