@@ -140,15 +140,24 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
     return Metric(curve, ratio=False, reduction=reduce, label=label)
 
 
-def lowest(curve: str, start: int, stop: int) -> Metric:
-    """The lowest finite number of a curve from one number of epochs to another, both of which have records."""
+def lowest(curve: str, start: int, stop: int | None = None) -> Metric:
+    """The lowest finite number of a curve from one number of epochs to another, both of which have records.
+
+    Without a second number it is to the end of training.
+    """
 
     def reduce(values: Floats, after: Ints) -> float:
-        seen = values[(after >= start) & (after <= stop)]
+        seen = values[(after >= start) & (after <= (after[-1] if stop is None else stop))]
         return float(seen[np.isfinite(seen)].min(initial=np.inf))
 
-    label = f"lowest {curve} after {start} to {stop} epochs"
-    return Metric(curve, reduction=reduce, label=label, needs=_records(start, stop))
+    label = f"lowest {curve} after {start} {'epochs or more' if stop is None else f'to {stop} epochs'}"
+    needed = [start] if stop is None else [start, stop]
+    return Metric(curve, reduction=reduce, label=label, needs=_records(*needed))
+
+
+def last(curve: str) -> Metric:
+    """The last number of a curve, after the last epoch that a seed has trained."""
+    return Metric(curve, reduction=lambda values, after: float(values[-1]), label=f"last {curve}")
 
 
 def at(curve: str, epoch: int, *, rising: bool = False) -> Metric:
@@ -178,6 +187,38 @@ def fall(curve: str, after: int) -> Metric:
     return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records(after))
 
 
+def share_of_fall(curve: str, epoch: int) -> Metric:
+    """The share of a curve's whole fall, from its first number to its lowest, that it has done by some epoch.
+
+    NaN where the curve is not finite, or never falls.
+    """
+
+    def reduce(values: Floats, after: Ints) -> float:
+        by_then = values[after <= epoch]
+        whole = values[0] - values.min()
+        return float((values[0] - by_then.min()) / whole) if np.isfinite(values).all() and whole > 0 else np.nan
+
+    label = f"share of the fall of {curve} by epoch {epoch}"
+    return Metric(curve, higher_is_better=True, ratio=False, reduction=reduce, label=label, needs=_records(epoch))
+
+
+def largest_growth(curve: str, epochs: Sequence[int]) -> Metric:
+    """The largest ratio of a positive curve after one of these numbers of epochs to that after the one before.
+
+    The end of a longer training is one more. It is below 1 for a curve that falls from each to the next. NaN for a seed
+    that has stopped before the last of them, or whose curve is not finite at one.
+    """
+
+    def reduce(values: Floats, after: Ints) -> float:
+        seen: dict[int, float] = dict(zip(after.tolist(), values.tolist(), strict=True))
+        ends = [after[-1]] if after[-1] > epochs[-1] else []
+        numbers = np.array([seen.get(int(epoch), np.nan) for epoch in [*epochs, *ends]])
+        return float((numbers[1:] / numbers[:-1]).max())
+
+    label = f"largest growth of {curve} between {', '.join(map(str, epochs))} epochs and the end"
+    return Metric(curve, reduction=reduce, label=label, needs=_records(*epochs))
+
+
 def rise(curve: str, first: int, last: int) -> Metric:
     """How far a curve that should rise has risen between two numbers of epochs, in its own unit.
 
@@ -190,6 +231,20 @@ def rise(curve: str, first: int, last: int) -> Metric:
 
     label = f"rise of {curve} from {first} to {last} epochs"
     return Metric(curve, higher_is_better=True, ratio=False, reduction=reduce, label=label, needs=_records(first, last))
+
+
+def largest_fall(curve: str) -> Metric:
+    """The largest fall of a curve from one record to the next, in its own unit; negative where it always rises.
+
+    NaN for a seed with a single record, infinite where the curve is not finite.
+    """
+
+    def reduce(values: Floats, after: Ints) -> float:
+        if not np.isfinite(values).all():
+            return np.inf
+        return float(-np.diff(values).min()) if len(values) > 1 else np.nan
+
+    return Metric(curve, ratio=False, reduction=reduce, label=f"largest fall of {curve}")
 
 
 def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:

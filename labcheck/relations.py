@@ -1,7 +1,7 @@
 """Relations: what claims assert about arms, each decided seed by seed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,19 @@ import scipy
 from numpy.typing import NDArray
 
 from labcheck import verdicts
-from labcheck.metrics import CPU_SECONDS, Floats, Metric, MetricError, Trials, at, lowest, swing
+from labcheck.metrics import (
+    CPU_SECONDS,
+    Floats,
+    Metric,
+    MetricError,
+    Trials,
+    at,
+    largest_fall,
+    largest_growth,
+    last,
+    lowest,
+    swing,
+)
 
 Bools = NDArray[np.bool_]
 
@@ -152,7 +164,8 @@ class PrintedNumber(Relation):
         error = (share * (1 - share) / self.images) ** 0.5 if self.images else None
         shown = {"kind": "number", "printed": self.printed, "best_of": self.best_of, "sampling_error": error}
         needed = verdicts.seeds_for_a_number(verdict, relations)
-        return Conclusion(stored, {**shown, "seeds_to_decide": needed}, _effect(metric, [values]))
+        shown["seeds_to_decide"] = needed and needed * self.best_of
+        return Conclusion(stored, shown, _effect(metric, [values]))
 
 
 def number(
@@ -329,6 +342,40 @@ def misses(a: str, value: float, metric: Metric, *, says: str = "") -> Relation:
     return Relation(_said(f"{a} has {metric} {sign} {value:g}", says), (term,), rule)
 
 
+def some_miss(arms: Sequence[str], limits: Mapping[Metric, float], *, says: str = "") -> Relation:
+    """At least one of several arms stays worse than its value on some metric. There are no ties.
+
+    A non-finite result is worse.
+
+    Raises:
+        ValueError: no arm or no metric.
+    """
+    if not arms or not limits:
+        raise ValueError(f"some_miss must name at least one arm and one metric, got {list(arms)} and {len(limits)}")
+    terms = tuple(Term(arm, metric) for metric in limits for arm in arms)
+    values = [value for value in limits.values() for _ in arms]
+
+    def rule(*found: Floats) -> tuple[Bools, Bools]:
+        worse = [
+            advantage(term.metric, x, np.full_like(x, np.float32(value))) < 0
+            for term, x, value in zip(terms, found, values, strict=True)
+        ]
+        return np.any(worse, axis=0), np.zeros(len(found[0]), bool)
+
+    limit = " or ".join(f"{metric} {'<' if metric.higher_is_better else '>'} {limits[metric]:g}" for metric in limits)
+    return Relation(_said(f"one of {', '.join(arms)} has {limit}", says), terms, rule)
+
+
+def never_falls(a: str, curve: str, *, says: str = "") -> Relation:
+    """A curve of arm a rises, or stays level, from each of its records to the next. A seed with one record is a tie."""
+    metric = largest_fall(curve)
+
+    def rule(x: Floats) -> tuple[Bools, Bools]:
+        return x <= 0, np.isnan(x)
+
+    return Relation(_said(f"{a}: {curve} never falls from one epoch to the next", says), (Term(a, metric),), rule)
+
+
 def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> Relation:
     """From some epoch on, a curve climbs back by no more than a share an epoch.
 
@@ -362,21 +409,59 @@ def diverges(a: str, loss: Metric, validation: Metric, mean: Metric, *, says: st
     return Relation(_said(f"{a} diverges", says), (Term(a, loss), Term(a, validation), Term(a, mean)), rule)
 
 
-def turns(a: str, curve: str, *, start: int, stop: int, by: float, says: str = "") -> Relation:
+def turns(a: str, curve: str, *, start: int, stop: int | None = None, by: float, says: str = "") -> Relation:
     """A curve of arm a improves and then gets worse again: lowest in between, by more than a share on either side.
 
     Args:
-        start, stop: after how many epochs its sides are. A side that is not finite is higher than anything.
+        start, stop: after how many epochs its sides are; the end of training, if there is no `stop`. A side that is not
+            finite is higher than anything.
     """
-    first, last, between = at(curve, start), at(curve, stop), lowest(curve, start, stop)
+    first, between = at(curve, start), lowest(curve, start, stop)
+    final = last(curve) if stop is None else at(curve, stop)
     least = slack(between, by, better=True)
 
     def rule(low: Floats, end: Floats, begin: Floats) -> tuple[Bools, Bools]:
         falls, rises = advantage(between, low, begin), advantage(between, low, end)
         return (falls > least) & (rises > least), np.isnan(falls) | np.isnan(rises)
 
-    name = f"{a}: {curve} falls from {start} epochs on and rises again until {stop} (each by {by:g})"
-    return Relation(_said(name, says), (Term(a, between), Term(a, last), Term(a, first)), rule)
+    until = "the end" if stop is None else stop
+    name = f"{a}: {curve} falls from {start} epochs on and rises again until {until} (each by {by:g})"
+    return Relation(_said(name, says), (Term(a, between), Term(a, final), Term(a, first)), rule)
+
+
+def falls_throughout(a: str, curve: str, epochs: Sequence[int], *, says: str = "") -> Relation:
+    """A positive curve of arm a is lower after each of these numbers of epochs than after the one before.
+
+    At the end of a longer training it is lower again. There are no ties; a curve that is not finite does not fall.
+    """
+    growth = largest_growth(curve, epochs)
+
+    def rule(x: Floats) -> tuple[Bools, Bools]:
+        return x < 1, np.zeros(len(x), bool)
+
+    name = f"{a}: {curve} falls from each of {', '.join(map(str, epochs))} epochs to the next, and to the end"
+    return Relation(_said(name, says), (Term(a, growth),), rule)
+
+
+def takes_times(a: str, b: str, metric: Metric, times: float, *, within: float, says: str = "") -> Relation:
+    """Arm a takes about N times what arm b takes, such as epochs to a level: N times it to within a factor.
+
+    Two results that are not finite are a tie; one of them is no ratio, and does not hold.
+
+    Raises:
+        ValueError: the number is not positive, or the factor is not above 1.
+    """
+    if not (times > 0 and within > 1):
+        raise ValueError(f"{metric}: N times to within a factor above 1, got {times:g} times to within {within:g}")
+    ratio = replace(metric, ratio=True)
+
+    def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.abs(np.log(x / y / times))
+        return off <= np.log(within), ~np.isfinite(x) & ~np.isfinite(y)
+
+    name = f"{a} takes about {times:g} times as much as {b} on {metric} (to within a factor of {within:g})"
+    return Relation(_said(name, says), (Term(a, ratio), Term(b, ratio)), rule)
 
 
 def gains_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, says: str = "") -> Relation:

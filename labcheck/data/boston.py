@@ -3,13 +3,21 @@
 scikit-learn dropped the set; mlxtend still carries it, so that no download is needed.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
+import numpy as np
 import torch
 from mlxtend.data import boston_housing_data
+from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from labcheck.data.examples import Examples, permutations
+
+HELD_OUT = 85
+"""Rows of the report's test part, a sixth of 506 rounded up as scikit-learn does; of its validation part too."""
+REPORT_SEED = 42
+"""The `random_state` of the report's split."""
 
 
 @cache
@@ -19,17 +27,39 @@ def load() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(x), torch.from_numpy(y).unsqueeze(1)
 
 
-def split(generators: list[torch.Generator], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
-    """Six equal parts at random for each generator: four to train (338 rows), one each to validate and test (84).
+def report_rows() -> dict[str, Tensor]:
+    """Split the rows as the report does, train (336,), val (85,) and test (85,).
 
-    Features are standardised with the mean and standard deviation of the training part; values stay in 1000 dollars.
+    The test part is cut off by scikit-learn's train_test_split, and the validation part by the same call on the rest.
+    """
+    rest, test = train_test_split(np.arange(len(load()[0])), test_size=HELD_OUT, random_state=REPORT_SEED)
+    train, val = train_test_split(rest, test_size=HELD_OUT, random_state=REPORT_SEED)
+    return {name: torch.from_numpy(rows) for name, rows in (("train", train), ("val", val), ("test", test))}
+
+
+def redrawn_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
+    """Split the rows with the report's test part, and draw train (K, 336) and val (K, 85) from the rest."""
+    report = report_rows()
+    rest = torch.cat([report["train"], report["val"]]).sort().values
+    val, train = torch.split(rest[permutations(len(rest), rngs)], [HELD_OUT, len(rest) - HELD_OUT], dim=1)
+    return {"train": train, "val": val, "test": report["test"]}
+
+
+def random_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
+    """Split the rows into six equal parts at random: four to train (K, 338), one each to validate and test (K, 84)."""
+    order = permutations(len(load()[0]), rngs)
+    sixth = order.shape[1] // 6
+    val, test, train = torch.split(order, [sixth, sixth, order.shape[1] - 2 * sixth], dim=1)
+    return {"train": train, "val": val, "test": test}
+
+
+def examples(rows: Mapping[str, Tensor], models: int, dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    """Return each of K models' examples, given the rows of each part, (K, N), or (N,) where all models have the same.
+
+    Features are standardized with the mean and standard deviation of the training part; values stay in 1000 dollars.
     """
     x, y = load()
-    order = permutations(len(x), generators)
-    sixth = len(x) // 6
-    val, test, train = torch.split(order, [sixth, sixth, len(x) - 2 * sixth], dim=1)
-    mean, std = x[train].mean(1, keepdim=True), x[train].std(1, correction=0, keepdim=True)
-    return {
-        part: Examples(((x[rows] - mean) / std).to(dtype), y[rows].to(dtype))
-        for part, rows in {"train": train, "val": val, "test": test}.items()
-    }
+    rows = {part: index.expand(models, -1) for part, index in rows.items()}
+    train = x[rows["train"]]
+    mean, std = train.mean(1, keepdim=True), train.std(1, correction=0, keepdim=True)
+    return {part: Examples(((x[index] - mean) / std).to(dtype), y[index].to(dtype)) for part, index in rows.items()}

@@ -87,29 +87,39 @@ class Adam:
 
     m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ) make up for the zeros that both begin with. The rows of a stack have made
     equally many steps t.
+
+    Args:
+        weight_decay: what is added to the gradient, as a multiple of the weights (L2, not decoupled as in AdamW).
+        amsgrad: divide by the root of the largest s so far instead of the current one (Reddi, Kale and Kumar 2018).
     """
 
     betas = (0.9, 0.999)
     epsilon = 1e-8
 
-    def __init__(self) -> None:
+    def __init__(self, weight_decay: float = 0.0, amsgrad: bool = False) -> None:
+        self.weight_decay = weight_decay
+        self.amsgrad = amsgrad
         self.steps = 0
-        self.moments: tuple[Tensor, Tensor] | None = None
+        self.moments: tuple[Tensor, ...] | None = None
 
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
+        if self.weight_decay:
+            gradients.add_(values, alpha=self.weight_decay)
         if self.moments is None:
-            self.moments = torch.zeros_like(values), torch.zeros_like(values)
+            self.moments = tuple(torch.zeros_like(values) for _ in range(2 + self.amsgrad))
         self.steps += 1
-        first, second = self.moments
+        first, second, *largest = self.moments
         beta1, beta2 = self.betas
         first.lerp_(gradients, 1 - beta1)
         second.mul_(beta2).addcmul_(gradients, gradients, value=1 - beta2)
+        for most in largest:
+            second = torch.maximum(most, second, out=most)
         root = _root(second).div_((1 - beta2**self.steps) ** 0.5).add_(self.epsilon)
         values.addcmul_(torch.div(first, root, out=root), _rates(lr / (1 - beta1**self.steps), values), value=-1)
 
     def keep(self, rows: Tensor) -> None:
         if self.moments is not None:
-            self.moments = self.moments[0][rows], self.moments[1][rows]
+            self.moments = tuple(moment[rows] for moment in self.moments)
 
 
 class LBFGS:

@@ -4,42 +4,24 @@ from labcheck.metrics import epochs_to, swing
 from labcheck.relations import beats, diverges
 
 THERE = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
-SWING = swing("val_loss", -50)
+SWING = swing("val_loss")
 
 claim = Claim(
     id="boston/learning-rate",
     statement="A learning rate of 0.1 diverges; of 0.01, 0.001 and 0.0001, a higher one predicts better, "
     "converges faster and less steadily.",
-    source="report boston-mnist, part 1, the learning rate's influence; the other run is in the listing's output",
+    source="report boston-mnist, part 1, the learning rate's influence",
     lab=Boston,
     arms={
-        "lr 0.1": Arm(
-            {"hidden_layers": 2, "lr": 0.1},
-            {
-                "text": {TEST_MSE: float("nan")},
-                "other run": {TEST_MSE: 8.2535, TEST_MAE: 2.0562, TEST_R2: 0.8865},
-            },
-        ),
+        "lr 0.1": Arm({"hidden_layers": 2, "lr": 0.1}, {"text": {TEST_MSE: float("nan")}}),
         "lr 0.01": Arm(
-            {"hidden_layers": 2, "lr": 0.01},
-            {
-                "text": {TEST_MSE: 6.5521, TEST_MAE: 2.0118, TEST_R2: 0.9099},
-                "other run": {TEST_MSE: 8.0367, TEST_MAE: 2.1661, TEST_R2: 0.8895},
-            },
+            {"hidden_layers": 2, "lr": 0.01}, {"text": {TEST_MSE: 6.5521, TEST_MAE: 2.0118, TEST_R2: 0.9099}}
         ),
         "lr 0.001": Arm(
-            {"hidden_layers": 2, "lr": 0.001},
-            {
-                "text": {TEST_MSE: 9.5214, TEST_MAE: 2.4073, TEST_R2: 0.8691},
-                "other run": {TEST_MSE: 13.9728, TEST_MAE: 2.7233, TEST_R2: 0.8078},
-            },
+            {"hidden_layers": 2, "lr": 0.001}, {"text": {TEST_MSE: 9.5214, TEST_MAE: 2.4073, TEST_R2: 0.8691}}
         ),
         "lr 0.0001": Arm(
-            {"hidden_layers": 2, "lr": 0.0001},
-            {
-                "text": {TEST_MSE: 19.9742, TEST_MAE: 3.4165, TEST_R2: 0.7253},
-                "other run": {TEST_MSE: 416.7616, TEST_MAE: 18.6372, TEST_R2: -4.7317},
-            },
+            {"hidden_layers": 2, "lr": 0.0001}, {"text": {TEST_MSE: 19.9742, TEST_MAE: 3.4165, TEST_R2: 0.7253}}
         ),
     },
     relations=[
@@ -52,5 +34,9 @@ claim = Claim(
         beats("lr 0.0001", "lr 0.001", SWING),
     ],
     seeds={"quick": 60, "full": 240},
-    notes=["Steadiness is how much the validation loss climbs back in the last 50 epochs."],
+    notes=[
+        "Converging faster is fewer epochs to a validation loss of 20, where the report's slowest rate ends.",
+        "Steadiness is how little the validation loss climbs back over the whole run, for the plateau cuts the rate "
+        "later.",
+    ],
 )

@@ -8,11 +8,15 @@ claim = Claim(
     statement="A function of one's own is fitted best after 3500 epochs at a learning rate of 0.001.",
     source="report curve-cifar, exercise 1.C; found by looking at 200 to 4000 epochs",
     lab=Curve,
-    arms={"g": Arm({"function": "g", "epochs": 4000, "lr": 0.001})},
+    arms={name: Arm({"function": name, "epochs": 4000, "lr": 0.001}) for name in ("g", "g as printed")},
     relations=[
-        beats("g", "g", at("grid_loss", 3500), other=at("grid_loss", epochs))
+        beats(name, name, at("grid_loss", 3500), other=at("grid_loss", epochs))
+        for name in ("g", "g as printed")
         for epochs in (200, 500, 1000, 2000, 3000, 4000)
     ],
     seeds={"quick": 60, "full": 240},
-    notes=["The fit is judged against the function itself; all numbers of epochs are read off one training."],
+    notes=[
+        "The fit is judged against the function itself; all numbers of epochs are read off one training.",
+        "The report's script has x² + x + 1 where the report prints (x + 1)²; the claim is about both.",
+    ],
 )
