@@ -8,10 +8,12 @@ A printed number is judged as one more draw beside those of our seeds (conformal
 2005): if it comes from the same distribution, each of its n + 1 ranks is equally likely, whatever that distribution is.
 """
 
+import math
 from bisect import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 import scipy
@@ -20,6 +22,8 @@ EVEN = 1 / 2
 RELIABLE = 3 / 4
 ERROR_RATE = 0.05
 MOST_SEEDS = 10_000
+A_NUMBER = Fraction(1, 20)
+"""ERROR_RATE in whole numbers: of 40 m - 1 seeds a number outside all has exactly its m-th part as p-value."""
 SEEDS_FOR_A_NUMBER = 19
 """The fewest seeds among which a printed number can be the strangest at the 5 % level on one side."""
 
@@ -152,10 +156,11 @@ def judge_number(below: int, equal: int, n: int, relations: int = 1) -> NumberVe
     """
     if not (n > 0 and relations > 0 and min(below, equal) >= 0 and below + equal <= n):
         raise ValueError(f"{below} below and {equal} equal of {n} seeds, {relations} relations")
-    low, high = 1 + below + equal / 2, 1 + n - below - equal / 2
-    p = min(2 * min(low, high) / (n + 1), 1.0)
+    low, high = 2 * below + equal, 2 * (n - below) - equal  # twice the seeds on either side
+    outside = min(2 + min(low, high), n + 1)
+    p = outside / (n + 1)
     word, tag = Word.INCONCLUSIVE, ""
-    if p <= ERROR_RATE / relations:
+    if Fraction(outside, n + 1) <= A_NUMBER / relations:
         word, tag = Word.NOT_REPRODUCED, "too low" if low < high else "too high"
     elif p > ERROR_RATE and n >= SEEDS_FOR_A_NUMBER:
         word = Word.REPRODUCED
@@ -163,10 +168,21 @@ def judge_number(below: int, equal: int, n: int, relations: int = 1) -> NumberVe
 
 
 def seeds_for_a_number(verdict: NumberVerdict, relations: int = 1) -> int | None:
-    """Return with how many seeds an INCONCLUSIVE number would be decided if its place among them stays; else None."""
+    """Return with how many seeds an INCONCLUSIVE number would be decided if its place among them stays.
+
+    None for one that is decided, and for one whose place would never decide it, or not within MOST_SEEDS.
+    """
     if verdict.word is not Word.INCONCLUSIVE:
         return None
-    return SEEDS_FOR_A_NUMBER if verdict.p > ERROR_RATE else round(2 * relations / ERROR_RATE) - 1
+    if verdict.n < SEEDS_FOR_A_NUMBER:
+        return SEEDS_FOR_A_NUMBER
+    low = 2 * verdict.below + verdict.equal
+    share = Fraction(min(low, 2 * verdict.n - low), verdict.n)
+    rate = A_NUMBER / relations
+    if share >= rate:
+        return None
+    n = math.ceil((2 - rate) / (rate - share))  # the least with 2 + share · n ≤ rate · (n + 1)
+    return n if n <= MOST_SEEDS else None
 
 
 def tally(judged: Mapping[str, Any]) -> str:
