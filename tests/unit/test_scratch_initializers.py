@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from labcheck.data.examples import substream
 from labcheck.models.scratch.initializers import INITS
 from labcheck.models.scratch.layers import Linear
 from labcheck.models.scratch.network import Network, mlp
@@ -96,7 +97,7 @@ def test_weights_are_those_that_torch_draws(init: str) -> None:
 def test_by_default_weights_and_biases_are_those_that_torchs_layer_draws() -> None:
     weight, bias = drawn("default", 1)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(substream(torch.Generator().manual_seed(0), "output").initial_seed())
         layer = nn.Linear(INPUTS, OUTPUTS, dtype=torch.float64)
     close(weight[0], layer.weight.detach(), terms=0.001)
     close(bias[0].squeeze(1), layer.bias.detach(), terms=0.001)

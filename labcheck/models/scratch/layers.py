@@ -89,9 +89,14 @@ class Linear(Layer):
         self.first = first
 
     def construct(self, model: int, rng: torch.Generator) -> None:
-        bound = self.shapes[0][1] ** -0.5
-        for value in self.values:
-            value[model].uniform_(-bound, bound, generator=rng)
+        outputs, inputs = self.shapes[0]
+        bound = inputs**-0.5
+        weight, *bias = self.values
+        weight[model].uniform_(-bound, bound, generator=rng)
+        drawn = (
+            bias[0][model] if bias else weight.new_empty(outputs, 1)
+        )  # without a bias an init draws the same weights
+        drawn.uniform_(-bound, bound, generator=rng)
 
     def reset(self, model: int, rng: torch.Generator) -> None:
         if self.init is not None:
