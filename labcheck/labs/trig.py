@@ -152,11 +152,13 @@ class Trig(StackedLab):
         )
 
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
-        net = super().network(seeds, dtype, device)
-        if self.stream == "report":
-            for model, seed in enumerate(seeds):
-                self._draw_as_reported(net, model)
-                net.layers[0].values[0][model] *= 1 + seed * 2.0**-23
+        if self.stream == "seed":
+            return super().network(seeds, dtype, device)
+        net = super().network(seeds)  # a stream gives other numbers in another precision, or on another device
+        for model, seed in enumerate(seeds):
+            self._draw_as_reported(net, model)
+            net.layers[0].values[0][model] *= 1 + seed * 2.0**-23
+        net.hold(net.state.to(device, dtype))
         return net
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
@@ -200,7 +202,9 @@ class Trig(StackedLab):
         """Return `first_gradient`, the norm of the loss's gradient by the first layer's weights, before training."""
         assert isinstance(model, Network)
         [train] = parts["train"].pieces()
+        before = model.state.clone()
         model.gradient(train.x, train.y, MSE())
+        model.state.copy_(before)  # running averages have seen nothing yet
         return {"first_gradient": model.layers[0].gradients[0].flatten(1).norm(dim=1)}
 
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
