@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from labcheck.labs.lab import Data, Lab, Settings, assumed
+from labcheck.labs.lab import Data, Evidence, Grade, Lab, Settings, assumed, known
 from labcheck.metrics import Trials
 
 
@@ -21,9 +21,9 @@ class Kettle(Lab):
     minutes: int = 3
     litres: int = assumed(2, "not stated; what it holds")
     watts: float = assumed(2000.0, "of most kettles")
-    lid: bool = assumed(True, "seldom left off")
-    water: str = assumed("tap", "nobody says otherwise")
-    cups: tuple[int, ...] = assumed((2, 2), "for the two of us")
+    lid: bool = assumed(True, "seldom left off", False, grade="likely")
+    water: str = known("tap", "script", "read in the recipe")
+    cups: tuple[int, ...] = assumed((2, 2), "for the two of us", (4,), (1, 1, 1))
     tea: Mapping[str, float] | None = assumed(None, "not everybody wants some")
 
     def __post_init__(self) -> None:
@@ -181,27 +181,62 @@ def test_what_is_not_of_the_type_of_its_setting_is_refused(name: str, text: str,
 
 
 def test_what_cannot_be_written_in_a_word_is_not_read() -> None:
-    with pytest.raises(ValueError, match=r"^kettle\.tea cannot be told in a word$"):
+    with pytest.raises(ValueError, match=r"^kettle\.tea cannot be given on a command line$"):
         Kettle.parse("tea", "green")
 
 
 @pytest.mark.parametrize("name", ["minutes", "volts", "name", "scales"])
-def test_only_open_settings_are_read(name: str) -> None:
-    with pytest.raises(
-        ValueError, match=rf"^kettle has no open setting '{name}'; open are litres, watts, lid, water, cups, tea$"
-    ):
+def test_parse_refuses_settings_that_the_report_states(name: str) -> None:
+    message = (
+        f"kettle has no setting '{name}' that its report leaves unstated; those are "
+        "litres, watts, lid, water, cups, tea"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
         Kettle.parse(name, "1")
 
 
-def test_assumptions_are_the_open_settings_with_their_values_and_reasons() -> None:
-    assert Kettle.configure("quick", {"lid": False}, {"minutes": 7}).assumptions() == {
-        "litres": {"value": 1, "why": "not stated; what it holds"},
-        "watts": {"value": 500.0, "why": "of most kettles"},
-        "lid": {"value": False, "why": "seldom left off"},
-        "water": {"value": "tap", "why": "nobody says otherwise"},
-        "cups": {"value": (2, 2), "why": "for the two of us"},
-        "tea": {"value": None, "why": "not everybody wants some"},
+def test_evidence_is_of_each_setting_that_is_not_stated() -> None:
+    evidence = Kettle.evidence()
+    assert evidence == {
+        "litres": Evidence(Grade.OPEN, "not stated; what it holds"),
+        "watts": Evidence(Grade.OPEN, "of most kettles"),
+        "lid": Evidence(Grade.LIKELY, "seldom left off", (False,)),
+        "water": Evidence(Grade.SCRIPT, "read in the recipe"),
+        "cups": Evidence(Grade.OPEN, "for the two of us", ((4,), (1, 1, 1))),
+        "tea": Evidence(Grade.OPEN, "not everybody wants some"),
     }
+    assert list(evidence) == [field.name for field in dataclasses.fields(Kettle) if field.name != "minutes"]
+    assert [grade.value for grade in Grade] == ["stated", "script", "numbers", "likely", "open"]
+
+
+@pytest.mark.parametrize("grade", ["script", "numbers"])
+def test_known_takes_the_grades_of_a_source(grade: str) -> None:
+    field = known(64, grade, "read")
+    assert (field.default, field.metadata["evidence"]) == (64, Evidence(Grade(grade), "read"))
+
+
+@pytest.mark.parametrize("grade", ["stated", "likely", "open", "sure", ""])
+def test_known_refuses_the_grades_of_a_guess(grade: str) -> None:
+    message = f"^a known setting has the grade script or numbers, not '{grade}': use assumed for others$"
+    with pytest.raises(ValueError, match=message):
+        known(64, grade, "read")
+
+
+@pytest.mark.parametrize("grade", ["stated", "script", "numbers", "sure", ""])
+def test_assumed_refuses_the_grades_of_a_source(grade: str) -> None:
+    message = f"^an assumed setting has the grade likely or open, not '{grade}': use known for others$"
+    with pytest.raises(ValueError, match=message):
+        assumed(64, "not stated", grade=grade)
+
+
+@pytest.mark.parametrize("alternatives", [(64,), (32, 64), (64, 128)])
+def test_assumed_refuses_its_default_as_alternative(alternatives: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="^64 is the default, and cannot be an alternative to itself$"):
+        assumed(64, "not stated", *alternatives)
+
+
+def test_assumed_takes_an_equal_value_of_another_type() -> None:
+    assert assumed(1, "not stated", True, 1.0).metadata["evidence"].alternatives == (True, 1.0)
 
 
 def test_a_lab_without_data_or_training_cannot_be_made() -> None:

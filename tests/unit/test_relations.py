@@ -247,8 +247,8 @@ def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
         [1, e, 1],  # stopped
         [1, e, NAN],  # stopped, and lost
     )
-    assert said(settled("a", "loss", start=3, below=0.1).judge({"a": seeds})) == "+--+-"
-    assert said(settled("a", "loss", start=3, below=0.5).judge({"a": seeds})) == "++-+-"
+    assert said(settled("a", "loss", start=3, below=0.1).judge({"a": seeds})) == "+--=-"
+    assert said(settled("a", "loss", start=3, below=0.5).judge({"a": seeds})) == "++-=-"
     assert said(settled("a", "loss", start=0, below=0.1).judge({"a": seeds})) == "-----"
     assert said(unsettled("a", "loss", last=3, above=0.4).judge({"a": seeds})) == "-++++"
     assert said(unsettled("a", "loss", last=3, above=0.5).judge({"a": seeds})) == "--+-+"

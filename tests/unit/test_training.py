@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from labcheck.data.examples import Examples, generators, permutations
+from labcheck.data.examples import Examples, generators, permutations, shuffled
 from labcheck.models.as_torch import as_torch
 from labcheck.models.scratch.activations import ACTIVATIONS
 from labcheck.models.scratch.layers import Linear
@@ -20,6 +20,8 @@ from labcheck.training import History, Recipe, train
 
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]
+LR = 0.001
+"""Small: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in a hundred steps."""
 
 
 def parts(seeds: Any = SEEDS, scale: float = 1.0) -> dict[str, Examples]:
@@ -36,12 +38,12 @@ def stack(seeds: Any = SEEDS, norm: bool = True, running: bool = True) -> Networ
     return Network(layers, generators(seeds, "init"), torch.float64)
 
 
-# A small rate: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in these hundred steps.
 def run(network: Network, data: dict[str, Examples], seeds: Any = SEEDS, **settings: Any) -> History:
     defaults: dict[str, Any] = {
-        "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": 0.002, "batch": 16, "epochs": 25,
+        "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": LR, "batch": 16, "epochs": 25,
     }  # fmt: skip
-    return train(network, data, generators(seeds, "order"), Recipe(**(defaults | settings)))
+    orders = [shuffled(rng) for rng in generators(seeds, "order")]
+    return train(network, data, orders, Recipe(**(defaults | settings)))
 
 
 def plainly(
@@ -68,8 +70,8 @@ def plainly(
 
 
 OPTIMIZERS = {
-    "momentum": (lambda: SGD(0.9), lambda p: torch.optim.SGD(p, 0.002, momentum=0.9)),
-    "adam": (lambda: Adam(), lambda p: torch.optim.Adam(p, 0.002)),
+    "momentum": (lambda: SGD(0.9), lambda p: torch.optim.SGD(p, LR, momentum=0.9)),
+    "adam": (lambda: Adam(), lambda p: torch.optim.Adam(p, LR)),
 }
 SCHEDULES = {
     "constant": (Schedule, lambda o: None),
@@ -172,7 +174,7 @@ def test_nothing_is_stopped_or_lowered_between_two_records() -> None:
     history = run(stack(), parts(), record=RECORDED, **settings)
     assert asked == RECORDED
     assert history.epochs.tolist() == [25, 25, 25]
-    assert history.curves["lr"][0].tolist() == pytest.approx([0.002, 0.002, 0.002, 0.0002])
+    assert history.curves["lr"][0].tolist() == pytest.approx([LR, LR, LR, LR / 10])
     assert run(stack(), parts(), record=[5, 25], **settings).epochs.tolist() == [5, 5, 5]
 
 
@@ -247,6 +249,14 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss() -> None:
     torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("every", [4, 10, 25])
+def test_the_best_weights_are_searched_every_n_epochs(every: int) -> None:
+    network, data = stack(), parts()
+    curve = run(network, data, best=True, best_every=every).curves["val_loss"][:, every - 1 :: every]
+    value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
+    torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
+
+
 def test_weights_that_were_never_good_are_not_finite() -> None:
     network = stack(norm=False)
     run(network, parts(scale=1e200), best=True)
@@ -255,7 +265,7 @@ def test_weights_that_were_never_good_are_not_finite() -> None:
 
 def test_curves_tell_the_learning_rate_of_each_epoch() -> None:
     history = run(stack(), parts(), schedule=StepSchedule(10))
-    assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([0.002, 0.002, 0.0002, 0.00002])
+    assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([LR, LR, LR / 10, LR / 100])
 
 
 def test_a_part_that_is_watched_is_evaluated_after_each_epoch() -> None:
