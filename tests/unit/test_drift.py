@@ -116,6 +116,7 @@ def alarms(repetitions: int, find: Callable[[Generator], str]) -> int:
     return sum(bool(find(rng)) for _ in range(repetitions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stored", "today", "repetitions"), [(10, 10, 10_000), (60, 60, 5_000), (10, 60, 1_000)])
 @pytest.mark.parametrize("draw", [normal, lognormal, tied, nearly_constant, sometimes_lost])
 def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, today: int, repetitions: int) -> None:
@@ -126,6 +127,7 @@ def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, tod
     assert count <= binom.ppf(0.999, repetitions, 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stored", "today"), [(161, 10), (10, 161), (20, 100), (60, 480), (480, 240)])
 @pytest.mark.parametrize("values", [np.sign, lambda x: x], ids=["tied", "few"])
 def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(
@@ -138,6 +140,7 @@ def test_false_alarms_of_rare_ties_in_samples_of_unlike_size(
     assert alarms(repetitions, rare) <= binom.ppf(0.999, repetitions, 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("stored", "today", "repetitions"), [(10, 10, 3_000), (10, 60, 200)])
 @pytest.mark.parametrize(
@@ -180,6 +183,7 @@ def test_equal_values_are_no_drift_and_separate_ones_are() -> None:
     assert moved(values, values - 2) == "median -0.5, stored 1.5"
 
 
+@pytest.mark.slow
 def test_the_smallest_shift_that_is_found_falls_with_seeds() -> None:
     shifts = [smallest_shift(n, n) for n in (2, 4, 8, 10, 12, 20, 30)]
     assert shifts[:2] == [np.inf, np.inf]
@@ -188,6 +192,7 @@ def test_the_smallest_shift_that_is_found_falls_with_seeds() -> None:
     assert 2.5 <= smallest_shift(10, 10) <= 3
 
 
+@pytest.mark.slow
 def test_the_smallest_shift_falls_with_stored_seeds() -> None:
     assert smallest_shift(20, 5) < smallest_shift(5, 5)
     assert smallest_shift(2, 60) == np.inf

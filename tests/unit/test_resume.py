@@ -164,6 +164,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_lose_the_block_in_flight_and_change_nothing(project: Project):
     project.recorded("--claims-report", "whole")
     project.change("import time; time.sleep(.03)")
