@@ -29,7 +29,7 @@ class ImageLab(SupervisedLab):
         source: "real" for the report's own images, or "embedded" for what needs no network.
     """
 
-    units: ClassVar = {"accuracy": "share of images"}
+    units: ClassVar = {"accuracy": "share of images", "precision": "share of images"}
 
     source: str = "embedded"
 
@@ -46,18 +46,22 @@ class ImageLab(SupervisedLab):
         return Data(self.images.name, self.images.digest)
 
     def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
-        """Of each part: `<part>_loss`, `_accuracy`, `_accuracy_<class>`, and the table `<part>_confusion`."""
+        """Measure each part: its loss, accuracy and confusion table, and the recall and precision of each class.
+
+        They are called `<part>_loss`, `<part>_accuracy`, `<part>_confusion`, `<part>_accuracy_<class>` (recall) and
+        `<part>_precision_<class>`.
+        """
         found: dict[str, Tensor] = {}
         loss = self.recipe().loss
         for name, part in parts.items():
             outputs, labels = training.predict(model, part), part.y.mT
             table = confusion(outputs, labels)
-            right = table.diagonal(dim1=1, dim2=2)
             found[f"{name}_loss"] = loss.forward(outputs, labels)
             found[f"{name}_confusion"] = table
-            found[f"{name}_accuracy"] = right.sum(1) / table.sum((1, 2))
-            for label, accuracy in enumerate((right / table.sum(2)).unbind(1)):
-                found[f"{name}_accuracy_{label}"] = accuracy
+            found[f"{name}_accuracy"] = table.diagonal(dim1=1, dim2=2).sum(1) / table.sum((1, 2))
+            for measure, by_class in (("accuracy", recalls(table)), ("precision", precisions(table))):
+                for label, value in enumerate(by_class.unbind(1)):
+                    found[f"{name}_{measure}_{label}"] = value
         return found
 
 
@@ -67,6 +71,16 @@ def confusion(outputs: Tensor, labels: Tensor) -> Tensor:
     pairs = labels[:, 0] * classes + outputs.max(1).indices
     counts = torch.zeros(models, classes**2, dtype=torch.int64, device=outputs.device)
     return counts.scatter_add_(1, pairs, torch.ones_like(pairs)).view(models, classes, classes)
+
+
+def recalls(table: Tensor) -> Tensor:
+    """Return which share of a class was taken for it, (K, C, C) → (K, C); NaN for a class that no image is of."""
+    return table.diagonal(dim1=1, dim2=2) / table.sum(2)
+
+
+def precisions(table: Tensor) -> Tensor:
+    """Return which share of what was taken for a class is of it, (K, C, C) → (K, C); NaN where nothing was."""
+    return table.diagonal(dim1=1, dim2=2) / table.sum(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,5 +112,10 @@ class ConvolutionLab(ImageLab, ModuleLab):
 
 
 def accuracy(part: str, label: int | None = None) -> Metric:
-    """Of a part, such as "test", or of one class in it."""
+    """Return the accuracy on a part, such as "test", or the recall of one class in it."""
     return Metric(f"{part}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)
+
+
+def precision(part: str, label: int) -> Metric:
+    """Return the precision of a class on a part, such as "test"."""
+    return Metric(f"{part}_precision_{label}", higher_is_better=True, ratio=False)

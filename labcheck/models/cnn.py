@@ -10,6 +10,8 @@ from torch import nn
 
 from labcheck.models.torch_model import BFloat16, Standardise
 
+DROPOUT_PLACES = ("hidden", "features", "both")
+
 
 def cnn(
     channels: Sequence[int],
@@ -20,6 +22,7 @@ def cnn(
     norm: bool,
     standardise: Standardise,
     bfloat16: bool,
+    dropout_place: str = "hidden",
 ) -> nn.Sequential:
     """A net from images (B, 1, 28, 28) to logits (B, 10).
 
@@ -27,9 +30,10 @@ def cnn(
         channels: of each convolution; a pooling after each halves the image, rounded down.
         kernel: width and height, odd; padding keeps the size.
         hidden: width of the first fully connected layer.
-        dropout: rate after it.
+        dropout: the rate.
         norm: BatchNorm after each convolution.
         bfloat16: convolutions and the first fully connected layer multiply numbers of bfloat16; all else is float32.
+        dropout_place: "hidden" for dropout after the first fully connected layer, "features" for before it, or "both".
     """
     blocks: OrderedDict[str, nn.Module] = OrderedDict()
     size, last = 28, 1
@@ -41,13 +45,15 @@ def cnn(
         blocks[f"relu{i}"] = nn.ReLU()
         size, last = size // 2, width
     blocks["flatten"] = nn.Flatten()
+    if dropout_place != "hidden":
+        blocks["dropout"] = nn.Dropout(dropout)
     blocks["full1"] = nn.Linear(last * size**2, hidden)
     return nn.Sequential(
         OrderedDict(
             standardise=standardise,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
             relu=nn.ReLU(),
-            dropout=nn.Dropout(dropout),
+            dropout=nn.Dropout(dropout if dropout_place != "features" else 0.0),
             full2=nn.Linear(hidden, 10),
         )
     )

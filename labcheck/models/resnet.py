@@ -18,6 +18,14 @@ class Convolution(nn.Conv2d):
         nn.init.kaiming_normal_(self.weight)
 
 
+class Classifier(nn.Linear):
+    """The last layer, its weights initialized as those of convolutions, its biases as torch does."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.kaiming_normal_(self.weight)
+
+
 class Block(nn.Module):
     """Two convolutions around which the input goes unchanged, or, where they halve it, every second pixel of it.
 
@@ -66,6 +74,6 @@ def resnet20(*, standardise: Standardise, bfloat16: bool) -> nn.Sequential:
             standardise=standardise,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
             pool=Mean(),
-            full=nn.Linear(last, 10),
+            full=Classifier(last, 10),
         )
     )
