@@ -80,11 +80,13 @@ class Finding:
         return max(self.judged.items(), key=rank)
 
     @property
-    def printed(self) -> set[tuple[str, float | None, float]]:
-        """Each number that the report prints for these arms: its metric, its value, its percentile among our seeds."""
+    def printed(self) -> dict[tuple[str, str, float | None], float]:
+        """The percentile among our seeds of each number that the report prints: by arm's settings, metric and value."""
         return {
-            (number["metric"], number["value"], number["percentile"])
-            for numbers in self.quoted.values()
+            (json.dumps(self.today.arms[arm]["settings"], sort_keys=True), number["metric"], number["value"]): number[
+                "percentile"
+            ]
+            for arm, numbers in self.quoted.items()
             for number in numbers
         }
 
@@ -151,9 +153,14 @@ class Fit:
     inside: int
 
     @property
+    def enough(self) -> bool:
+        """Whether there are enough of them to say anything of the settings."""
+        return self.numbers >= ENOUGH_NUMBERS
+
+    @property
     def doubted(self) -> bool:
-        """Whether most of them lie outside, and they are no few: then our settings are probably not the report's."""
-        return self.numbers >= ENOUGH_NUMBERS and 2 * self.inside < self.numbers
+        """Whether most of enough of them lie outside: then our settings are probably not the report's."""
+        return self.enough and 2 * self.inside < self.numbers
 
     def covers(self, finding: Finding) -> bool:
         """Whether a claim is of this lab, at this scale and on these data."""
@@ -167,13 +174,16 @@ class Fit:
 
 
 def fits(findings: Iterable[Finding]) -> list[Fit]:
-    """Return one fit for each lab, scale and data set of which any printed number was compared."""
-    printed: dict[tuple[str, str, str], set[tuple[str, float | None, float]]] = {}
-    for finding in findings:
+    """Return one fit for each lab, scale and data set of which any printed number was compared.
+
+    An arm that several claims have counts once, with the seeds of the claim that has the most.
+    """
+    printed: dict[tuple[str, str, str], dict[tuple[str, str, float | None], float]] = {}
+    for finding in sorted(findings, key=lambda finding: finding.today.seeds):
         if finding.printed:
-            printed.setdefault(_place(finding), set()).update(finding.printed)
+            printed.setdefault(_place(finding), {}).update(finding.printed)
     return [
-        Fit(*place, len(numbers), sum(INSIDE[0] <= percentile <= INSIDE[1] for *_, percentile in numbers))
+        Fit(*place, len(numbers), sum(INSIDE[0] <= percentile <= INSIDE[1] for percentile in numbers.values()))
         for place, numbers in sorted(printed.items())
     ]
 

@@ -30,7 +30,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from labcheck.labs.lab import Data, Lab, assumed
+from labcheck.labs.lab import Data, Lab, assumed, known
 from labcheck.metrics import Metric, Trials
 
 ERROR = Metric("error")
@@ -45,8 +45,8 @@ class Toy(Lab):
     level: float = 1.0
     epochs: int = 9
     widths: tuple = (3, 4)
-    noise: float = assumed(0.1, "not stated")
-    loud: bool = assumed(False, "seldom is")
+    noise: float = assumed(0.1, "not stated", 0.2, 0.5)
+    loud: bool = known(False, "script", "read in the script")
 
     @property
     def stack(self):

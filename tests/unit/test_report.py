@@ -14,7 +14,7 @@ from labcheck.checks import Bench, checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Metric, Trials
-from labcheck.relations import beats
+from labcheck.relations import Relation, beats, number
 from labcheck.report import findings, terminal
 from labcheck.trials import TrialStore
 
@@ -26,8 +26,8 @@ NAN = float("nan")
 RUN = findings.Run()
 ONE, TWO = "relation[a beats b on error", "relation[b beats a on error"
 RELATION = {
-    "name", "verdict", "tag", "holds", "ties", "n", "lower", "upper", "effect", "seeds_to_decide", "terms",
-}  # fmt: skip
+    *("name", "kind", "verdict", "tag", "holds", "ties", "n", "lower", "upper", "effect", "seeds_to_decide", "terms")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,17 @@ def found(tmp_path: Path, subject: str, arms: dict[str, Arm], seeds: int = 4, na
     )  # fmt: skip
     (check,) = (check for check in checks(claim) if check.name == f"{subject}-quick]")
     return asdict(check.run(Bench(TrialStore(tmp_path), tmp_path / "none")).finding)
+
+
+def all_found(tmp_path: Path, *relations: Relation, name: str = "one", **arms: Arm) -> list[dict[str, Any]]:
+    """What all tests of a claim about arms of as many values find."""
+    seeds = len(next(iter(arms.values())).settings["values"])
+    claim = Claim(
+        id=f"literal/{name}", statement="", source="", lab=Literal, arms=arms, seeds={"quick": seeds},
+        relations=relations,
+    )  # fmt: skip
+    bench = Bench(TrialStore(tmp_path), tmp_path / "none", update=True)
+    return [asdict(check.run(bench).finding) for check in checks(claim)]
 
 
 def arms(a: Sequence[float], b: Sequence[float]) -> dict[str, Arm]:
@@ -191,20 +202,90 @@ def test_a_claim_hangs_on_its_worst_relation(tmp_path: Path, one: tuple[str, int
     assert finding.deciding == (deciding, finding.judged[deciding])
 
 
-def test_a_row_shows_the_relation_that_a_claim_hangs_on(tmp_path: Path):
+def test_a_number_is_ranked_by_its_p_value(tmp_path: Path):
+    (finding,) = findings.gather([found(tmp_path, ONE, BETTER, 16)])
+    finding.judged = {
+        "share": {"verdict": "NOT_REPRODUCED", "holds": 1, "n": 16},
+        "number": {"verdict": "NOT_REPRODUCED", "p": 0.02, "n": 99},
+    }
+    assert finding.deciding[0] == "number"
+    finding.judged["number"]["p"] = 0.07
+    assert finding.deciding[0] == "share"
+
+
+# the terminal's table
+
+
+def row(line: str) -> list[str]:
+    return re.split("  +", line)
+
+
+def test_a_table_has_a_line_a_claim_and_a_line_a_relation(tmp_path: Path):
     quoting = {"a": Arm({"values": (1.0,) * 16}, {"text": {ERROR: 0.12345}}), "b": BETTER["b"]}
     lines = terminal.table(findings.gather(found(tmp_path, subject, quoting, 16) for subject in (ONE, TWO)))
-    assert [re.split("  +", line) for line in lines] == [
-        ["claim", "data", "verdict", "holds", "quoted", "measured", "the relation it hangs on"],
-        ["literal/one", "none", "NOT_REPRODUCED (reversed)", "0/16", "- : 0.123", "2 : 1", "b beats a on error"],
+    assert [row(line) for line in lines] == [
+        ["claim", "verdict", "yes / no / open", "seeds", "data"],
+        ["literal/one", "NOT_REPRODUCED", "1 / 1 / 0", "16", "none"],
+        ["", "REPRODUCED", "16/16", "a beats b on error; ours 1 : 2, printed 0.123 : -"],
+        ["> NOT_REPRODUCED (reversed)", "0/16", "b beats a on error; ours 2 : 1, printed - : 0.123"],
     ]
 
 
-def test_a_row_says_how_many_seeds_would_decide(tmp_path: Path):
-    _, row = terminal.table(findings.gather([found(tmp_path, ONE, arms([1] * 11 + [3] * 5, [2] * 16), 16)]))
-    seeds = re.search(r"not all measured \(about (\d+) seeds would decide\)", row)
+def test_a_line_says_how_many_seeds_would_decide(tmp_path: Path):
+    lines = terminal.table(findings.gather([found(tmp_path, ONE, arms([1] * 11 + [3] * 5, [2] * 16), 16)]))
+    assert row(lines[1]) == ["literal/one", "not all measured", "0 / 0 / 1", "16", "none"]
+    seeds = re.fullmatch(
+        r"  INCONCLUSIVE +11/16  a beats b on error; ours 1 : 2; about (\d+) seeds would decide", lines[2]
+    )
     assert seeds is not None
     assert 200 <= int(seeds[1]) <= 220
+
+
+def test_a_line_of_a_printed_number_has_its_p_value(tmp_path: Path):
+    a = Arm({"values": tuple(range(1, 20))}, {"Table 1": {ERROR: 2.5}})
+    lines = terminal.table(findings.gather(all_found(tmp_path, number("a", 2.5, ERROR), a=a)))
+    assert [row(line) for line in lines[1:]] == [
+        ["literal/one", "REPRODUCED", "1 / 0 / 0", "19", "none"],
+        ["", "REPRODUCED", "p=0.3", "a: error is 2.5 as printed; ours 10, printed 2.5"],
+    ]
+
+
+CHARTER = [
+    ("norm+xavier", "none"), ("ReLU", "Tanh"), ("5×5", "3×3"), ("drop", "no drop"), ("lr 0.01", "lr 0.1"),
+]  # fmt: skip
+
+
+def test_each_sentence_of_a_claim_is_a_line(tmp_path: Path):
+    """Not only the one that its verdict hangs on."""
+    relations = [beats(one, other, ERROR) for one, other in CHARTER]
+    better, worse = Arm({"values": (1.0,) * 16}), Arm({"values": (2.0,) * 16})
+    told = {name: (better, worse)[i] for pair in CHARTER for i, name in enumerate(pair)}
+    lines = terminal.table(findings.gather(all_found(tmp_path, *relations, **told)))
+    assert [row(line)[2:] for line in lines[2:]] == [
+        ["16/16", f"{one} beats {other} on error; ours 1 : 2"] for one, other in CHARTER
+    ]
+
+
+def stored_relations() -> list[str]:
+    """The names of all relations of the repository's claims."""
+    files = sorted((Path(__file__).parents[2] / "baselines").rglob("*.json"))
+    return sorted({name for file in files for name in json.loads(file.read_text())["relations"]})
+
+
+def test_a_table_is_at_most_120_columns_wide(tmp_path: Path):
+    names = sorted(stored_relations(), key=len)[-20:]
+    assert len(names) == 20
+    assert len(names[-1]) > 70
+    (finding,) = findings.gather([found(tmp_path, ONE, arms([1] * 11 + [3] * 5, [2] * 16), 16)])
+    (judged,) = finding.judged.values()
+    judged["terms"] = [{**term, "median": -1.234e-05, "quoted": [1.234e-05] * 3} for term in judged["terms"]]
+    finding.judged = dict.fromkeys(names, judged)
+    lines = terminal.table([finding])
+    assert max(map(len, lines)) <= 120
+    text = " ".join(" ".join(lines).split())
+    for name in names:
+        assert name in text
+        assert f"{name}; ours -1.23e-05" in text
 
 
 def test_a_claim_of_which_nothing_was_judged_has_no_row(tmp_path: Path):
@@ -214,8 +295,107 @@ def test_a_claim_of_which_nothing_was_judged_has_no_row(tmp_path: Path):
 def test_rows_of_two_scales_are_told_apart(tmp_path: Path):
     both = [found(tmp_path, ONE, BETTER), found(tmp_path, ONE, BETTER)]
     both[1]["today"]["scale"] = "full"
-    names = [line.split("  ")[0] for line in terminal.table(findings.gather(both))]
-    assert names == ["claim", "literal/one (full)", "literal/one (quick)"]
+    names = [row(line)[0] for line in terminal.table(findings.gather(both))]
+    assert names == ["claim", "literal/one (full)", "", "literal/one (quick)", ""]
+
+
+# whether the settings are the report's
+
+
+def printing(values: Sequence[float], *printed: float) -> Arm:
+    return Arm({"values": tuple(values)}, {f"Table {table}": {ERROR: value} for table, value in enumerate(printed)})
+
+
+def fit(*records: list[dict[str, Any]]) -> findings.Fit:
+    (found,) = findings.fits(findings.gather(record for claim in records for record in claim))
+    return found
+
+
+def test_a_printed_number_counts_once_however_often_it_is_quoted(tmp_path: Path):
+    base, other = printing(range(4), 1.5, 1.5, 2.5), printing(range(1, 5), 1.5)
+    one = all_found(tmp_path, beats("base", "b", ERROR), base=base, b=other)
+    two = all_found(tmp_path, beats("b", "norm", ERROR), name="two", norm=base, b=other)
+    assert fit(one) == fit(one, two) == fit(two, one) == findings.Fit("literal", "quick", "none", 3, 3)
+
+
+def test_a_printed_number_counts_with_the_most_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    few = all_found(tmp_path, beats("a", "b", ERROR), a=printing([1.0] * 9, 1.0), b=printing([1.0] * 9))
+    many = json.loads(json.dumps(few).replace("literal/one", "literal/two"))
+    for record in many:
+        record["today"]["seeds"] = 10
+        for quoted in record["quoted"].values():
+            for printed in quoted:
+                printed["percentile"] = 0.0
+    assert (fit(few).inside, fit(many).inside, fit(few, many).inside, fit(many, few).inside) == (1, 0, 0, 0)
+    assert fit(few, many).numbers == 1
+
+
+@pytest.mark.parametrize(
+    ("below", "equal", "n", "inside"),
+    [(1, 0, 200, 1), (0, 2, 200, 1), (0, 1, 200, 0), (199, 0, 200, 1), (200, 0, 200, 0), (0, 0, 4, 0), (4, 0, 4, 0)],
+)
+def test_a_printed_number_is_inside_from_half_a_percent_on(tmp_path: Path, below: int, equal: int, n: int, inside: int):
+    values = [1.0] * below + [2.0] * equal + [3.0] * (n - below - equal)
+    told = all_found(tmp_path, beats("a", "b", ERROR), a=printing(values, 2.0), b=printing(values))
+    assert fit(told) == findings.Fit("literal", "quick", "none", 1, inside)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "inside", "doubted"),
+    [(5, 2, True), (5, 3, False), (5, 0, True), (4, 0, False), (6, 3, False), (6, 2, True), (1, 0, False)],
+)
+def test_settings_are_doubted_where_most_of_five_numbers_lie_outside(numbers: int, inside: int, doubted: bool):
+    told = findings.Fit("trig", "quick", "drawn", numbers, inside)
+    assert told.doubted is doubted
+    text = f"trig: {inside} of {numbers} printed numbers lie within [0.5, 99.5] % of our seeds"
+    doubt = ": these settings are probably not the report's, and nothing is judged NOT_REPRODUCED meanwhile"
+    assert str(told) == text + doubt * doubted
+
+
+def test_each_scale_and_data_set_has_a_fit_of_its_own(tmp_path: Path):
+    quick = all_found(tmp_path, beats("a", "b", ERROR), a=printing(range(4), 1.5), b=printing(range(4)))
+    full = json.loads(json.dumps(quick).replace('"scale": "quick"', '"scale": "full"'))
+    other = json.loads(json.dumps(quick).replace('"name": "none"', '"name": "real"'))
+    fits = findings.fits(findings.gather([*quick, *full, *other]))
+    assert [(each.scale, each.data, each.numbers) for each in fits] == [
+        ("full", "none", 1), ("quick", "none", 1), ("quick", "real", 1),
+    ]  # fmt: skip
+    assert findings.fits(findings.gather(all_found(tmp_path, beats("a", "b", ERROR), **BETTER))) == []
+
+
+FAR = {"a": printing([2.0] * 16, 5.0, 6.0, 7.0, 8.0, 9.0), "b": printing([1.0] * 16)}
+"""Five printed numbers, none of them as our seeds have them."""
+
+
+def test_settings_in_doubt_refute_nothing(tmp_path: Path):
+    records = all_found(tmp_path, beats("a", "b", ERROR), beats("b", "a", ERROR), **FAR)
+    other = all_found(tmp_path, beats("b", "a", ERROR), name="two", **BETTER)
+    one, two = findings.gather([*records, *other])
+    doubted, kept = one.document(RUN)["relations"]
+    assert (one.verdict, one.deciding[0]) == ("INCONCLUSIVE", "a beats b on error")
+    assert (doubted["verdict"], doubted["tag"], doubted["seeds_to_decide"], doubted["holds"]) == (
+        "INCONCLUSIVE", "settings in doubt", None, 0,
+    )  # fmt: skip
+    assert (kept["verdict"], kept["tag"]) == ("REPRODUCED", "")
+    assert [judged["tag"] for judged in two.judged.values()] == ["settings in doubt"]  # another claim of that lab
+    assert {name: judged["verdict"] for name, judged in one.today.relations.items()} == {
+        "a beats b on error": "NOT_REPRODUCED", "b beats a on error": "REPRODUCED",
+    }  # fmt: skip
+    assert one.today.relations["a beats b on error"]["tag"] == "reversed"
+    report = findings.document([one, two], RUN)
+    assert report["fits"] == [
+        {"lab": "literal", "scale": "quick", "data": "none", "numbers": 5, "inside": 0, "doubted": True}
+    ]
+    lines = terminal.table([one, two])
+    assert row(lines[1])[1:3] == ["INCONCLUSIVE", "1 / 0 / 1"]
+    assert lines[2].startswith("> INCONCLUSIVE (settings in doubt)   0/16  a beats b on error; ours 2 : 1")
+    assert not any("NOT_REPRODUCED" in line for line in lines)
+
+
+def test_few_numbers_outside_leave_a_verdict(tmp_path: Path):
+    few = {**FAR, "a": printing([2.0] * 16, 5.0, 6.0, 7.0, 8.0)}
+    (one,) = findings.gather(all_found(tmp_path, beats("a", "b", ERROR), **few))
+    assert one.verdict == "NOT_REPRODUCED"
 
 
 def test_a_report_replaces_another_whole(tmp_path: Path):
@@ -255,7 +435,7 @@ def test_each_scale_has_times_of_its_own(project: Project):
 
 def test_a_report_holds_the_evidence(alone: Session):
     report = alone.report
-    assert report["schema"] == 2
+    assert report["schema"] == 3
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
@@ -263,15 +443,28 @@ def test_a_report_holds_the_evidence(alone: Session):
         assert claim["data"] == {"name": "drawn", "digest": "0123456789abcdef"}
         assert claim["missing"] == []
         assert claim["overridden"] == {}
-        assert claim["assumptions"] == [
-            {"setting": "epochs", "value": 3, "why": "quick scale"},
-            {"setting": "loud", "value": False, "why": "seldom is"},
-            {"setting": "noise", "value": 0.1, "why": "not stated"},
+        assert claim["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
+        assert claim["evidence"] == [
+            {
+                "setting": "noise",
+                "value": 0.1,
+                "grade": "open",
+                "reason": "not stated",
+                "alternatives": [0.2, 0.5],
+            },
+            {
+                "setting": "loud",
+                "value": False,
+                "grade": "script",
+                "reason": "read in the script",
+                "alternatives": [],
+            },
         ]
         for arm in claim["arms"]:
             assert {len(values) for values in arm["metrics"].values()} == {claim["seeds"]}
         for relation in claim["relations"]:
             assert set(relation) == RELATION
+            assert relation["kind"] == "share"
             assert set(relation["effect"]) == {"kind", "median", "low", "high"}
     assert {key: order[key] for key in ("id", "statement", "source", "seeds", "verdict", "notes")} == {
         "id": "toy/order",
@@ -330,7 +523,8 @@ def test_a_report_names_what_was_overridden(project: Project):
     project.run("test_top.py", *overrides, "--claims-report", "out")
     (top,) = project.report()["claims"]
     assert top["overridden"] == {"toy.noise": 0.5, "toy.loud": True}
-    assert {said["setting"]: said["value"] for said in top["assumptions"]} == {"epochs": 3, "loud": True, "noise": 0.5}
+    assert {known["setting"]: known["value"] for known in top["evidence"]} == {"loud": True, "noise": 0.5}
+    assert top["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
     assert top["arms"][0]["settings"] == {"level": 1.0, "epochs": 3, "widths": [3, 4], "noise": 0.5, "loud": True}
 
 
@@ -351,10 +545,16 @@ def test_a_report_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_terminal_shows_a_row_a_claim(alone: Session, shared: Session):
+def test_the_terminal_shows_claims_and_relations(alone: Session, shared: Session):
     for output in (alone.output, shared.output):
-        rows = [re.split("  +", line) for line in output.splitlines() if re.match("toy/[a-z]+  ", line)]
-        assert [(*row[:5], row[-1]) for row in rows] == [
-            ("toy/order", "drawn", "REPRODUCED", "16/16", "1 : not finite", "low beats high on error"),
-            ("toy/top", "drawn", "NOT_REPRODUCED (reversed)", "0/10", "-", "top beats low on error"),
-        ]
+        lines = output.splitlines()
+        start = next(i for i, line in enumerate(lines) if line.startswith("claim  "))
+        rows = [row(line) for line in lines[start + 1 : start + 6]]
+        assert rows[0] == ["toy/order", "REPRODUCED", "1 / 0 / 0", "16", "drawn"]
+        assert rows[1][:3] == ["", "REPRODUCED", "16/16"]
+        assert re.fullmatch("low beats high on error; ours .* : .*, printed 1 : not finite", rows[1][3])
+        assert rows[2] == ["toy/top", "NOT_REPRODUCED", "1 / 1 / 0", "10", "drawn"]
+        assert rows[3][:2] == ["> NOT_REPRODUCED (reversed)", "0/10"]
+        assert rows[3][2].startswith("top beats low on error; ours ")
+        assert rows[4][1:3] == ["REPRODUCED", "10/10"]
+        assert lines.count("toy: 1 of 3 printed numbers lie within [0.5, 99.5] % of our seeds") == 1
