@@ -3,10 +3,11 @@
 import ast
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,9 +15,11 @@ from torch.nn import functional
 from labcheck.models import scratch
 from labcheck.models.as_torch import as_torch
 from labcheck.models.scratch.activations import ACTIVATIONS, LogSoftmax
+from labcheck.models.scratch.initializers import INITS
 from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
 from labcheck.models.scratch.losses import MSE, NLL, CrossEntropy
 from labcheck.models.scratch.network import Network, mlp
+from labcheck.models.scratch.optimizers import SGD
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(2, 9))
 """Models, inputs, outputs, examples."""
@@ -181,16 +184,24 @@ def test_in_float32_batch_norm_sees_a_small_spread_far_from_zero() -> None:
 @given(
     widths=st.lists(st.integers(1, 6), min_size=2, max_size=5),
     norms=st.sampled_from([(False, False), (True, False), (False, True), (True, True)]),
+    last=st.booleans(),
+    activated=st.booleans(),
     running=st.booleans(),
     seed=SEEDS,
 )
+@example([3, 4, 4, 2], (True, True), True, True, False, 0)  # as in the report of the trig lab
+@example([3, 4, 4, 2], (False, False), False, True, False, 0)
 def test_the_gradient_of_a_network(
-    activation: str, widths: list[int], norms: tuple[bool, bool], running: bool, seed: int
+    activation: str, widths: list[int], norms: tuple[bool, bool], last: bool, activated: bool, running: bool, seed: int
 ) -> None:
     """All numbers are drawn: where networks start, γ = 1 and β = 0 hide much, and features may be too much alike."""
     if any(norms):
         widths = [max(width, 2) for width in widths]  # what follows a single feature is alike too
-    net = network(mlp(widths, activation=activation, norm=norms[0], output_norm=norms[1], running=running), 2)
+    layers = mlp(
+        widths, activation=activation, norm=norms[0], norm_last=last, output_activation=activated,
+        output_norm=norms[1], running=running,
+    )  # fmt: skip
+    net = network(layers, 2)
     net.values.copy_(normal(*net.values.shape, seed=seed))
     x, y = normal(2, 9, widths[0], seed=seed + 1), normal(2, 9, widths[-1], seed=seed + 2)
     models = [as_torch(net, model) for model in range(2)]
@@ -220,13 +231,19 @@ def test_log_softmax_before_the_log_likelihood_is_the_cross_entropy(
     close(logged.gradients, plain.gradients)
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["norm first", "norm last"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_batches_of_two_sizes_take_turns(activation: str) -> None:
-    layers = mlp([3, 4, 4, 2], activation=activation, norm=True, running=False)
-    net = network(layers, 2)
+def test_batches_of_two_sizes_take_turns(activation: str, last: bool) -> None:
+    def layers() -> list[Layer]:
+        return mlp(
+            [3, 4, 4, 2], activation=activation, norm=True, norm_last=last, output_activation=last, output_norm=last,
+            running=False,
+        )  # fmt: skip
+
+    net = network(layers(), 2)
     for turn, n in enumerate([9, 4, 9, 4]):
         x, y = normal(2, n, 3, seed=turn), normal(2, n, 2, seed=turn + 10)
-        fresh = network(mlp([3, 4, 4, 2], activation=activation, norm=True, running=False), 2)
+        fresh = network(layers(), 2)
         assert torch.equal(net.gradient(x, y, MSE())["loss"], fresh.gradient(x, y, MSE())["loss"])
         assert torch.equal(net.gradients, fresh.gradients)
 
@@ -266,3 +283,114 @@ def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(runn
     same = torch.allclose(biased(x), model(x), rtol=1e-9, atol=1e-9)
     assert same == (not running)
     assert (len(layers[0].shapes) == 1) == same
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "Linear ReLU Linear"),
+        ({"norm": True}, "Linear BatchNorm ReLU Linear"),
+        ({"norm": True, "norm_last": True}, "Linear ReLU BatchNorm Linear"),
+        ({"output_activation": True}, "Linear ReLU Linear ReLU"),
+        ({"norm": True, "output_norm": True}, "Linear BatchNorm ReLU Linear BatchNorm"),
+        ({"norm": True, "output_norm": True, "norm_last": True}, "Linear ReLU BatchNorm Linear BatchNorm"),
+        (
+            {"norm": True, "output_norm": True, "output_activation": True},
+            "Linear BatchNorm ReLU Linear BatchNorm ReLU",
+        ),
+        (
+            {"norm": True, "output_norm": True, "output_activation": True, "norm_last": True},
+            "Linear ReLU BatchNorm Linear ReLU BatchNorm",
+        ),
+        ({"norm_last": True, "output_activation": True}, "Linear ReLU Linear ReLU"),
+    ],
+    ids=str,
+)
+def test_layers_of_an_mlp_are_in_the_order_of_its_settings(settings: dict[str, bool], expected: str) -> None:
+    layers = mlp([3, 4, 1], activation="relu", **settings)
+    assert " ".join(type(layer).__name__ for layer in layers) == expected
+    modules = [type(module).__name__ for module in as_torch(network(layers, 1), 0)]
+    assert " ".join(modules).replace("BatchNorm1d", "BatchNorm") == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "biases"),
+    [
+        ({"norm": True, "running": False}, [False, True]),
+        ({"norm": True, "running": True}, [True, True]),
+        ({"norm": True, "running": False, "norm_last": True}, [True, True]),
+        ({"norm": True, "running": False, "output_norm": True}, [False, False]),
+        ({"norm": True, "running": False, "output_norm": True, "norm_last": True}, [True, False]),
+        (
+            {"norm": True, "running": False, "output_norm": True, "norm_last": True, "output_activation": True},
+            [True] * 2,
+        ),
+    ],
+    ids=str,
+)
+def test_a_bias_is_left_out_where_batch_norm_follows_at_once(settings: dict[str, bool], biases: list[bool]) -> None:
+    linear = [layer for layer in mlp([3, 4, 1], activation="relu", **settings) if isinstance(layer, Linear)]
+    assert [len(layer.shapes) == 2 for layer in linear] == biases
+
+
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_training_with_batch_norm_last_equals_torch_s(activation: str, running: bool) -> None:
+    layers = mlp(
+        [3, 5, 4, 2], activation=activation, norm=True, norm_last=True, output_activation=True, output_norm=True,
+        running=running,
+    )  # fmt: skip
+    net, optimizer = network(layers, 2), SGD(0.9)
+    models = [as_torch(net, model) for model in range(2)]
+    theirs = [torch.optim.SGD(model.parameters(), 0.01, momentum=0.9) for model in models]
+    for step in range(10):
+        x, y = normal(2, 9, 3, seed=step), normal(2, 9, 2, seed=step + 100)
+        net.gradient(x, y, MSE())
+        optimizer.step(net.values, net.gradients, torch.full((2,), 0.01, dtype=torch.float64))
+        for k, (model, each) in enumerate(zip(models, theirs, strict=True)):
+            each.zero_grad()
+            functional.mse_loss(model(x[k]), y[k]).backward()
+            each.step()
+    x = normal(2, 7, 3, seed=999)
+    expected = torch.stack([model.train(not running)(x[k]) for k, model in enumerate(models)]).detach()
+    torch.testing.assert_close(net.predict(x).mT, expected, rtol=1e-9, atol=1e-9)
+    for k, model in enumerate(models):
+        numbers = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        torch.testing.assert_close(net.values[k], numbers, rtol=1e-9, atol=1e-9)
+
+
+# initial weights
+
+
+def linear_weights(seed: int, widths: list[int], **settings: Any) -> list[Tensor]:
+    layers = mlp(widths, **{"activation": "relu", "init": "xavier_normal", **settings})
+    net = Network(layers, [torch.Generator().manual_seed(seed)])
+    return [layer.values[0][0] for layer in net.layers if isinstance(layer, Linear)]
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_networks_start_alike_with_and_without_norm(init: str) -> None:
+    plain = linear_weights(3, [2, 5, 4, 1], init=init)
+    for given in ({"norm": True}, {"norm": True, "running": False}, {"norm": True, "norm_last": True}):
+        normed = linear_weights(3, [2, 5, 4, 1], init=init, **given)
+        assert all(torch.equal(a, b) for a, b in zip(plain, normed, strict=True))
+
+
+@pytest.mark.parametrize("width", [1, 3, 50])
+def test_another_width_leaves_the_other_layers_alone(width: int) -> None:
+    one, other = linear_weights(3, [2, 5, 4, 6, 1]), linear_weights(3, [2, 5, width, 6, 1])
+    assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("hidden", [[5], [5, 5], [5, 5, 5, 5]])
+def test_another_depth_leaves_first_and_last_layers_alone(hidden: list[int]) -> None:
+    one, other = linear_weights(3, [2, 5, 5, 5, 1]), linear_weights(3, [2, *hidden, 1])
+    for i in range(min(len(one), len(other)) - 1):
+        assert torch.equal(one[i], other[i])
+    assert torch.equal(one[-1], other[-1])
+
+
+def test_layers_of_one_shape_start_apart() -> None:
+    _, two, three, four, _ = linear_weights(3, [2, 5, 5, 5, 5, 1])
+    assert len({tuple(weight.flatten().tolist()) for weight in (two, three, four)}) == 3
+    assert not torch.equal(two, linear_weights(4, [2, 5, 5, 1])[1])

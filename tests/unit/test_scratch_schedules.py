@@ -39,6 +39,9 @@ KINDS = {
     "time": Kind(lambda: TimeSchedule(0.1), lambda o: lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + 0.1 * t))),
     "cosine": Kind(lambda: CosineSchedule(EPOCHS), lambda o: lr_scheduler.CosineAnnealingLR(o, EPOCHS)),
     "plateau": Kind(PlateauSchedule, lambda o: lr_scheduler.ReduceLROnPlateau(o)),
+    "plateau to 1e-3": Kind(
+        lambda: PlateauSchedule(2, least=1e-3), lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=2, min_lr=1e-3)
+    ),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -119,14 +122,23 @@ LOSSES = st.lists(
 )
 
 
-@example([[0.9998**t for t in range(9)], [0.99995**t for t in range(9)]], 1, 0.1)
-@given(st.lists(LOSSES, min_size=1, max_size=3), st.integers(0, 4), st.sampled_from([0.1, 0.5]))
-@settings(max_examples=60)
-def test_plateaus_are_those_of_torch(curves: list[list[float]], patience: int, factor: float) -> None:
-    schedule = PlateauSchedule(patience, factor)
+@example([[0.9998**t for t in range(9)], [0.99995**t for t in range(9)]], 1, 0.1, 0.0)
+@example([[1.0] * 9], 0, 0.1, 1e-5)
+@example([[1.0] * 9], 0, 0.5, 0.025)
+@given(
+    st.lists(LOSSES, min_size=1, max_size=3),
+    st.integers(0, 4),
+    st.sampled_from([0.1, 0.5]),
+    st.sampled_from([0.0, 1e-5, 0.0099999999, 0.03, 0.1, 0.2]),
+)
+@settings(max_examples=100)
+def test_plateaus_are_those_of_torch(curves: list[list[float]], patience: int, factor: float, least: float) -> None:
+    schedule = PlateauSchedule(patience, factor, least)
     rates = torch.full((len(curves),), 0.1, dtype=torch.float64)
     optimizers = [optimizer(0.1) for _ in curves]
-    references = [lr_scheduler.ReduceLROnPlateau(of_one, factor=factor, patience=patience) for of_one in optimizers]
+    references = [
+        lr_scheduler.ReduceLROnPlateau(of_one, factor=factor, patience=patience, min_lr=least) for of_one in optimizers
+    ]
     for epoch, losses in enumerate(zip(*curves, strict=False)):
         rates = schedule.step(rates, epoch, numbers(*losses))
         for reference, loss in zip(references, losses, strict=True):
