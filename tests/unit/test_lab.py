@@ -231,7 +231,7 @@ def test_assumed_refuses_the_grades_of_a_source(grade: str) -> None:
 
 @pytest.mark.parametrize("alternatives", [(64,), (32, 64), (64, 128)])
 def test_assumed_refuses_its_default_as_alternative(alternatives: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="^64 is the default, and cannot be an alternative to itself$"):
+    with pytest.raises(ValueError, match=r"^64 is the default, and cannot be an alternative to itself$"):
         assumed(64, "not stated", *alternatives)
 
 

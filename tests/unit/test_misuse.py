@@ -135,7 +135,8 @@ def test_an_overridden_setting_of_a_scale_is_reported_as_it_was(project: Project
     (project.folder / "toy.py").write_text(LAB.replace('{"epochs": 3}', '{"epochs": 3, "noise": 0.2}'))
     project.run("test_top.py", "--claims-set", "toy.noise=0.5", "--claims-report", "out")
     (top,) = project.report()["claims"]
-    assert {told["setting"]: told["value"] for told in top["assumptions"]}["noise"] == 0.5
+    assert {told["setting"]: told["value"] for told in top["evidence"]} == {"noise": 0.5, "loud": False}
+    assert top["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
 
 
 def test_an_override_of_what_every_arm_sets_changes_nothing_and_all_is_compared(project: Project):

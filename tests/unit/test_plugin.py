@@ -131,8 +131,14 @@ def test_a_claim_that_cannot_be_judged_is_a_collection_error(project: Project, b
         (["--claims-set", "noise=1"], "argument --claims-set: lab.setting=value, not 'noise=1'"),
         (["--claims-set", "toy.noise"], "argument --claims-set: lab.setting=value, not 'toy.noise'"),
         (["--claims-set", "yot.noise=1"], "--claims-set yot.noise: the claims' labs are toy"),
-        (["--claims-set", "toy.nosie=1"], "--claims-set: toy has no open setting 'nosie'; open are noise, loud"),
-        (["--claims-set", "toy.level=1"], "--claims-set: toy has no open setting 'level'; open are noise, loud"),
+        (
+            ["--claims-set", "toy.nosie=1"],
+            "--claims-set: toy has no setting 'nosie' that its report leaves unstated; those are noise, loud",
+        ),
+        (
+            ["--claims-set", "toy.level=1"],
+            "--claims-set: toy has no setting 'level' that its report leaves unstated; those are noise, loud",
+        ),
         (["--claims-set", "toy.noise=loud"], "--claims-set: toy.noise is a number, not 'loud'"),
         (["--claims-set", "toy.loud=1"], "--claims-set: toy.loud is true or false, not '1'"),
     ],
