@@ -36,7 +36,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "text.color": INK,
 }
-OF_A_CLASS = re.compile(r"_accuracy_\d+$")
+OF_A_CLASS = re.compile(r"_(accuracy|precision)_\d+$")
 """The metrics that a table shows better."""
 Draw = Callable[[Axes], None]
 Claim = Mapping[str, Any]

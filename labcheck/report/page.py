@@ -156,13 +156,21 @@ def _percent(row: list[float]) -> list[float | None]:
     return [100 * count / whole if whole else None for count in row]
 
 
-def _classes(claim: Claim) -> list[dict[str, Any]]:
-    """A row an arm: the accuracy of each class on test images, ours and what the report prints, in percent."""
+def _classes(claim: Claim) -> dict[str, Any]:
+    """A measure and a row an arm: that of each class on test images, ours and what the report prints, in percent.
+
+    The measure is precision where the report prints any, else accuracy.
+    """
+    arms = [arm for arm in claim["arms"] if "test_confusion" in arm["tables"]]
+    printed = {arm["name"]: {quote["metric"]: quote["value"] for quote in arm["quoted"]} for arm in arms}
+    measure = "accuracy"
+    if any(metric.startswith("test_precision_") for numbers in printed.values() for metric in numbers):
+        measure = "precision"
     rows = []
-    for arm in claim["arms"]:
-        if "test_confusion" in arm["tables"]:
-            printed = {quote["metric"]: quote["value"] for quote in arm["quoted"]}
-            ours = [_percent(row)[label] for label, row in enumerate(arm["tables"]["test_confusion"]["mean"])]
-            theirs = [printed.get(f"test_accuracy_{label}") for label in range(len(ours))]
-            rows.append({"arm": arm["name"], "classes": list(zip(ours, theirs, strict=True))})
-    return rows
+    for arm in arms:
+        table = arm["tables"]["test_confusion"]["mean"]
+        groups = [list(column) for column in zip(*table, strict=True)] if measure == "precision" else table
+        ours = [_percent(group)[label] for label, group in enumerate(groups)]
+        theirs = [printed[arm["name"]].get(f"test_{measure}_{label}") for label in range(len(ours))]
+        rows.append({"arm": arm["name"], "classes": list(zip(ours, theirs, strict=True))})
+    return {"measure": measure, "rows": rows}

@@ -76,7 +76,8 @@ def test_a_metric_that_is_never_finite_has_no_figure() -> None:
 
 
 def test_single_classes_are_left_to_a_table() -> None:
-    both = arm(metrics={"test_accuracy": [0.5, 0.6], "test_accuracy_3": [0.5, 0.6]})
+    names = ("test_accuracy", "test_accuracy_3", "test_precision_3")
+    both = arm(metrics={name: [0.5, 0.6] for name in names})
     assert [panel.title for panel in figures.strips(claim(both))] == ["test_accuracy"]
 
 

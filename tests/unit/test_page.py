@@ -26,7 +26,7 @@ from labcheck.labs.images import accuracy
 from labcheck.labs.sine import Sine
 from labcheck.labs.trig import VAL_MSE, Trig
 from labcheck.metrics import Metric
-from labcheck.relations import beats, misses, reaches
+from labcheck.relations import beats, misses, number, reaches
 from labcheck.report import findings, page
 from labcheck.trials import TrialStore
 
@@ -53,7 +53,7 @@ CLAIMS = [
     Claim(
         id="fashion/small", statement="", source="", lab=Fashion, seeds={"quick": 2},
         arms={"base": Arm({"hidden": 4, "epochs": 1}, {"Table": {TEST_ACCURACY: 0.5, accuracy("test", 3): 0.4321}})},
-        relations=[reaches("base", 0.1, TEST_ACCURACY)],
+        relations=[reaches("base", 0.1, TEST_ACCURACY), number("base", 0.9876, TEST_ACCURACY, images=10_000)],
     ),
     Claim(
         id="sine/small", statement="", source="", lab=Sine, seeds={"quick": 2},
@@ -134,6 +134,15 @@ def broken(**changes: Any) -> Callable[[dict[str, Any]], None]:
         lambda claim: claim["arms"][0].update(after=list(range(121))),
         lambda claim: claim["relations"][0].update(lower=1.5),
         lambda claim: claim["relations"][0].update(tag="odd"),
+        lambda claim: claim["relations"][0].update(kind="number"),
+        lambda claim: claim["relations"][0].update(kind="other"),
+        lambda claim: claim["relations"][0].pop("holds"),
+        lambda claim: claim["evidence"][0].update(grade="stated"),
+        lambda claim: claim["evidence"][0].pop("alternatives"),
+        lambda claim: claim["evidence"][0].update(why="so"),
+        lambda claim: claim.pop("scaled"),
+        lambda claim: claim.update(scaled=[{"setting": "epochs", "value": 3}]),
+        lambda claim: claim.update(assumptions=[]),
     ],
 )  # fmt: skip
 def test_the_schema_refuses_what_no_report_says(real: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
@@ -171,7 +180,10 @@ def test_a_page_shows_every_claim_and_is_whole(real: dict[str, Any]) -> None:
         for told in [claim["statement"], claim["source"], claim["command"], claim["data"]["name"]]:
             assert told in text
         for relation in claim["relations"]:
-            assert f"Holds in {relation['holds']} of {relation['n']} seeds" in text
+            if relation["kind"] == "share":
+                assert f"It holds in {relation['holds']} of {relation['n']} seeds" in text
+            else:
+                assert f"It lies above {relation['below']} and equals {relation['equal']} of {relation['n']}" in text
 
 
 def test_a_page_needs_nothing_but_itself(real: dict[str, Any]) -> None:
@@ -200,6 +212,43 @@ def test_the_printed_numbers_stand_beside_ours(real: dict[str, Any]) -> None:
     assert "report 43.2" in text
 
 
+def test_a_printed_number_is_judged_beside_its_sampling_error(real: dict[str, Any]) -> None:
+    fashion = next(claim for claim in real["claims"] if claim["id"] == "fashion/small")
+    judged = fashion["relations"][1]
+    assert {name: judged[name] for name in ("kind", "verdict", "below", "equal", "n", "p", "printed", "best_of")} == {
+        "kind": "number", "verdict": "INCONCLUSIVE", "below": 2, "equal": 0, "n": 2, "p": pytest.approx(2 / 3),
+        "printed": 0.9876, "best_of": 1,
+    }  # fmt: skip
+    text = text_of(page.render(real))
+    assert "It lies above 2 and equals 0 of 2 seeds, p = 0.67; its sampling error is ± 0.0011." in text
+    assert "lies above 2 and equals 0 of 2 seeds, p = 0.67; its sampling error is ± 0.0011; about 19 seeds" in text
+
+
+def test_a_page_has_the_settings_that_a_scale_changes(real: dict[str, Any]) -> None:
+    trig = next(claim for claim in real["claims"] if claim["id"] == "trig/small")
+    assert trig["scaled"] == []  # its arm gives them
+    scaled = [{"setting": "epochs", "value": 3, "report": 9}, {"setting": "widths", "value": [5], "report": [9, 9]}]
+    shown = text_of(page.render(real | {"claims": [trig | {"scaled": scaled}]}))
+    assert "The quick scale leaves out: epochs is 3, in the report 9; widths is 5, in the report 9-9." in shown
+
+
+def test_a_page_has_the_evidence_of_each_grade(real: dict[str, Any]) -> None:
+    trig = next(claim for claim in real["claims"] if claim["id"] == "trig/small")
+    grades = {each["setting"]: each["grade"] for each in trig["evidence"]}
+    assert (grades["batch"], grades["split"]) == ("script", "numbers")
+    assert "samples" not in grades  # its arm gives it
+    known = [
+        {"setting": grade, "value": 1, "grade": grade, "reason": "why", "alternatives": others}
+        for grade, others in (("script", []), ("numbers", []), ("likely", [[3, 4]]), ("open", [True, "tap"]))
+    ]
+    jsonschema.validate(real | {"claims": [trig | {"evidence": known}]}, SCHEMA)
+    shown = text_of(page.render(real | {"claims": [trig | {"evidence": known}]}))
+    assert "script = 1, read in its script why" in shown
+    assert "numbers = 1, computed from its numbers why" in shown
+    assert "likely = 1, likely why; also plausible: 3-4" in shown
+    assert "open = 1, assumed why; also plausible: true, tap" in shown
+
+
 def test_a_page_names_a_stand_in(real: dict[str, Any]) -> None:
     assert text_of(page.render(real)).count("a stand-in: these are not the report's images") == 1
 
@@ -220,7 +269,21 @@ def test_confusion_is_a_share_of_the_true_class(real: dict[str, Any]) -> None:
 
 def test_a_class_without_images_has_no_accuracy() -> None:
     arm = {"name": "a", "quoted": [], "tables": {"test_confusion": {"mean": [[0, 0], [1, 3]]}}}
-    assert page._classes({"arms": [arm]}) == [{"arm": "a", "classes": [(None, None), (75.0, None)]}]
+    rows = [{"arm": "a", "classes": [(None, None), (75.0, None)]}]
+    assert page._classes({"arms": [arm]}) == {"measure": "accuracy", "rows": rows}
+
+
+def test_precisions_are_shown_where_the_report_prints_them() -> None:
+    quoted = [{"metric": "test_precision_1", "value": 0.9}]
+    arms = [
+        {"name": name, "quoted": numbers, "tables": {"test_confusion": {"mean": [[3, 1], [0, 4]]}}}
+        for name, numbers in (("a", []), ("b", quoted))
+    ]
+    rows = [
+        {"arm": "a", "classes": [(100.0, None), (80.0, None)]},
+        {"arm": "b", "classes": [(100.0, None), (80.0, 0.9)]},
+    ]
+    assert page._classes({"arms": arms}) == {"measure": "precision", "rows": rows}
 
 
 def test_a_report_of_nothing_is_a_page() -> None:
