@@ -41,7 +41,10 @@ def _module(layer: Layer, model: int) -> nn.Module:
 def _linear(layer: Linear, model: int) -> nn.Linear:
     outputs, inputs = layer.shapes[0]
     weight, *bias = (value[model] for value in layer.values)
-    found = nn.Linear(inputs, outputs, bias=bool(bias), dtype=weight.dtype, device=weight.device)
+    # without weights of its own, which torch's stream would have to give
+    found: nn.Linear = nn.utils.skip_init(
+        nn.Linear, inputs, outputs, bias=bool(bias), dtype=weight.dtype, device=weight.device
+    )
     found.load_state_dict({"weight": weight, "bias": bias[0].squeeze(1)} if bias else {"weight": weight})
     return found
 
