@@ -11,17 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from labcheck import environment
 from labcheck.data import DataError, image_sets
 from labcheck.data.examples import generators, permutations
 from labcheck.data.images import ImageSet, Selection
 from labcheck.labs import mnist
-from labcheck.labs.cifar import Cifar
+from labcheck.labs.cifar import LOGS, Cifar, logged
 from labcheck.labs.fashion import Fashion
-from labcheck.labs.images import ConvolutionLab, ImageLab
-from labcheck.labs.mnist import Mnist
-from labcheck.metrics import Trials
+from labcheck.labs.images import ConvolutionLab, ImageLab, precisions, recalls
+from labcheck.labs.lab import Grade
+from labcheck.labs.mnist import Mnist, by_digit
+from labcheck.metrics import Metric, Trials, at, rise
 from labcheck.models.as_torch import as_torch
 from labcheck.models.torch_model import BFloat16
 
@@ -35,7 +37,8 @@ FASHION = Fashion(hidden=4, epochs=1)
 LABS: dict[str, Mnist | Cifar | Fashion] = {"mnist": MNIST, "cifar": CIFAR, "fashion": FASHION}
 every_lab = pytest.mark.parametrize("lab", LABS.values(), ids=LABS)
 NOISY: dict[str, ConvolutionLab] = {
-    "dropout": replace(MNIST, dropout=0.5),
+    "dropout": replace(MNIST, dropout="moderate"),
+    "dropout of features": replace(MNIST, dropout="low", dropout_place="features"),
     "augmented digits": replace(MNIST, augmented=True),
     "augmented photographs": replace(CIFAR, epochs=1),
 }
@@ -145,18 +148,20 @@ def test_mnist_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
         assert trials.metrics[f"final_{name}_accuracy"][1] == pytest.approx(plain_scores(net, part)[1])
 
 
-def test_cifar_trains_as_a_plain_loop_with_a_new_optimizer_after_the_drop_does() -> None:
-    lab = replace(CIFAR, train_size=40, augmented=False)  # of which a smaller minibatch remains
+@pytest.mark.parametrize("normalization", ["report", "data"])
+def test_cifar_trains_as_a_plain_loop_with_a_new_optimizer_after_the_drop_does(normalization: str) -> None:
+    lab = replace(CIFAR, train_size=40, augmented=False, normalization=normalization)  # a smaller minibatch remains
     trials = lab.train([3], dtype=torch.float64)
-    net = with_numbers_of(PlainResNet(*moments(lab)), lab.module(3).double())
+    mean, std = moments(lab)
+    if normalization == "report":
+        mean, std = torch.tensor([[0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]], dtype=torch.float64)
+    net = with_numbers_of(PlainResNet(mean, std), lab.module(3).double())
     parts = {name: plain_examples(part) for name, part in lab.parts([3]).items()}
     order, plain = generators([3], "order"), []
-    phases = [
-        (2, torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)),
-        (1, torch.optim.SGD(net.parameters(), lr=0.01, weight_decay=5e-4)),
-    ]
-    for length, optimizer in phases:
-        epochs = plain_epochs(net, parts["train"], optimizer, 16, order)
+    for length, lr in ((2, 0.1), (1, 0.01)):
+        epochs = plain_epochs(
+            net, parts["train"], torch.optim.SGD(net.parameters(), lr=lr, weight_decay=5e-4), 16, order
+        )
         plain += [[*next(epochs), *plain_scores(net, parts["test"])] for _ in range(length)]
     check_curves(trials, 0, "test", plain)
     np.testing.assert_allclose(trials.curves["lr"][0], [0.1, 0.1, 0.01])
@@ -194,16 +199,61 @@ def test_fashion_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
     assert trials.metrics["test_accuracy"][1] == pytest.approx(trials.curves["test_accuracy"][1, -1])
 
 
-@pytest.mark.parametrize("settings", FASHIONS.values(), ids=FASHIONS)
-def test_torch_learns_what_the_net_by_hand_learns_from_the_same_start(settings: dict[str, Any]) -> None:
-    ours, theirs = (
-        replace(FASHION, **settings, engine=engine).train([2, 7], dtype=torch.float64)
-        for engine in ("by_hand", "torch")
-    )
+def check_equal(ours: Trials, theirs: Trials) -> None:
     for found, expected in ((ours.metrics, theirs.metrics), (ours.curves, theirs.curves), (ours.tables, theirs.tables)):
         assert found.keys() == expected.keys()
         for name in found:
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-8, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("loader", [False, True])
+@pytest.mark.parametrize("settings", FASHIONS.values(), ids=FASHIONS)
+def test_torch_learns_what_the_scratch_network_learns_from_the_same_start(
+    settings: dict[str, Any], loader: bool
+) -> None:
+    ours, theirs = (
+        replace(FASHION, **settings, engine=engine, loader=loader).train([2, 7], dtype=torch.float64)
+        for engine in ("scratch", "torch")
+    )
+    check_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("loader", [False, True])
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 2}, {"loss": "multi_margin", "init": "default", "batch": 300, "lr": 0.3}], ids=str
+)
+def test_a_student_learns_what_the_scratch_network_learns(settings: dict[str, Any], loader: bool) -> None:
+    ours, theirs = (
+        replace(FASHION, **settings, engine=engine, loader=loader).train([2, 7], dtype=torch.float64)
+        for engine in ("scratch", "student")
+    )
+    check_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("engine", ["scratch", "student", "torch"])
+@pytest.mark.parametrize("loader", [False, True])
+def test_students_and_torch_load_their_batches_unless_told_not_to(
+    engine: str, loader: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    load = DataLoader.__iter__
+    monkeypatch.setattr(DataLoader, "__iter__", lambda self: loaded.append(len(self)) or load(self))
+    replace(FASHION, engine=engine, loader=loader, epochs=2).train([0])
+    assert loaded == ([16, 16] if loader and engine != "scratch" else [])
+
+
+@pytest.mark.parametrize("settings", [{"activation": "tanh"}, {"momentum": 0.9}], ids=str)
+def test_a_student_writes_no_more_than_the_textbook(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^fashion\.engine 'student' needs fashion\.activation 'relu' and .* got "):
+        Fashion(engine="student", **settings)
+    with pytest.raises(ValueError, match=r"^fashion\.optimizer is one of sgd, not 'adam'$"):
+        Fashion(engine="student", optimizer="adam")
+
+
+def test_the_smallest_batch_takes_the_place_of_the_batch() -> None:
+    assert Fashion(batch=400).recipe().batch == 400
+    assert Fashion(batch=400, smallest=True).recipe().batch == 64
+    assert Fashion(smallest=True, smallest_batch=32).recipe().batch == 32
 
 
 def test_torchs_own_start_is_that_of_its_linear_layers() -> None:
@@ -221,39 +271,54 @@ def test_a_net_of_fashion_starts_small_and_without_biases() -> None:
     assert (net[2].bias == 0).all()
 
 
-# the twin of cifar
+# cifar with and without the drop
 
 
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
 @pytest.mark.parametrize("augmented", [False, True])
-def test_the_twin_is_the_same_to_the_bit_until_the_drop_and_another_one_after_it(
-    arithmetic: str, augmented: bool
-) -> None:
+def test_arms_are_equal_to_the_bit_until_the_drop_and_not_after_it(arithmetic: str, augmented: bool) -> None:
     lab = replace(CIFAR, arithmetic=arithmetic, augmented=augmented)
-    drop, twin = (replace(lab, dropped=dropped).train([1]).curves for dropped in (True, False))
-    assert drop.keys() == twin.keys()
+    drop, no_drop = (replace(lab, dropped=dropped).train([1]).curves for dropped in (True, False))
+    assert drop.keys() == no_drop.keys()
     for name in drop:
-        assert drop[name][0, :2].tolist() == twin[name][0, :2].tolist()
+        assert drop[name][0, :2].tolist() == no_drop[name][0, :2].tolist()
     assert drop["lr"][0].tolist() == pytest.approx([0.1, 0.1, 0.01])
-    assert twin["lr"][0].tolist() == [0.1, 0.1, 0.1]
+    assert no_drop["lr"][0].tolist() == [0.1, 0.1, 0.1]
     for name in ("batch_loss", "test_loss"):
-        assert drop[name][0, 2] != twin[name][0, 2]
+        assert drop[name][0, 2] != no_drop[name][0, 2]
 
 
-def test_the_new_optimizer_comes_after_as_many_steps_as_the_report_counts(given: Callable[[ImageSet], None]) -> None:
+@pytest.mark.parametrize("dropped", [False, True])
+def test_cifar_decays_weights_in_both_phases(dropped: bool) -> None:
+    lab = replace(CIFAR, dropped=dropped, drop=1, epochs=2)
+    decayed, plain = (replace(lab, weight_decay=decay).train([1]).curves["test_loss"][0] for decay in (0.1, 0.0))
+    assert decayed[0] != plain[0]
+    assert decayed[1] != plain[1]
+    assert lab.recipe().optimizer.momentum == 0
+
+
+def test_cifar_has_as_many_batches_as_the_report_counts(given: Callable[[ImageSet], None]) -> None:
     given(toys(60_000, tests=10_000, size=1))
     lab = Cifar()
     assert {name: len(part) for name, part in lab.parts([0]).items()} == {"train": 50_000, "test": 10_000}
-    assert lab.recipe().optimizer.left == 5 * 391
-    assert replace(lab, train_size=10_000).recipe().optimizer.left == 5 * 79
-    quick = Cifar.configure("quick", {}, {})
-    assert quick.recipe().optimizer.left == 5 * 40
+    batches = {name: -(-len(part) // lab.batch) for name, part in lab.parts([0]).items()}
+    assert batches == {"train": 391, "test": 79}
 
 
 def test_cifar_trains_and_tests_on_all_there_is_where_there_is_no_more() -> None:
-    lab = Cifar()
-    assert {name: len(part) for name, part in lab.parts([0]).items()} == {"train": 640, "test": 256}
-    assert lab.recipe().optimizer.left == 5 * 5
+    assert {name: len(part) for name, part in Cifar().parts([0]).items()} == {"train": 640, "test": 256}
+
+
+def test_logs_of_classmates_are_numbers_of_each_metric_that_they_have() -> None:
+    fifth, last = (at("test_accuracy", epoch, rising=True) for epoch in (5, 10))
+    train = at("batch_accuracy", 10, rising=True)
+    jump = rise("test_accuracy", 5, 6)
+    found = logged(fifth, last, jump, train, Metric("test_accuracy"))
+    assert found.keys() == LOGS.keys()
+    assert found["classmate 1"] == {fifth: 0.655, last: 0.748, jump: 0.081, train: 0.754}
+    assert found["classmate 2"] == {fifth: 0.629, last: 0.75, jump: 0.106}
+    assert found["classmate 4"] == {fifth: 0.64}
+    assert logged(train) == {"classmate 1": {train: 0.754}}
 
 
 # what a result depends on
@@ -279,13 +344,16 @@ def test_noise_is_of_the_seed_and_neither_of_other_seeds_nor_of_torchs(lab: Conv
 
 @every_noisy_lab
 def test_noise_changes_what_is_trained(lab: ConvolutionLab) -> None:
-    quiet = {"augmented": False} | ({"dropout": 0.0} if isinstance(lab, Mnist) else {})
+    quiet = {"augmented": False} | ({"dropout": "none"} if isinstance(lab, Mnist) else {})
     assert (
         replace(lab, **quiet).train([3]).curves["batch_loss"].tolist() != lab.train([3]).curves["batch_loss"].tolist()
     )
 
 
-@pytest.mark.parametrize("lab", [*NOISY.values(), FASHION], ids=[*NOISY, "fashion"])
+STUDENTS = {engine: replace(FASHION, engine=engine) for engine in ("student", "torch")}
+
+
+@pytest.mark.parametrize("lab", [*NOISY.values(), FASHION, *STUDENTS.values()], ids=[*NOISY, "fashion", *STUDENTS])
 def test_torchs_stream_is_where_it_was_and_so_are_its_threads(lab: ImageLab) -> None:
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     lab.train([0])
@@ -321,9 +389,9 @@ OTHERS: list[tuple[ConvolutionLab, dict[str, Any]]] = [
     ),
     *(
         (MNIST, settings)
-        for settings in ({"dropout": 0.4}, {"augmented": True}, {"hidden": 9, "arithmetic": "bfloat16"})
+        for settings in ({"dropout": "high"}, {"augmented": True}, {"hidden": 9, "arithmetic": "bfloat16"})
     ),
-    *((CIFAR, settings) for settings in ({"dropped": False}, {"augmented": False}, {"lr": 0.01, "momentum": 0.0})),
+    *((CIFAR, settings) for settings in ({"dropped": False}, {"augmented": False}, {"lr": 0.01, "momentum": 0.9})),
 ]
 
 
@@ -359,6 +427,7 @@ def test_seeds_start_and_end_with_weights_of_their_own(lab: ImageLab) -> None:
 
 def test_modules_train_one_seed_at_a_time_and_layers_a_few() -> None:
     assert (MNIST.stack, CIFAR.stack, FASHION.stack) == (1, 1, 5)
+    assert [lab.stack for lab in STUDENTS.values()] == [1, 1]
 
 
 # what is measured
@@ -396,6 +465,10 @@ def test_accuracies_are_counted_from_confusion_tables(lab: ImageLab) -> None:
             of_classes = [trials.metrics[f"{prefix}{name}_accuracy_{label}"] for label in range(10)]
             accuracies = np.where(counts > 0, np.stack(of_classes, 1), 0)
             np.testing.assert_allclose(accuracies * counts, right, rtol=1e-6)
+            taken = table.sum(1)
+            of_classes = [trials.metrics[f"{prefix}{name}_precision_{label}"] for label in range(10)]
+            shares = np.where(taken > 0, np.stack(of_classes, 1), 0)
+            np.testing.assert_allclose(shares * taken, right, rtol=1e-6)
 
 
 @every_lab
@@ -404,7 +477,8 @@ def test_labs_measure_what_they_say(lab: ImageLab) -> None:
     parts, best = (("train", "val", "test"), True) if isinstance(lab, Mnist) else (("train", "test"), False)
     prefixes = ("", "final_") if best else ("",)
     accuracies = {f"{prefix}{part}_accuracy" for prefix in prefixes for part in parts}
-    classes = {f"{accuracy}_{label}" for accuracy in accuracies for label in range(10)}
+    measures = {accuracy.replace("accuracy", name) for accuracy in accuracies for name in ("accuracy", "precision")}
+    classes = {f"{measure}_{label}" for measure in measures for label in range(10)}
     losses = {f"{prefix}{part}_loss" for prefix in prefixes for part in parts}
     assert set(trials.metrics) == {"epochs", "final_loss", *accuracies, *classes, *losses}
     assert set(trials.tables) == {f"{prefix}{part}_confusion" for prefix in prefixes for part in parts}
@@ -439,10 +513,42 @@ def test_a_class_that_nobody_tests_has_no_accuracy_and_others_have() -> None:
     assert np.isfinite(trials.metrics["test_accuracy"]).all()
 
 
+def printed_matrix() -> Tensor:
+    """The report's confusion matrix of its first dropout rate; what its text has lost follows from sums and totals."""
+    table = torch.diag(torch.tensor([46, 54, 53, 54, 56, 44, 47, 47, 33, 56]))
+    for true, taken, count in ((1, 8, 1), (6, 8, 1), (7, 1, 1), (7, 2, 2), (8, 1, 1), (8, 5, 3), (8, 9, 1)):
+        table[true, taken] = count
+    return table
+
+
+def test_the_tables_of_the_report_are_of_precisions_and_not_of_recalls() -> None:
+    table = printed_matrix().unsqueeze(0)
+    assert table.sum() == 500
+    printed = [1, 0.9643, 0.9636, 1, 1, 0.9362, 1, 1, 0.9429, 0.9825]
+    assert precisions(table)[0].tolist() == pytest.approx(printed, abs=5e-5)
+    assert precisions(table)[0, 5].item() == pytest.approx(44 / 47)
+    assert recalls(table)[0, 5].item() == 1
+    assert (precisions(table)[0, 8].item(), recalls(table)[0, 8].item()) == pytest.approx((33 / 35, 33 / 38))
+    assert table.diagonal(dim1=1, dim2=2).sum() == 0.98 * 500
+
+
+def test_a_class_that_no_image_is_taken_for_has_no_precision() -> None:
+    table = torch.tensor([[[3, 0, 1], [2, 0, 0], [0, 0, 0]]])
+    assert precisions(table)[0].tolist() == pytest.approx([0.6, float("nan"), 0], nan_ok=True)
+    assert recalls(table)[0].tolist() == pytest.approx([0.75, 0, float("nan")], nan_ok=True)
+
+
+def test_a_row_of_the_report_is_an_accuracy_and_ten_precisions() -> None:
+    row = by_digit(0.5, *(digit / 10 for digit in range(10)))
+    names = {str(metric): value for metric, value in row.items()}
+    assert names == {"test_accuracy": 0.5} | {f"test_precision_{digit}": digit / 10 for digit in range(10)}
+
+
 # sizes
 
 
 def test_parts_of_the_digits_share_no_image() -> None:
+    assert {name: len(part) for name, part in Mnist().parts([0]).items()} == {"train": 2400, "val": 600, "test": 500}
     parts = Mnist(train_size=2400, val_size=600, test_size=2000).parts([0, 1])
     assert {name: len(part) for name, part in parts.items()} == {"train": 2400, "val": 600, "test": 2000}
     for k in range(2):
@@ -484,25 +590,31 @@ def test_more_digits_than_there_are_is_one_clear_error(settings: dict[str, int],
 
 WORDS = [
     (Mnist, "source", "web"), (Mnist, "arithmetic", "float16"), (Mnist, "optimizer", "lion"),
+    (Mnist, "dropout", "0.5"), (Mnist, "dropout_place", "output"), (Mnist, "variation", "width"),
     (Cifar, "source", ""), (Cifar, "arithmetic", "bf16"), (Cifar, "optimizer", "adamw"),
+    (Cifar, "normalization", "imagenet"),
     (Fashion, "source", "stand-in"), (Fashion, "optimizer", "lion"), (Fashion, "activation", "gelu"),
     (Fashion, "init", "ones"), (Fashion, "engine", "jax"), (Fashion, "loss", "mse"),
 ]  # fmt: skip
 SMALL = [
     *((Mnist, name, 0) for name in ("layers", "kernel", "train_size", "val_size", "test_size", "hidden", "batch")),
-    *((Mnist, name, -0.1) for name in ("dropout", "lr", "momentum")),
+    *((Mnist, name, -0.1) for name in ("lr", "momentum")),
+    (Mnist, "dropout_rates", (0.5, -0.1, 0.2)),
     *((Mnist, "channels", channels) for channels in ((0, 2), (4, -1))),
-    *((Mnist, name, value) for name, value in (("epochs", 0), ("kernel", -3), ("dropout", float("nan")))),
+    *(
+        (Mnist, name, value)
+        for name, value in (("epochs", 0), ("kernel", -3), ("dropout_rates", (0.1, 0.2, float("nan"))))
+    ),
     *((Cifar, name, 0) for name in ("train_size", "test_size", "batch", "epochs", "drop")),
     *((Cifar, name, -0.1) for name in ("factor", "weight_decay", "lr", "momentum")),
-    *((Fashion, name, 0) for name in ("batch", "hidden", "epochs")),
+    *((Fashion, name, 0) for name in ("batch", "smallest_batch", "hidden", "epochs")),
     *((Fashion, name, float("nan")) for name in ("lr", "momentum")),
 ]
 TYPES = [
     (Mnist, "kernel", 3.0), (Mnist, "norm", 1), (Mnist, "augmented", "true"), (Mnist, "channels", 16),
-    (Mnist, "dropout", "half"), (Mnist, "source", None), (Mnist, "arithmetic", True), (Mnist, "layers", True),
+    (Mnist, "dropout", 0.5), (Mnist, "source", None), (Mnist, "arithmetic", True), (Mnist, "layers", True),
     (Cifar, "dropped", 0), (Cifar, "drop", 2.5), (Cifar, "factor", None), (Fashion, "loss", 1),
-    (Fashion, "hidden", "4"),
+    (Fashion, "hidden", "4"), (Fashion, "loader", "no"), (Fashion, "smallest", 1),
 ]  # fmt: skip
 
 
@@ -528,7 +640,10 @@ def test_a_value_of_another_type_is_refused(lab: type[ImageLab], setting: str, v
     ("settings", "says"),
     [
         *(({"kernel": kernel}, rf"kernel is odd, not {kernel}") for kernel in (2, 4, 28)),
-        *(({"dropout": rate}, rf"dropout is below 1, not {rate}") for rate in (1, 1.0, 2.5)),
+        *(
+            ({"dropout_rates": rates}, r"dropout_rates must be three rates below 1, .* got \(0\.1, 0\.2.*")
+            for rates in ((0.1, 0.2), (0.1, 0.2, 1), (0.1, 0.2, 2.5), (0.1, 0.2, 0.3, 0.4))
+        ),
         ({"layers": 5}, "layers is at most 4, .*not 5"),
         ({"layers": 5, "channels": (2,) * 6}, "layers is at most 4, .*not 5"),
         ({"layers": 3, "channels": (2, 2)}, "layers is at most 4, .* at most the 2 of channels, not 3"),
@@ -548,18 +663,68 @@ def test_a_setting_that_a_lab_does_not_have_is_refused(lab: type[ImageLab]) -> N
         lab.configure("quick", {}, {"widht": 3})
 
 
-@pytest.mark.parametrize(
-    ("lab", "names"),
-    [
-        (Mnist, {"arithmetic", "channels", "hidden", "lr", "batch", "epochs", "momentum", "test_size"}),
-        (Cifar, {"arithmetic", "momentum", "augmented"}),
-        (Fashion, {"activation", "loss", "init", "optimizer", "momentum"}),
-    ],
-)
-def test_what_the_reports_leave_open_is_written_down(lab: type[ImageLab], names: set[str]) -> None:
-    assumptions = lab().assumptions()
-    assert set(assumptions) == names
-    assert all(len(said["why"]) > 20 for said in assumptions.values())
+OPEN, LIKELY, SCRIPT = Grade.OPEN, Grade.LIKELY, Grade.SCRIPT
+GRADES: list[tuple[type[ImageLab], dict[str, Grade]]] = [
+    (
+        Mnist,
+        dict.fromkeys(("arithmetic", "channels", "hidden", "lr", "batch", "epochs", "momentum"), OPEN)
+        | dict.fromkeys(("dropout_rates", "dropout_place", "variation"), OPEN),
+    ),
+    (
+        Cifar,
+        {"arithmetic": OPEN} | dict.fromkeys(("weight_decay", "momentum", "augmented", "normalization"), SCRIPT),
+    ),
+    (
+        Fashion,
+        {"smallest_batch": OPEN}
+        | dict.fromkeys(("activation", "loss", "init", "optimizer", "momentum", "loader"), LIKELY),
+    ),
+]
+
+
+@pytest.mark.parametrize(("lab", "grades"), GRADES)
+def test_what_the_reports_leave_unstated_has_a_grade_and_a_reason(
+    lab: type[ImageLab], grades: dict[str, Grade]
+) -> None:
+    evidence = lab.evidence()
+    assert {name: found.grade for name, found in evidence.items()} == grades
+    assert all(len(found.reason) > 15 for found in evidence.values())
+
+
+@pytest.mark.parametrize("lab", [Mnist, Cifar, Fashion])
+def test_every_alternative_of_a_setting_makes_a_lab(lab: type[ImageLab]) -> None:
+    for name, found in lab.evidence().items():
+        for value in found.alternatives:
+            assert getattr(lab(**{name: value}), name) == value
+
+
+def test_dropout_rates_are_called_by_their_levels() -> None:
+    rates = {level: Mnist(dropout=level).rate for level in ("none", "low", "moderate", "high")}
+    assert rates == {"none": 0, "low": 0.25, "moderate": 0.5, "high": 0.75}
+    assert Mnist(dropout="high", dropout_rates=(0.1, 0.2, 0.9)).rate == 0.9
+
+
+@pytest.mark.parametrize(("place", "before", "after"), [("hidden", 0, 0.5), ("features", 0.5, 0), ("both", 0.5, 0.5)])
+def test_dropout_is_where_its_setting_says(place: str, before: float, after: float) -> None:
+    net = replace(MNIST, dropout="moderate", dropout_place=place).module(0)
+    assert net.dropout.p == after
+    features = dict(net.features.named_children())
+    assert ("dropout" in features) is bool(before)
+    if before:
+        assert features["dropout"].p == before
+        assert [*features][-2:] == ["dropout", "full1"]
+
+
+VARIED = {"dropout": {"dropout": "moderate"}, "kernel": {"kernel": 3}, "depth": {"layers": 4}}
+
+
+@pytest.mark.parametrize("variation", VARIED)
+def test_the_second_setting_of_batch_norm_is_a_variation_of_the_first(variation: str) -> None:
+    lab = Mnist(arithmetic="float32", variation=variation)
+    varied, plain = replace(lab, varied=True).module(3), lab.module(3)
+    expected = replace(lab, **VARIED[variation]).module(3)
+    assert str(varied) == str(expected) != str(plain)
+    assert all(torch.equal(*pair) for pair in zip(varied.parameters(), expected.parameters(), strict=True))
 
 
 def test_the_source_is_where_a_lab_takes_its_data_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,12 +738,14 @@ def test_the_source_is_where_a_lab_takes_its_data_from(monkeypatch: pytest.Monke
 
 def test_the_quick_scale_of_cifar_is_smaller_and_its_full_scale_is_the_reports() -> None:
     quick, full = (Cifar.configure(scale, {}, {}) for scale in ("quick", "full"))
-    assert (quick.train_size, quick.test_size) == (5000, 2000)
-    assert (full.train_size, full.test_size, full.epochs, full.drop, full.lr) == (50_000, 10_000, 10, 5, 0.1)
+    assert (quick.train_size, quick.test_size, quick.batch) == (5000, 2000, 16)
+    assert (full.train_size, full.test_size, full.batch) == (50_000, 10_000, 128)
+    assert (full.epochs, full.drop, full.lr) == (10, 5, 0.1)
 
 
-def test_a_brief_training_of_fashion_is_one_epoch_of_the_same() -> None:
-    assert Fashion(lr=0.3, batch=64).brief() == Fashion(lr=0.3, batch=64, epochs=1)
+@pytest.mark.parametrize("lab", [Fashion, Mnist])
+def test_a_brief_training_is_one_epoch_of_the_same(lab: type[Fashion | Mnist]) -> None:
+    assert lab(lr=0.3, batch=64).brief() == lab(lr=0.3, batch=64, epochs=1)
 
 
 # arithmetic and graphs
