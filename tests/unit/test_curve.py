@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
+from torch import Tensor, nn
 
 from labcheck.claims import Arm, Claim, ClaimError
 from labcheck.data import functions
@@ -19,7 +20,7 @@ from labcheck.trials import Block
 
 from .test_labs import equal, error
 
-REPORTED = {"f": functions.f, "g": functions.g}
+REPORTED = {"f": functions.f, "g": functions.g, "g as printed": functions.g_printed}
 
 
 @pytest.mark.parametrize("name", REPORTED)
@@ -56,6 +57,8 @@ def test_metrics_of_curve_fit_together() -> None:
     trials = Curve(epochs=120).train(range(3))
     np.testing.assert_allclose(trials.metrics["grid_mse"], trials.curves["grid_loss"][:, -1], rtol=1e-5)
     np.testing.assert_allclose(trials.metrics["final_loss"], trials.curves["batch_loss"][:, -1])
+    np.testing.assert_allclose(trials.metrics["train_mse"], trials.curves["train_loss"][:, -1], rtol=1e-5)
+    np.testing.assert_allclose(trials.curves["train_loss"][:, :99], trials.curves["batch_loss"][:, 1:100], rtol=1e-5)
     assert set(trials.metrics) == {"train_mse", "grid_mse", "epochs", "final_loss"}
     assert trials.after("grid_loss").tolist() == [*range(1, 101), 110, 120]
 
@@ -80,6 +83,66 @@ def test_checkpoints_ascend_and_end_with_the_last_epoch(epochs: int) -> None:
     assert (found[0], found[-1]) == (1, epochs)
     assert all(len(str(number).rstrip("0")) <= 2 for number in found[:-1])
     assert {number for number in (10, 50, 100, 200, 500, 1000, 3500, 50_000) if number <= epochs} <= set(found)
+
+
+@pytest.mark.parametrize(("epochs", "max_epochs", "expected"), [(9, 5, 5), (5, 9, 5), (5, 5, 5)])
+def test_curve_trains_no_longer_than_its_scale_allows(epochs: int, max_epochs: int, expected: int) -> None:
+    trials = Curve(epochs=epochs, max_epochs=max_epochs).train([0])
+    assert trials.metrics["epochs"] == [expected]
+    assert trials.after("grid_loss").tolist() == [*range(1, expected + 1)]
+
+
+def test_long_trainings_of_curve_are_for_the_full_scale() -> None:
+    quick, full = (Curve.configure(scale, {}, {"epochs": 100_000}).recipe().epochs for scale in ("quick", "full"))
+    assert (quick, full) == (10_000, 100_000)
+
+
+# The course's own draw.
+
+
+def course_net() -> tuple[nn.Sequential, Tensor, Tensor]:
+    """The net, the points and the noise that torch draws after its seed 2019."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2019)
+        net = nn.Sequential(nn.Linear(1, 64), nn.Sigmoid(), nn.Linear(64, 64), nn.Sigmoid(), nn.Linear(64, 1))
+        return net, torch.empty(200, 1).uniform_(-5, 5), torch.randn(200, 1) * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_courses_draw_is_torchs_for_every_seed(dtype: torch.dtype) -> None:
+    lab = Curve(draw="course")
+    net, x, noise = course_net()
+    expected = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+    torch.testing.assert_close(lab.network([5, 3], dtype).state, expected.to(dtype).expand(2, -1))
+    train = lab.parts([5, 3], dtype)["train"]
+    torch.testing.assert_close(train.x, x.to(dtype).expand(2, -1, -1))
+    values = functions.values(functions.f, x) + noise.double()
+    torch.testing.assert_close(train.y, values.to(dtype).expand(2, -1, -1), rtol=1e-6, atol=1e-6)
+
+
+def test_drawing_for_the_course_leaves_torchs_own_stream_where_it_is() -> None:
+    before = torch.random.get_rng_state()
+    Curve(draw="course", epochs=2).train([0])
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_courses_training_is_that_of_a_plain_loop_with_torch() -> None:
+    """The errors after 100 and 200 epochs are those that a replica with the course's seed has given."""
+    trials, grid = Curve(draw="course", epochs=200).train([0]), torch.linspace(-5, 5, 1000).unsqueeze(1)
+    net, x, noise = course_net()
+    y, true = (functions.values(functions.f, points).float() for points in (x, grid))
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    points = torch.from_numpy(trials.tables["grid_x"]).float().mT
+    for epoch, printed in ((100, 2.59), (200, 1.10)):
+        for _ in range(100):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(net(x), y + noise).backward()
+            optimizer.step()
+        assert nn.functional.mse_loss(net(grid), true).item() == pytest.approx(printed, abs=0.005)
+        column = trials.after("train_loss").tolist().index(epoch)
+        found = nn.functional.mse_loss(net(x), y + noise).item()
+        assert trials.curves["train_loss"][0, column] == pytest.approx(found, rel=1e-3)
+    np.testing.assert_allclose(trials.tables["grid_fit"][0], net(points).detach().squeeze(1), rtol=1e-2, atol=1e-2)
 
 
 # The user's own function.
@@ -109,7 +172,7 @@ def test_labs_of_own_functions_are_told_apart_by_their_values() -> None:
     assert one != other
     assert repr(one) == repr(same) != repr(other)
     assert Block(one, 0, "cpu") == Block(same, 0, "cpu") != Block(other, 0, "cpu")
-    assert Curve.configure("quick", {}, {"function": one.function}) == one
+    assert Curve.configure("full", {}, {"function": one.function}) == one
 
 
 def claim(**functions: Any) -> Claim:
@@ -155,7 +218,7 @@ def test_what_cannot_be_fitted_is_refused(function: Any, message: str) -> None:
 
 @pytest.mark.parametrize("function", ["h", "", 3, None, ("f",), {"f": 1}, np.ones(3)], ids=str)
 def test_what_is_no_function_is_refused_with_what_would_be_one(function: Any) -> None:
-    message = rf"curve\.function is f, g or a function of a NumPy array, not {re.escape(repr(function))}"
+    message = rf"curve\.function is f, g, g as printed or a function of a NumPy array, not {re.escape(repr(function))}"
     with pytest.raises(ValueError, match=f"^{message}$"):
         Curve(function=function)
     with pytest.raises(ClaimError, match=f"^curve/own: arm 'own': {message}"):
@@ -189,6 +252,8 @@ def test_a_seed_has_the_same_values_of_an_own_function_in_any_stack(function: fu
 OPEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"lr": 0.02}),
     ({}, {"hidden": (10, 10)}),
+    ({}, {"activation": "relu"}),
+    ({}, {"draw": "course"}),
     ({}, {"noise": 0.5}),
     ({}, {"samples": 100}),
     ({}, {"optimizer": "sgd"}),
@@ -197,10 +262,23 @@ OPEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def test_every_open_setting_is_tried() -> None:
-    assert {name for _, setting in OPEN for name in setting} == set(Curve().assumptions())
+    assert {name for _, setting in OPEN for name in setting} == set(Curve.evidence())
 
 
-@pytest.mark.parametrize(("given", "setting"), [*OPEN, ({}, {"function": "g"}), ({}, {"activation": "tanh"})], ids=str)
+@pytest.mark.parametrize(("given", "setting"), [*OPEN, ({}, {"function": "g"}), ({}, {"max_epochs": 3})], ids=str)
 def test_settings_of_curve_change_what_is_trained(given: dict[str, Any], setting: dict[str, Any]) -> None:
     short = {"epochs": 4, "lr": 0.001, **given}
     assert error(Curve(**short)) != error(Curve(**{**short, **setting}))
+
+
+@pytest.mark.parametrize(("hidden", "widths"), [("10", (10,)), ("32-32", (32, 32))])
+def test_the_nets_first_thought_of_can_be_named_on_a_command_line(hidden: str, widths: tuple[int, ...]) -> None:
+    overrides = {name: Curve.parse(name, text) for name, text in (("hidden", hidden), ("activation", "relu"))}
+    lab = Curve.configure("quick", overrides, {"epochs": 3})
+    assert (lab.hidden, lab.activation) == (widths, "relu")
+    assert np.isfinite(lab.train([0]).metrics["grid_mse"]).all()
+
+
+def test_samples_of_no_known_draw_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^curve\.draw is one of seed, course, not 'torch'$"):
+        Curve(draw="torch")

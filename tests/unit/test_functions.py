@@ -36,8 +36,11 @@ def points(*numbers: float) -> torch.Tensor:
         (functions.f, 1, 2 * np.sin(1) - 3),
         (functions.f, -2, 4 - 2 * np.sin(2) + np.cos(3) - 5),
         (functions.g, 0, 1 + np.sin(1)),
-        (functions.g, -1, np.sin(2) - np.log(2)),
-        (functions.g, 2, 9 + np.sin(5) - np.log(5)),
+        (functions.g, -1, 1 + np.sin(2) - np.log(2)),
+        (functions.g, 2, 7 + np.sin(5) - np.log(5)),
+        (functions.g_printed, 0, 1 + np.sin(1)),
+        (functions.g_printed, -1, np.sin(2) - np.log(2)),
+        (functions.g_printed, 2, 9 + np.sin(5) - np.log(5)),
     ],
 )
 def test_functions_are_those_of_the_reports(function: Function, x: float, y: float) -> None:
@@ -274,7 +277,8 @@ def test_a_grid_is_even_and_ends_a_step_before_the_interval(n: int, low: float, 
 
 
 def split(function: Function = functions.trig, n: int = 1000, seeds: int = 2, **settings: Any) -> dict[str, Examples]:
-    return functions.split(function, n, 4, generators(range(seeds), "data"), **{"dtype": torch.float64, **settings})
+    x = functions.shuffled_draws(n, generators(range(seeds), "data"))
+    return functions.split(function, x, 4, **{"dtype": torch.float64, **settings})
 
 
 def samples(parts: dict[str, Examples]) -> Examples:
@@ -282,7 +286,7 @@ def samples(parts: dict[str, Examples]) -> Examples:
     return Examples(*(torch.cat([getattr(parts[name], side) for name in names], 1) for side in "xy"))
 
 
-def test_samples_are_split_60_20_20_and_standardised_over_all() -> None:
+def test_samples_are_split_60_20_20_and_standardized_over_all() -> None:
     parts = split(powers=3)
     assert [parts[name].x.shape for name in ("train", "val", "test")] == [(2, 600, 3), (2, 200, 3), (2, 200, 3)]
     x = samples(parts).x
@@ -294,15 +298,15 @@ def test_samples_are_split_60_20_20_and_standardised_over_all() -> None:
 
 
 def test_samples_are_of_one_period_and_clean() -> None:
-    found = samples(split(functions.sine, standardised=False))
+    found = samples(split(functions.sine, standardized=False))
     assert found.x.min() >= 0
     assert found.x.max() < PERIOD
     assert all(kstest(column, "uniform", (0, PERIOD)).pvalue > 1e-4 for column in found.x.squeeze(2).numpy())
     torch.testing.assert_close(found.y, found.x.sin())
 
 
-def test_standardising_changes_the_inputs_only() -> None:
-    plain, scaled = split(standardised=False), split(standardised=True)
+def test_standardizing_changes_the_inputs_only() -> None:
+    plain, scaled = split(standardized=False), split(standardized=True)
     x = samples(plain).x
     for name, part in plain.items():
         assert torch.equal(scaled[name].y, part.y)
@@ -311,7 +315,7 @@ def test_standardising_changes_the_inputs_only() -> None:
 
 
 def test_each_part_is_drawn_from_all_of_the_period() -> None:
-    parts = split(n=5000, standardised=False)
+    parts = split(n=5000, standardized=False)
     for name in ("train", "val", "test"):
         assert all(kstest(column, "uniform", (0, PERIOD)).pvalue > 1e-4 for column in parts[name].x[:, :, 0].numpy())
 
@@ -331,11 +335,36 @@ def test_the_number_of_samples_is_kept_where_it_is_no_multiple_of_five(n: int, t
 def test_a_seed_has_the_same_samples_in_any_stack() -> None:
     together, alone = (
         split(seeds=3),
-        functions.split(functions.trig, 1000, 4, generators([2], "data"), dtype=torch.float64),
+        functions.split(
+            functions.trig, functions.shuffled_draws(1000, generators([2], "data")), 4, dtype=torch.float64
+        ),
     )
     for name, part in together.items():
         torch.testing.assert_close(part.x[2:], alone[name].x)
         assert torch.equal(part.y[2:], alone[name].y)
+
+
+def test_samples_are_split_in_their_order() -> None:
+    x = torch.arange(10, dtype=torch.float64).view(1, 10, 1) / 2
+    parts = functions.split(functions.sine, x, 4, standardized=False, dtype=torch.float64)
+    assert torch.equal(samples(parts).x, x)
+
+
+def test_shuffled_points_are_even_with_both_ends_and_in_an_order_of_each_seeds_own() -> None:
+    x = functions.shuffled_points(1000, generators(range(2), "data"))
+    assert (x.shape, x.dtype) == ((2, 1000, 1), torch.float64)
+    for column in x:
+        np.testing.assert_allclose(column.sort(0).values.squeeze(1), np.linspace(0, PERIOD, 1000), atol=1e-12)
+        assert kstest(column[:100, 0].numpy(), "uniform", (0, PERIOD)).pvalue > 1e-4
+    assert not torch.equal(x[0], x[1])
+    assert torch.equal(x[1:], functions.shuffled_points(1000, generators([1], "data")))
+
+
+def test_draws_are_shuffled_once_more() -> None:
+    rngs, again = generators(range(2), "data"), generators(range(2), "data")
+    shuffled, drawn = functions.shuffled_draws(50, rngs), functions.uniform(50, (0, PERIOD), again)
+    assert torch.equal(shuffled.sort(1).values, drawn.sort(1).values)
+    assert not torch.equal(shuffled, drawn)
 
 
 # What tells drawn examples apart.

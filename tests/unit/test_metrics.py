@@ -15,8 +15,11 @@ from labcheck.metrics import (
     epochs_to,
     epochs_to_settle,
     fall,
+    largest_growth,
+    last,
     lowest,
     rise,
+    share_of_fall,
     swing,
 )
 
@@ -88,6 +91,15 @@ def test_the_lowest_finite_number_of_a_part_of_a_curve(
     assert of(lowest("loss", start, stop), curve) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("curve", "lowest_from_2", "end"),
+    [([4, 2, 8], 2, 8), ([1, 8, 4], 4, 4), ([4, 2, NAN], 2, NAN), ([4], INF, 4), ([4, INF], INF, INF)],
+)
+def test_without_a_stop_a_curve_goes_to_its_end(curve: list[float], lowest_from_2: float, end: float) -> None:
+    assert of(lowest("loss", 2), curve) == [lowest_from_2]
+    assert of(last("loss"), curve) == pytest.approx([end], nan_ok=True)
+
+
 def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
     trials = Trials({"epochs": np.array([3.0])}, {"errors": np.array([[4, 1, 4]])})
     assert lowest("errors", 1, 3).of(trials) == [1]
@@ -124,6 +136,47 @@ def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[
 
 
 @pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([9, 5, 1], 0.5),
+        ([9, 5, 1, 8], 0.5),  # the lowest number counts, not the last one
+        ([9, 1, 3], 1),
+        ([9, 9, 1], 0),
+        ([9, 10, 1], 0),
+        ([9, 3], 1),
+        ([9, 9, 9], NAN),
+        ([1, 2, 3], NAN),
+        ([9], NAN),
+        ([9, 5, NAN], NAN),
+        ([INF, 5, 1], NAN),
+    ],
+)
+def test_a_share_of_the_fall_is_what_is_done_by_an_epoch(curve: list[float], expected: float) -> None:
+    assert of(share_of_fall("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([8, 9, 4], 0.5),  # what is between the epochs does not count
+        ([8, 1, 4, 3], 0.75),
+        ([8, 1, 4, 3, 2], 0.5),
+        ([8, 1, 4, 6], 1.5),
+        ([8, 1, 16, 1], 2),
+        ([8, 1, 8], 1),
+        ([8, 4], NAN),
+        ([8, 1, NAN], NAN),
+        ([8, 1, 4, NAN], NAN),
+        ([8, NAN, 4], 0.5),
+    ],
+)
+def test_the_largest_growth_is_from_one_number_of_epochs_to_the_next_and_to_the_end(
+    curve: list[float], expected: float
+) -> None:
+    assert of(largest_growth("loss", (1, 3)), curve) == pytest.approx([expected], nan_ok=True)
+
+
+@pytest.mark.parametrize(
     ("metric", "expected"),
     [
         (epochs_to("loss", 2), [10, 10]),
@@ -131,6 +184,10 @@ def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[
         (epochs_to_settle("loss", 0.5), [50, 10]),
         (lowest("loss", 1, 100), [1, 2]),
         (lowest("loss", 1, 10), [2, 2]),
+        (lowest("loss", 50), [1, INF]),
+        (last("loss"), [3, 2]),
+        (share_of_fall("loss", 10), [6 / 7, 1]),
+        (largest_growth("loss", (1, 50)), [3, NAN]),
         (at("loss", 10), [2, 2]),
         (at("loss", 100), [3, 2]),
         (fall("loss", 1), [7, 6]),
@@ -157,6 +214,9 @@ def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) 
         (rise("loss", 0, 33), "has no record after 0 or 33 epochs"),
         (lowest("loss", 101, 120), "has no record after 101 or 120 epochs"),
         (lowest("loss", 1, 120), "has no record after 120 epochs"),
+        (lowest("loss", 20), "has no record after 20 epochs"),
+        (share_of_fall("loss", 20), "has no record after 20 epochs"),
+        (largest_growth("loss", (1, 20, 100)), "has no record after 20 epochs"),
         (swing("loss", -2), "is not recorded after each epoch"),
         (average("loss", 0, 2), "is not recorded after each epoch"),
     ],
@@ -293,6 +353,10 @@ def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[f
         (average("loss", -10), "mean loss over the last 10 epochs"),
         (lowest("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
         (swing("loss", 5, -2), "swing of loss from epoch 5 to 2 epochs before the end"),
+        (lowest("loss", 10), "lowest loss after 10 epochs or more"),
+        (last("loss"), "last loss"),
+        (share_of_fall("loss", 400), "share of the fall of loss by epoch 400"),
+        (largest_growth("loss", (1, 10)), "largest growth of loss between 1, 10 epochs and the end"),
         (at("loss", 3500), "loss after 3500 epochs"),
         (fall("loss", 400), "fall of loss after epoch 400"),
     ],
@@ -310,6 +374,8 @@ def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
         (fall("loss", 1), False),
         (average("loss"), True),
         (lowest("loss", 1, 2), True),
+        (last("loss"), True),
+        (largest_growth("loss", (1, 2)), True),
         (at("loss", 1), True),
     ],
     ids=str,

@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from labcheck.claims import Arm, Claim, ClaimError
 from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Metric, MetricError, Trials, average
+from labcheck.metrics import Metric, MetricError, Trials, average, epochs_to
 from labcheck.relations import (
     Outcome,
     Relation,
@@ -23,11 +23,13 @@ from labcheck.relations import (
     differs,
     diverges,
     equivalent,
+    falls_throughout,
     gains_more,
     misses,
     no_worse,
     reaches,
     settled,
+    takes_times,
     turns,
     unsettled,
 )
@@ -304,6 +306,46 @@ def test_a_curve_turns_between_start_and_stop(curve: list[float], start: int, st
     assert said(turns("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
 
 
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [([4, 1, 4], "+"), ([4, 1, 1.01], "-"), ([4, 1, 4, 1], "-"), ([4, 1], "-"), ([4, 1, NAN], "+")],
+)
+def test_without_a_stop_a_curve_turns_before_its_end(curve: list[float], expected: str) -> None:
+    assert said(turns("a", "loss", start=1, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([8, 9, 4], "+"),
+        ([8, 7, 8], "-"),
+        ([8, 7, 9], "-"),
+        ([8, 7, 4, 5, 3], "+"),
+        ([8, 7, 4, 3, 4], "-"),
+        ([8, 7], "-"),
+        ([8, 7, NAN], "-"),
+        ([8, 7, 4, NAN], "-"),
+    ],
+)
+def test_a_curve_falls_throughout(curve: list[float], expected: str) -> None:
+    assert said(falls_throughout("a", "loss", (1, 3)).judge({"a": curves(curve, epochs=9)})) == expected
+
+
+def test_taking_n_times_as_much_is_so_to_within_a_factor() -> None:
+    relation = takes_times("a", "b", EPOCHS, 10, within=2)
+    outcome = decide(relation, [40, 60, 100, 190, 210, INF, 5, INF, NAN], [10, 10, 10, 10, 10, 10, INF, INF, INF])
+    assert said(outcome) == "-+++---=="
+    assert outcome.effect.kind == "ratio"
+    assert decide(relation, [50, 100, 200], [10, 10, 10]).effect.median == 10
+    assert str(relation.terms[0].metric) == str(EPOCHS)
+
+
+@pytest.mark.parametrize(("times", "within"), [(0, 2), (-1, 2), (10, 1), (10, 0.5), (NAN, 2)])
+def test_taking_n_times_as_much_needs_a_number_and_a_factor(times: float, within: float) -> None:
+    with pytest.raises(ValueError, match="N times to within a factor above 1"):
+        takes_times("a", "b", EPOCHS, times, within=within)
+
+
 def test_a_curve_turns_between_its_records() -> None:
     sparse = Trials({"epochs": np.array([100.0, 10])}, curves([4, 1, 4], [4, NAN]).curves, np.array([5, 10, 100]))
     assert said(turns("a", "loss", start=5, stop=100, by=0.5).judge({"a": sparse})) == "+-"
@@ -523,6 +565,21 @@ def test_a_pair_of_lost_seeds_has_no_part_in_an_effect() -> None:
             turns("a", "loss", start=10, stop=1000, by=0.1, says="text"),
             "text: a: loss falls from 10 epochs on and rises again until 1000 (each by 0.1)",
             ("a",),
+        ),
+        (
+            turns("a", "loss", start=10, by=0.1),
+            "a: loss falls from 10 epochs on and rises again until the end (each by 0.1)",
+            ("a",),
+        ),
+        (
+            falls_throughout("a", "loss", (1, 10)),
+            "a: loss falls from each of 1, 10 epochs to the next, and to the end",
+            ("a",),
+        ),
+        (
+            takes_times("a", "b", epochs_to("loss", 2), 10, within=2),
+            "a takes about 10 times as much as b on epochs to loss ≤ 2 (to within a factor of 2)",
+            ("a", "b"),
         ),
         (gains_more(("d", "b"), ("c", "d"), ERROR), "d over b gains more than c over d on x", ("d", "b", "c")),
     ],

@@ -55,14 +55,20 @@ SGDS: dict[str, dict[str, Any]] = {
     "nesterov, weight decay": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
 }
 KINDS = {name: Kind(partial(SGD, **options), partial(torch.optim.SGD, **options)) for name, options in SGDS.items()}
+ADAMS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "adam, weight decay": {"weight_decay": 0.1},
+    "adam, amsgrad": {"amsgrad": True},
+    "adam, weight decay, amsgrad": {"weight_decay": 5e-4, "amsgrad": True},
+}
+KINDS |= {name: Kind(partial(Adam, **options), partial(torch.optim.Adam, **options)) for name, options in ADAMS.items()}
 KINDS |= {
     "adagrad": Kind(AdaGrad, torch.optim.Adagrad),
     "rmsprop": Kind(RMSprop, torch.optim.RMSprop),
-    "adam": Kind(Adam, torch.optim.Adam),
     "lbfgs": Kind(partial(LBFGS, 100), torch_lbfgs),
     "lbfgs, short": Kind(partial(LBFGS, 3), partial(torch_lbfgs, history=3)),
 }
-DECAYING = [KINDS[name] for name in SGDS if "weight decay" in name]
+DECAYING = [kind for name, kind in KINDS.items() if "weight decay" in name]
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 # what is minimised
@@ -174,6 +180,17 @@ def test_a_step_without_any_gradient_is_that_of_torch(kind: Kind, pause: int) ->
         return objective(w, models, step) * ((models == 2) | (step != pause)).unsqueeze(1)
 
     march(kind, gradient, steps=16)
+
+
+@pytest.mark.parametrize("name", ADAMS)
+def test_options_of_adam_change_its_steps(name: str) -> None:
+    """After large gradients come small ones, of which only the root of the largest square makes small steps."""
+
+    def ends(kind: Kind) -> Tensor:
+        return march(kind, lambda w, models, step: waves(1)(w, models, step) * (1.0 if step < 5 else 0.01))
+
+    plain = ends(KINDS["adam"])
+    assert torch.allclose(ends(KINDS[name]), plain, rtol=1e-6) == (name == "adam")
 
 
 # L-BFGS
