@@ -371,8 +371,8 @@ def linear_weights(seed: int, widths: list[int], **settings: Any) -> list[Tensor
 @pytest.mark.parametrize("init", INITS)
 def test_networks_start_alike_with_and_without_norm(init: str) -> None:
     plain = linear_weights(3, [2, 5, 4, 1], init=init)
-    for given in ({"norm": True}, {"norm": True, "running": False}, {"norm": True, "norm_last": True}):
-        normed = linear_weights(3, [2, 5, 4, 1], init=init, **given)
+    for norm in ({"norm": True}, {"norm": True, "running": False}, {"norm": True, "norm_last": True}):
+        normed = linear_weights(3, [2, 5, 4, 1], init=init, **norm)
         assert all(torch.equal(a, b) for a, b in zip(plain, normed, strict=True))
 
 
