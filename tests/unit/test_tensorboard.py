@@ -163,7 +163,11 @@ def test_the_learning_rate_is_there_as_it_was_lowered(small: Small):
     ("claim", "run", "layers"),
     [
         (BOSTON, "boston/small/quick/wild/seed-002", ["Linear[0]", "ReLU[1]", "Linear[2]"]),
-        (CURVE, "curve/small/quick/g/seed-000", ["Linear[0]", "ReLU[1]", "Linear[2]"]),
+        (
+            CURVE,
+            "curve/small/quick/g/seed-000",
+            ["Linear[0]", "Sigmoid[1]", "Linear[2]", "Sigmoid[3]", "Linear[4]"],
+        ),
     ],
 )
 def test_the_graph_names_the_layers(project: Project, small: Small, claim: str, run: str, layers: list[str]):
