@@ -110,7 +110,8 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
         lambda widths, **settings: mlp(widths, **{**settings, "zero_bias": False}),
         DIFFERENT,
     ),
-    "cifar: no new optimizer": (cifar, "Succession", lambda first, steps, then: first, DIFFERENT),
+    "cifar: no weight decay": (cifar, "SGD", lambda momentum, weight_decay: SGD(momentum), DIFFERENT),
+    "cifar: moments of other images": (cifar, "MEANS", (0.485, 0.456, 0.406), DIFFERENT),
 }
 
 

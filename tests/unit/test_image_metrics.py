@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.metrics import Metric, at, average, rise, swing
-from labcheck.models.scratch.optimizers import SGD, Adam, Optimizer, Succession
-from labcheck.relations import beats, differs, equivalent
+from labcheck.metrics import Metric, at, average, largest_fall, rise, swing
+from labcheck.models.scratch.optimizers import SGD
+from labcheck.relations import beats, differs, equivalent, never_falls, some_miss
 
 from .test_metrics import E, of
 from .test_relations import ACCURACY, EPOCHS, ERROR, INF, METRIC_IDS, METRICS, NAN, SCORE, SEEDS, decide, said
@@ -53,8 +53,8 @@ def test_a_seed_without_a_rise_is_worse_than_any() -> None:
         ([1, 2, 4, 8], np.log(2), 0),
         ([8, 4, 2, 1], 0, np.log(2)),
         ([4, 4, 4], 0, 0),
-        ([3], 0, 0),
-        ([NAN], NAN, NAN),
+        ([3], NAN, NAN),
+        ([NAN], INF, INF),
     ],
 )
 def test_a_curve_that_should_rise_swings_where_it_falls_back(curve: list[float], up: float, down: float) -> None:
@@ -150,58 +150,87 @@ def test_equivalence_to_another_metric_is_within_the_margin(values: Sequence[flo
     assert relation.name.endswith(" on x against y")
 
 
+# several arms, and curves that never fall
+
+
+@pytest.mark.parametrize(
+    ("arms", "limits", "expected"),
+    [
+        # accuracies .1, .9, .9 and .3, .3, NaN; losses 2, 2, 2 and 1, 3, 1
+        ("a", {ACCURACY: 0.2}, "+--"),
+        ("ab", {ACCURACY: 0.2}, "+-+"),
+        ("ab", {ACCURACY: 0.3}, "+-+"),
+        ("ab", {ACCURACY: 0.31}, "+++"),
+        ("ab", {ERROR: 2.0}, "-+-"),
+        ("ab", {ERROR: 2.0, ACCURACY: 0.2}, "+++"),
+        ("ba", {ACCURACY: 0.2, ERROR: 2.0}, "+++"),
+        ("a", {ERROR: 1.0}, "+++"),
+    ],
+)
+def test_some_miss_where_one_arm_is_worse_than_one_limit(arms: str, limits: dict[Metric, float], expected: str) -> None:
+    values = {ACCURACY: {"a": [0.1, 0.9, 0.9], "b": [0.3, 0.3, NAN]}, ERROR: {"a": [2, 2, 2], "b": [1, 3, 1]}}
+    relation = some_miss(list(arms), limits)
+    found = [np.array(values[term.metric][term.arm], dtype=np.float32) for term in relation.terms]
+    holds, ties = relation.rule(*found)
+    assert "".join("-+"[hold] for hold in holds.tolist()) == expected
+    assert not ties.any()
+    assert set(relation.arms) == set(arms)
+
+
+def test_some_miss_is_named_by_its_arms_and_limits() -> None:
+    relation = some_miss(["a", "b"], {ERROR: 0.5, ACCURACY: 0.7}, says="text")
+    assert relation.name == f"text: one of a, b has {ERROR} > 0.5 or {ACCURACY} < 0.7"
+
+
+@pytest.mark.parametrize(("arms", "limits"), [([], {ERROR: 1.0}), (["a"], {})])
+def test_some_miss_needs_an_arm_and_a_metric(arms: list[str], limits: dict[Metric, float]) -> None:
+    with pytest.raises(ValueError, match=r"^some_miss must name at least one arm and one metric, got "):
+        some_miss(arms, limits)
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected", "sign"),
+    [
+        ([1, 2, 4], -1, "+"),
+        ([1, 1, 2], 0, "+"),
+        ([1, 4, 3.5, 5], 0.5, "-"),
+        ([4, 3, 1], 2, "-"),
+        ([1], NAN, "="),
+        ([1, NAN, 2], INF, "-"),
+    ],
+)
+def test_a_curve_never_falls_where_its_largest_fall_is_none(curve: list[float], expected: float, sign: str) -> None:
+    relation = never_falls("a", "loss")
+    [term] = relation.terms
+    value = of(largest_fall("loss"), curve)
+    assert value == pytest.approx([expected], nan_ok=True)
+    assert np.array_equal(of(term.metric, curve), value, equal_nan=True)
+    holds, ties = relation.rule(np.array(value))
+    assert ("=" if ties[0] else "-+"[int(holds[0])]) == sign
+    assert relation.name == "a: loss never falls from one epoch to the next"
+
+
 # optimizers
 
-Theirs = Callable[[list[torch.Tensor], float], torch.optim.Optimizer]
-DECAYS: list[tuple[float, float]] = [(0.0, 0.1), (0.9, 0.1), (0.9, 5e-4), (0.5, 0.0)]
-
-
-def fifty_steps(ours: Optimizer, theirs: Sequence[tuple[int, Theirs]], models: int = 3) -> None:
-    """Each row at its rate, against torch's optimizers, each of which makes so many of the fifty steps."""
-    rng = torch.Generator().manual_seed(0)
-    values = torch.randn(models, 7, dtype=torch.float64, generator=rng)
-    rates = torch.tensor([0.1, 0.01, 0.5][:models], dtype=torch.float64)
-    references = [row.clone().requires_grad_() for row in values]
-    assert sum(count for count, _ in theirs) == 50
-    for count, make in theirs:
-        optimizers = [make([row], float(lr)) for row, lr in zip(references, rates, strict=True)]
-        for _ in range(count):
-            gradients = torch.randn(values.shape, dtype=torch.float64, generator=rng)
-            for row, gradient, optimizer in zip(references, gradients, optimizers, strict=True):
-                row.grad = gradient.clone()
-                optimizer.step()
-            ours.step(values, gradients, rates)
-            torch.testing.assert_close(values, torch.stack(references).detach(), rtol=1e-12, atol=1e-12)
+DECAYS: list[tuple[float, float]] = [(0.0, 0.1), (0.0, 5e-4), (0.9, 0.1), (0.9, 5e-4), (0.5, 0.0)]
 
 
 @pytest.mark.parametrize(("momentum", "weight_decay"), DECAYS)
 def test_weight_decay_is_torchs(momentum: float, weight_decay: float) -> None:
-    theirs: Theirs = lambda rows, lr: torch.optim.SGD(rows, lr, momentum=momentum, weight_decay=weight_decay)  # noqa: E731
-    fifty_steps(SGD(momentum, weight_decay), [(50, theirs)])
-
-
-@pytest.mark.parametrize("steps", [0, 1, 20, 49, 50])
-@pytest.mark.parametrize("first", ["momentum", "adam"])
-def test_a_succession_is_a_new_optimizer_of_torch_after_so_many_steps(steps: int, first: str) -> None:
-    ours, theirs = {
-        "momentum": (SGD(0.9), lambda rows, lr: torch.optim.SGD(rows, lr, momentum=0.9)),
-        "adam": (Adam(), lambda rows, lr: torch.optim.Adam(rows, lr)),
-    }[first]
-    then: Theirs = lambda rows, lr: torch.optim.SGD(rows, lr, momentum=0.5, weight_decay=0.1)  # noqa: E731
-    fifty_steps(Succession(ours, steps, SGD(0.5, 0.1)), [(steps, theirs), (50 - steps, then)])
-
-
-@pytest.mark.parametrize("leaves_after", [1, 3])
-def test_a_model_that_leaves_a_succession_takes_what_both_optimizers_knew_of_it(leaves_after: int) -> None:
-    start = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    rates = torch.full((3,), 0.1, dtype=torch.float64)
-    whole, fewer = (Succession(SGD(0.9), 2, SGD(0.8, 0.1)) for _ in range(2))
-    values, left = start.clone(), start.clone()
-    rows = torch.tensor([0, 2])
-    for step in range(6):
-        if step == leaves_after:
-            fewer.keep(rows)
-            left = left[rows]
-        whole.step(values, values.sin(), rates)
-        fewer.step(left, left.sin(), rates[: len(left)])
-    assert torch.equal(left, values[rows])
+    """Fifty steps, each row at its rate."""
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 7, dtype=torch.float64, generator=rng)
+    rates = torch.tensor([0.1, 0.01, 0.5], dtype=torch.float64)
+    ours = SGD(momentum, weight_decay)
+    references = [row.clone().requires_grad_() for row in values]
+    theirs = [
+        torch.optim.SGD([row], float(lr), momentum=momentum, weight_decay=weight_decay)
+        for row, lr in zip(references, rates, strict=True)
+    ]
+    for _ in range(50):
+        gradients = torch.randn(values.shape, dtype=torch.float64, generator=rng)
+        for row, gradient, optimizer in zip(references, gradients, theirs, strict=True):
+            row.grad = gradient.clone()
+            optimizer.step()
+        ours.step(values, gradients, rates)
+        torch.testing.assert_close(values, torch.stack(references).detach(), rtol=1e-12, atol=1e-12)

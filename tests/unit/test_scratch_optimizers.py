@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from labcheck.models.scratch.optimizers import LBFGS, OPTIMIZERS, SGD, AdaGrad, Adam, Optimizer, RMSprop, Succession
+from labcheck.models.scratch.optimizers import LBFGS, OPTIMIZERS, SGD, AdaGrad, Adam, Optimizer, RMSprop
 
 from .test_scratch_layers import SEEDS, close, largest, normal
 
@@ -230,49 +230,7 @@ def test_it_ends_at_the_optimum_of_a_convex_problem() -> None:
     assert objective(values, models, 0).abs().max() < 1e-4  # steps of a descent below 1e-9 are not taken
 
 
-# one after the other, and by name
-
-
-class Counter:
-    """An optimizer that counts."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.kept: list[list[int]] = []
-
-    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        self.steps += 1
-
-    def keep(self, rows: Tensor) -> None:
-        self.kept.append(rows.tolist())
-
-
-def test_the_second_optimizer_takes_over_after_the_steps_of_the_first() -> None:
-    first, then = Counter(), Counter()
-    optimizer, nothing = Succession(first, 3, then), torch.zeros(2, 1)
-    seen = []
-    for _ in range(6):
-        optimizer.step(nothing, nothing, nothing[:, 0])
-        seen.append((first.steps, then.steps))
-    assert seen == [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2), (3, 3)]
-    optimizer.keep(torch.tensor([1]))
-    assert first.kept == then.kept == [[1]]
-
-
-def test_a_succession_begins_anew_where_a_script_does() -> None:
-    """Ten steps of Adam and ten of SGD with momentum, which starts at rest, in a stack that shrinks in between."""
-    ours, objective = Succession(Adam(), 10, SGD(0.9)), quadratics(4)
-    values, rates, models = normal(MODELS, SIZE), torch.full((MODELS,), 0.1, dtype=torch.float64), torch.arange(MODELS)
-    adam, sgd = Adam(), SGD(0.9)
-    expected = values.clone()
-    for step in range(20):
-        if step in (5, 15):
-            for optimizer in (ours, adam, sgd):
-                optimizer.keep(torch.arange(1, len(values)))
-            values, expected, rates, models = values[1:], expected[1:], rates[1:], models[1:]
-        ours.step(values, objective(values, models, step), rates)
-        (adam if step < 10 else sgd).step(expected, objective(expected, models, step), rates)
-        assert torch.equal(values, expected)
+# by name
 
 
 NAMED: dict[str, Make] = {

@@ -210,21 +210,6 @@ def _rates(lr: Tensor, values: Tensor) -> Tensor:
     return lr.to(values.dtype).unsqueeze(1)
 
 
-class Succession:
-    """One optimizer for so many steps, then another, as where a script makes a new one halfway."""
-
-    def __init__(self, first: Optimizer, steps: int, then: Optimizer):
-        self.optimizers, self.left = (first, then), steps
-
-    def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        self.optimizers[self.left <= 0].step(values, gradients, lr)
-        self.left -= 1
-
-    def keep(self, rows: Tensor) -> None:
-        for optimizer in self.optimizers:
-            optimizer.keep(rows)
-
-
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "sgd": SGD,
     "nesterov": lambda momentum: SGD(momentum, nesterov=True),
