@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labcheck.data.examples import Examples, generators
+from labcheck.data.examples import Examples, generators, shuffled
 from labcheck.models.as_torch import as_torch
 from labcheck.models.cnn import cnn
 from labcheck.models.resnet import resnet20
@@ -33,9 +33,25 @@ def colours() -> Standardise:
 
 
 def small_cnn(
-    channels: tuple[int, ...] = (2, 3), kernel: int = 3, *, norm: bool = False, bfloat16: bool = False, seed: int = 0
+    channels: tuple[int, ...] = (2, 3),
+    kernel: int = 3,
+    *,
+    norm: bool = False,
+    bfloat16: bool = False,
+    seed: int = 0,
+    dropout: float = 0.0,
+    dropout_place: str = "hidden",
 ) -> nn.Sequential:
-    net = cnn(channels, kernel, hidden=8, dropout=0.0, norm=norm, standardise=grey(), bfloat16=bfloat16)
+    net = cnn(
+        channels,
+        kernel,
+        hidden=8,
+        dropout=dropout,
+        norm=norm,
+        standardise=grey(),
+        bfloat16=bfloat16,
+        dropout_place=dropout_place,
+    )
     assert initialize(net, seed) is net
     return net
 
@@ -263,7 +279,7 @@ def test_a_net_of_layers_and_its_module_train_alike(
     histories = []
     for trained in (network, model):
         recipe = Recipe(optimizer=optimizer(), lr=0.01, batch=8, epochs=5, loss=loss())
-        histories.append(train(trained, parts, generators([3], "order"), recipe))
+        histories.append(train(trained, parts, [shuffled(rng) for rng in generators([3], "order")], recipe))
     torch.testing.assert_close(model.values, network.values, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(predict(model, parts["val"]), predict(network, parts["val"]), rtol=1e-9, atol=1e-9)
     assert histories[0].curves.keys() == histories[1].curves.keys()
@@ -301,6 +317,9 @@ DIFFERENCES = {
     "norm": (small_cnn(norm=True), ["norm1", "norm2"]),
     "kernel": (small_cnn(kernel=5), ["conv1", "conv2"]),
     "one layer less": (small_cnn((2,)), ["conv2", "full1"]),
+    "two layers more": (small_cnn((2, 3, 4, 5)), ["full1"]),
+    "dropout": (small_cnn(dropout=0.5), []),
+    "dropout of features": (small_cnn(dropout=0.5, dropout_place="features"), []),
     "arithmetic": (small_cnn(bfloat16=True), []),
 }
 
@@ -329,6 +348,13 @@ def test_convolutions_of_the_resnet_start_as_he_et_al_have_it() -> None:
         assert convolution.bias is None
         inputs = convolution.in_channels * 9
         assert convolution.weight.std().item() == pytest.approx((2 / inputs) ** 0.5, rel=0.1)
+
+
+def test_the_last_layer_of_the_resnet_starts_as_its_convolutions_do() -> None:
+    last = small_resnet().full
+    assert last.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.1)
+    assert last.weight.abs().max() > 2 * 64**-0.5  # which torch's own initialization, up to 1 / √inputs, never gives
+    assert 0 < last.bias.abs().max() <= 64**-0.5
 
 
 # the nets
@@ -492,6 +518,26 @@ def test_dropout_follows_the_first_fully_connected_layer_and_only_while_training
     dropped, whole = seen
     torch.testing.assert_close(dropped, torch.where(dropped == 0, 0, 2 * whole))
     assert 0.3 < (dropped == 0)[whole > 0].double().mean() < 0.7
+
+
+@pytest.mark.parametrize(("place", "changes"), [("hidden", "full2"), ("features", "full1"), ("both", "full1 full2")])
+def test_dropout_stands_before_the_layers_of_its_place(place: str, changes: str) -> None:
+    net = small_cnn(dropout=0.5, dropout_place=place).double().train()
+    x, seen = images(5, 1, 28), {}
+    for name, layer in (("full1", net.features.full1), ("full2", net.full2)):
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: inputs[0]}))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net(x)
+        dropped = dict(seen)
+    net.eval()(x)
+    whole = seen
+    for name in ("full1", "full2"):
+        lost = ((dropped[name] == 0) & (whole[name] > 0)).double().sum() / (whole[name] > 0).sum()
+        if name in changes:
+            assert lost > 0.3
+        elif place == "hidden":
+            assert lost == 0
 
 
 # standardised images and fast products
