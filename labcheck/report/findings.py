@@ -18,6 +18,8 @@ INSIDE = (0.5, 99.5)
 """The percentiles of our seeds between which a printed number is as expected."""
 ENOUGH_NUMBERS = 5
 DOUBT = "settings in doubt"
+STAND_IN = "stand-in-"
+"""How the name of data begins that are not the report's, and on which its numbers mean nothing."""
 
 
 @dataclass
@@ -176,11 +178,12 @@ class Fit:
 def fits(findings: Iterable[Finding]) -> list[Fit]:
     """Return one fit for each lab, scale and data set of which any printed number was compared.
 
-    An arm that several claims have counts once, with the seeds of the claim that has the most.
+    An arm that several claims have counts once, with the seeds of the claim that has the most. What was measured on
+    stand-in data has no fit.
     """
     printed: dict[tuple[str, str, str], dict[tuple[str, str, float | None], float]] = {}
     for finding in sorted(findings, key=lambda finding: finding.today.seeds):
-        if finding.printed:
+        if finding.printed and not finding.today.data["name"].startswith(STAND_IN):
             printed.setdefault(_place(finding), {}).update(finding.printed)
     return [
         Fit(*place, len(numbers), sum(INSIDE[0] <= percentile <= INSIDE[1] for percentile in numbers.values()))

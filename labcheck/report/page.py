@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from labcheck import files
 from labcheck.report import figures
-from labcheck.report.findings import number
+from labcheck.report.findings import STAND_IN, number
 from labcheck.report.summary import median
 from labcheck.verdicts import tally
 
@@ -39,7 +39,6 @@ GRADES = {
     "open": "assumed",
 }
 KINDS = {"drift": "Drifted", "failure": "Failed", "error": "Could not be run"}
-STAND_IN = "stand-in-"
 
 
 def write(content: Mapping[str, Any], folder: Path) -> Path:

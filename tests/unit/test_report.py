@@ -391,6 +391,16 @@ def test_settings_in_doubt_refute_nothing(tmp_path: Path):
     assert not any("NOT_REPRODUCED" in line for line in lines)
 
 
+def test_numbers_on_stand_in_data_have_no_fit_and_doubt_nothing(tmp_path: Path):
+    records = all_found(tmp_path, beats("a", "b", ERROR), **FAR)
+    stand_in = json.loads(json.dumps(records).replace('"name": "none"', '"name": "stand-in-none"'))
+    (real,), (other,) = findings.gather(records), findings.gather(stand_in)
+    assert (real.verdict, other.verdict) == ("INCONCLUSIVE", "NOT_REPRODUCED")
+    assert findings.fits([real, other]) == findings.fits([real]) != []
+    assert findings.fits([other]) == []
+    assert len(other.quoted["a"]) == 5
+
+
 FIVE = '{"low": Arm({"level": 1.0}, {"text": {ERROR: 5.0, ACCURACY: 0.9}, "Table 2": {ERROR: 6.0, ACCURACY: 0.95}}), '
 FIVE += '"top": Arm({"level": 3.0}, {"text": {ERROR: 9.0}})}'
 
