@@ -42,7 +42,7 @@ def _linear(layer: Linear, model: int) -> nn.Linear:
     outputs, inputs = layer.shapes[0]
     weight, *bias = (value[model] for value in layer.values)
     # without weights of its own, which torch's stream would have to give
-    found: nn.Linear = nn.utils.skip_init(
+    found: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Linear, inputs, outputs, bias=bool(bias), dtype=weight.dtype, device=weight.device
     )
     found.load_state_dict({"weight": weight, "bias": bias[0].squeeze(1)} if bias else {"weight": weight})

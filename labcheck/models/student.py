@@ -45,7 +45,7 @@ class Student(Model):
     def hold(self, state: Tensor) -> None:
         super().hold(state)
         sizes = [shape.numel() for shape in self.shapes]
-        values, gradients = (numbers[0].split(sizes) for numbers in (self.values, self.gradients))
+        values, gradients = (torch.split(numbers[0], sizes) for numbers in (self.values, self.gradients))
         self.parameters = [
             value.view(shape).detach().requires_grad_() for value, shape in zip(values, self.shapes, strict=True)
         ]
@@ -58,7 +58,8 @@ class Student(Model):
         for weight, bias in hidden:
             x = relu(torch.matmul(x, weight) + bias)
         weight, bias = last
-        return torch.matmul(x, weight) + bias
+        logits: Tensor = torch.matmul(x, weight) + bias
+        return logits
 
     def predict(self, x: Tensor, training: bool = False) -> Tensor:
         with torch.set_grad_enabled(training):
@@ -67,7 +68,7 @@ class Student(Model):
 
     def backward(self, g: Tensor) -> None:
         self.gradients.zero_()
-        self.output.backward(g[0].mT)
+        torch.autograd.backward(self.output, g[0].mT)
 
 
 class StudentSGD:
