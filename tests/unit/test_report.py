@@ -319,7 +319,7 @@ def test_a_printed_number_counts_once_however_often_it_is_quoted(tmp_path: Path)
 
 def test_a_printed_number_counts_with_the_most_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     few = all_found(tmp_path, beats("a", "b", ERROR), a=printing([1.0] * 9, 1.0), b=printing([1.0] * 9))
-    many = json.loads(json.dumps(few).replace("literal/one", "literal/two"))
+    many = json.loads(json.dumps(few).replace("literal/one", "literal/first"))
     for record in many:
         record["today"]["seeds"] = 10
         for quoted in record["quoted"].values():
