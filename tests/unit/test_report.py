@@ -343,7 +343,7 @@ def test_a_printed_number_is_inside_from_half_a_percent_on(tmp_path: Path, below
     ("numbers", "inside", "doubted"),
     [(5, 2, True), (5, 3, False), (5, 0, True), (4, 0, False), (6, 3, False), (6, 2, True), (1, 0, False)],
 )
-def test_settings_are_doubted_where_most_of_five_numbers_lie_outside(numbers: int, inside: int, doubted: bool):
+def test_settings_are_doubted_where_most_of_five_lie_outside(numbers: int, inside: int, doubted: bool):
     told = findings.Fit("trig", "quick", "drawn", numbers, inside)
     assert told.doubted is doubted
     text = f"trig: {inside} of {numbers} printed numbers lie within [0.5, 99.5] % of our seeds"
@@ -405,7 +405,7 @@ FIVE = '{"low": Arm({"level": 1.0}, {"text": {ERROR: 5.0, ACCURACY: 0.9}, "Table
 FIVE += '"top": Arm({"level": 3.0}, {"text": {ERROR: 9.0}})}'
 
 
-def test_a_session_in_doubt_refutes_nothing_but_in_the_baseline(project: Project):
+def test_a_session_in_doubt_refutes_in_the_baseline_only(project: Project):
     project.write("test_top.py", TOP.replace('{"low": Arm({"level": 1.0}), "top": Arm({"level": 3.0})}', FIVE))
     for options in (["--claims-update", "first"], []):
         result = project.run("test_top.py", "--claims-report", "out", *options)
