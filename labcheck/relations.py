@@ -197,12 +197,17 @@ def _undecided(values: Floats) -> tuple[Bools, Bools]:
 def matches(a: str, value: float, metric: Metric, *, digits: int, says: str = "") -> Relation:
     """Arm a, a replay of the report's own run, gives the printed value to N significant digits.
 
-    That is to within half a unit of the last of them at worst, 0.5 % for three digits. There are no ties.
+    That is to within half a unit of the last of them: of 0.159 and three digits, ± 0.0005. There are no ties.
+
+    Raises:
+        ValueError: the value is 0 or not finite, which has no significant digits, or N is below 1.
     """
-    tolerance = 0.5 * 10.0 ** (1 - digits)
+    if not (np.isfinite(value) and value and digits >= 1):
+        raise ValueError(f"{metric}: a printed value and at least 1 significant digit, got {value} and {digits}")
+    tolerance = 0.5 * 10.0 ** (np.floor(np.log10(abs(value))) + 1 - digits)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
-        return np.abs(x - value) <= tolerance * abs(value), np.zeros(len(x), bool)
+        return np.abs(x - value) <= tolerance, np.zeros(len(x), bool)
 
     return Relation(_said(f"{a}: {metric} is {value:.{digits}g} to {digits} digits", says), (Term(a, metric),), rule)
 

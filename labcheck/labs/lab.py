@@ -102,6 +102,11 @@ KINDS: dict[Any, Kind] = {
         lambda value: isinstance(value, tuple) and all(map(_whole, value)),
         lambda text: tuple(map(int, text.split("-"))),
     ),
+    tuple[float, ...]: Kind(
+        "a tuple of numbers, 0.2-0.5 on a command line",
+        lambda value: isinstance(value, tuple) and all(isinstance(part, float) or _whole(part) for part in value),
+        lambda text: tuple(map(float, text.split("-"))),
+    ),
 }
 
 

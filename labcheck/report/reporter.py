@@ -173,7 +173,8 @@ class Reporter:
             from labcheck.report.findings import fits
             from labcheck.report.terminal import table
 
-            lines = [*table(self.findings), *map(str, fits(self.findings)), *lines]
+            told = [str(fit) for fit in fits(self.findings) if fit.enough]
+            lines = [*table(self.findings), *told, *lines]
         if lines:
             terminalreporter.section("claims")
         for line in lines:

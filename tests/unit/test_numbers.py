@@ -283,12 +283,20 @@ def test_a_number_says_what_it_asserts(relation: PrintedNumber, name: str) -> No
     ("value", "digits", "yes", "no"),
     [
         (100.0, 3, [100, 100.49, 99.51], [100.51, 99.49, -100, NAN, INF, -INF]),
-        (0.00273, 3, [0.00273, 0.0027325, 0.0027435], [0.00275, 0.00271, NAN]),
-        (0.00273, 2, [0.0028, 0.0026], [0.0029, 0.0025]),
-        (-2.0, 1, [-2.9, -1.1], [-3.1, 2]),
+        (0.00273, 3, [0.00273, 0.0027345, 0.0027255], [0.0027355, 0.0027245, NAN]),
+        (0.00273, 2, [0.00277, 0.00269], [0.00279, 0.00267]),
+        (0.15899989, 3, [0.1594, 0.1585], [0.1596, 0.1584]),
+        (121.0, 3, [121], [120, 122]),
+        (-2.0, 1, [-2.4, -1.6], [-2.6, 2]),
     ],
 )
 def test_a_replay_matches_to_digits(value: float, digits: int, yes: list[float], no: list[float]) -> None:
     holds, ties, _ = matches("a", value, ERROR, digits=digits).judge(trials(*yes, *no))
     assert holds.tolist() == [True] * len(yes) + [False] * len(no)
     assert not ties.any()
+
+
+@pytest.mark.parametrize(("value", "digits"), [(0.0, 3), (NAN, 3), (INF, 1), (1.0, 0)])
+def test_a_replay_without_digits_is_refused(value: float, digits: int) -> None:
+    with pytest.raises(ValueError, match=r"^x: a printed value and at least 1 significant digit, got "):
+        matches("a", value, ERROR, digits=digits)
