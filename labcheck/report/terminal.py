@@ -29,7 +29,8 @@ def table(findings: Sequence[Finding]) -> list[str]:
     heads = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines = heads[:1]
     for head, finding in zip(heads[1:], judged, strict=True):
-        lines += [head, *(line for name in finding.judged for line in _relation(finding, name))]
+        names = [name for name in finding.claim["relations"] if name in finding.judged]
+        lines += [head, *(line for name in names for line in _relation(finding, name))]
     return lines
 
 
