@@ -17,7 +17,7 @@ SCHEMA = 3
 INSIDE = (0.5, 99.5)
 """The percentiles of our seeds between which a printed number is as expected."""
 ENOUGH_NUMBERS = 5
-DOUBT = "settings in doubt"
+DOUBT = "in doubt"
 STAND_IN = "stand-in-"
 """How the name of data begins that are not the report's, and on which its numbers mean nothing."""
 

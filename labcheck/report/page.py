@@ -30,7 +30,7 @@ MEANINGS = {
     "weak": "the direction is right, but too many seeds do not show it",
     "too low": "the printed number is lower than what our seeds give",
     "too high": "the printed number is higher than what our seeds give",
-    "settings in doubt": "our settings are probably not the report's, so that it cannot be refuted with them",
+    "in doubt": "our settings are probably not the report's, so that it cannot be refuted with them",
 }
 GRADES = {
     "script": "read in its script",

@@ -10,7 +10,7 @@ from labcheck.verdicts import Word, tally
 
 WIDTH = 120
 HEADER = ("claim", "verdict", "yes / no / open", "seeds", "data")
-INDENT = " " * 41
+INDENT = " " * 35
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
@@ -54,7 +54,7 @@ def _relation(finding: Finding, name: str) -> list[str]:
     told = [name, _numbers(judged["terms"])]
     if judged["seeds_to_decide"]:
         told.append(f"about {judged['seeds_to_decide']} seeds would decide")
-    start = f"{'>' if decisive else ' '} {verdict:32} {tally(judged):>6}"
+    start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>6}"
     return textwrap.wrap(f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ")
 
 

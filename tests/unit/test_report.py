@@ -274,11 +274,12 @@ def test_each_sentence_of_a_claim_is_a_line(tmp_path: Path):
 def test_a_table_of_our_claims_is_at_most_120_columns_wide(tmp_path: Path):
     (finding,) = findings.gather([found(tmp_path, ONE, arms([1] * 11 + [3] * 5, [2] * 16), 16)])
     (judged,) = finding.judged.values()
-    judged |= {"tag": "settings in doubt", "seeds_to_decide": 9999}
+    judged |= {"tag": "in doubt", "seeds_to_decide": 9999}
     judged["terms"] = [{**term, "median": -1.234e-05, "quoted": [1.234e-05] * 3} for term in judged["terms"]]
     names = {relation.name for module in MODULES for relation in claim_of(module).relations}
     assert max(map(len, names)) > 70
     finding.judged = dict.fromkeys(sorted(names), judged)
+    finding.claim["relations"] = sorted(names)
     finding.claim["id"] = max((claim_of(module).id for module in MODULES), key=len)
     lines = terminal.table([finding])
     assert max(map(len, lines)) <= 120
@@ -373,10 +374,10 @@ def test_settings_in_doubt_refute_nothing(tmp_path: Path):
     doubted, kept = one.document(RUN)["relations"]
     assert (one.verdict, one.deciding[0]) == ("INCONCLUSIVE", "a beats b on error")
     assert (doubted["verdict"], doubted["tag"], doubted["seeds_to_decide"], doubted["holds"]) == (
-        "INCONCLUSIVE", "settings in doubt", None, 0,
+        "INCONCLUSIVE", "in doubt", None, 0,
     )  # fmt: skip
     assert (kept["verdict"], kept["tag"]) == ("REPRODUCED", "")
-    assert [judged["tag"] for judged in two.judged.values()] == ["settings in doubt"]  # another claim of that lab
+    assert [judged["tag"] for judged in two.judged.values()] == ["in doubt"]  # another claim of that lab
     assert {name: judged["verdict"] for name, judged in one.today.relations.items()} == {
         "a beats b on error": "NOT_REPRODUCED", "b beats a on error": "REPRODUCED",
     }  # fmt: skip
@@ -387,7 +388,7 @@ def test_settings_in_doubt_refute_nothing(tmp_path: Path):
     ]
     lines = terminal.table([one, two])
     assert row(lines[1])[1:3] == ["INCONCLUSIVE", "1 / 0 / 1"]
-    assert lines[2].startswith("> INCONCLUSIVE (settings in doubt)   0/16  a beats b on error; ours 2 : 1")
+    assert lines[2].startswith("> INCONCLUSIVE (in doubt)      0/16  a beats b on error; ours 2 : 1")
     assert not any("NOT_REPRODUCED" in line for line in lines)
 
 
@@ -411,11 +412,11 @@ def test_a_session_in_doubt_refutes_in_the_baseline_only(project: Project):
         result = project.run("test_top.py", "--claims-report", "out", *options)
         text = "toy: 0 of 5 printed numbers lie within [0.5, 99.5] % of our seeds: these settings are probably not the "
         assert said(result, f"{text}report's, and nothing is judged NOT_REPRODUCED meanwhile") == 1
-        assert said(result, "> INCONCLUSIVE (settings in doubt)   0/10  top beats low on error; ours ") == 1
+        assert said(result, "> INCONCLUSIVE (in doubt)      0/10  top beats low on error; ours ") == 1
     result.assert_outcomes(passed=4)
     report = project.report()
     (top,) = report["claims"]
-    assert [relation["tag"] for relation in top["relations"]] == ["settings in doubt", ""]
+    assert [relation["tag"] for relation in top["relations"]] == ["in doubt", ""]
     assert (top["verdict"], top["deciding"]) == ("INCONCLUSIVE", "top beats low on error")
     assert report["fits"] == [
         {"lab": "toy", "scale": "quick", "data": "drawn", "numbers": 5, "inside": 0, "doubted": True}
