@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_ci_installs_and_tests_as_the_readme_does() -> None:
+    commands = re.findall(r"^    (python3 -m venv .*|\.venv/bin/.*)$", README, re.MULTILINE)
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert [command for command in commands if f"step {command}\n" in ci] == [
+        "python3 -m venv .venv",
+        '.venv/bin/pip install -q -e ".[test]"',
+        '.venv/bin/pytest tests/unit -n 2 -m "not slow"',
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.splitlines()[-1])
