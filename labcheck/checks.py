@@ -156,18 +156,23 @@ class Check(ABC):
         """Return the claim's own text, and the evidence for the settings that its report does not state."""
         claim, overrides = self.claim, self._overrides(bench)
         given, lab = claim.given(claim.arms), self.lab(bench)
+        defaults = {
+            field.name: field.default
+            for field in dataclasses.fields(claim.lab)
+            if field.default is not dataclasses.MISSING
+        }
         scaled = {
             name: value
             for name, value in claim.lab.scales.get(self.scale, {}).items()
-            if name not in overrides and name not in given
+            if name in defaults and name not in {*overrides, *given, "source"}
         }
-        defaults = {field.name: field.default for field in dataclasses.fields(claim.lab)}
         return {
             "id": claim.id,
             "statement": claim.statement,
             "source": claim.source,
             "notes": list(claim.notes),
             "arms": list(claim.arms),
+            "replays": [name for name, arm in claim.arms.items() if arm.replay],
             "relations": [relation.name for relation in claim.relations],
             "metrics": {
                 str(metric): {"higher_is_better": metric.higher_is_better, "ratio": metric.ratio}
@@ -228,7 +233,7 @@ class ArmCheck(Check):
         seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), self.device(bench))
         finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
         finding.shown[self.arm] = summary(trials[self.arm])
-        quotes = [number for number in self.claim.arms[self.arm].quotes if number.metric != CPU_SECONDS]
+        quotes = [number for number in self.claim.quotes(self.arm, self.scale) if number.metric != CPU_SECONDS]
         finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in quotes]
 
     def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
@@ -279,7 +284,8 @@ class RelationCheck(Check):
         }
 
     def _term(self, term: Term, trials: Trials) -> dict[str, Any]:
-        quoted = [number.value for number in self.claim.arms[term.arm].quotes if str(number.metric) == str(term.metric)]
+        quotes = self.claim.quotes(term.arm, self.scale)
+        quoted = [number.value for number in quotes if str(number.metric) == str(term.metric)]
         return {
             "arm": term.arm,
             "metric": str(term.metric),

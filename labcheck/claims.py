@@ -44,10 +44,13 @@ class Arm:
     Attributes:
         settings: those that differ from the lab's defaults.
         quoted: what the report prints for it: place → metric → value.
+        replay: whether it is the report's own run again, and its seeds are roundings of that: then its printed numbers
+            say nothing of whether other seeds are more runs of the report's experiment.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     quoted: Mapping[str, Mapping[Metric, float]] = field(default_factory=dict)
+    replay: bool = False
 
     @property
     def quotes(self) -> list[Quoted]:
@@ -68,6 +71,7 @@ class Claim:
         relations: all must hold.
         seeds: how many, at each scale in SCALES.
         notes: what was decided where the report is silent, beyond the lab's open settings.
+        comparable: the scales at which the quoted numbers can be compared with ours.
     """
 
     id: str
@@ -78,6 +82,7 @@ class Claim:
     relations: Sequence[Relation]
     seeds: Mapping[str, int] = field(default_factory=lambda: {"quick": 60})
     notes: Sequence[str] = ()
+    comparable: Sequence[str] = SCALES
 
     def validate(self) -> None:
         """Check what can be checked without training.
@@ -104,6 +109,10 @@ class Claim:
             raise ClaimError(
                 f"{self.id}: seeds are a number for each scale, {' or '.join(SCALES)}, such as {{'quick': 20}}, "
                 f"not {self.seeds!r}"
+            )
+        if isinstance(self.comparable, str) or not set(self.comparable) <= {*SCALES}:
+            raise ClaimError(
+                f"{self.id}: comparable must be a list of the scales {' and '.join(SCALES)}, got {self.comparable!r}"
             )
         names = [relation.name for relation in self.relations]
         for relation in self.relations:
@@ -136,6 +145,10 @@ class Claim:
     def given(self, arms: Iterable[str]) -> set[str]:
         """The settings that each of these arms gives itself."""
         return set.intersection(*(set(self.arms[arm].settings) for arm in arms))
+
+    def quotes(self, arm: str, scale: str) -> list[Quoted]:
+        """Return the numbers that the report prints for an arm, if they can be compared at this scale."""
+        return self.arms[arm].quotes if scale in self.comparable else []
 
     def metrics(self, arm: str) -> list[Metric]:
         """What is measured of an arm: whatever its relations and its quoted numbers need, each once, but its time."""

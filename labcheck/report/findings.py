@@ -17,6 +17,8 @@ SCHEMA = 3
 INSIDE = (0.5, 99.5)
 """The percentiles of our seeds between which a printed number is as expected."""
 ENOUGH_NUMBERS = 5
+ENOUGH_SEEDS = 8
+"""The fewest seeds that say anything of settings: of eight, all are on one side of a typical number twice in nine."""
 DOUBT = "in doubt"
 STAND_IN = "stand-in-"
 """How the name of data begins that are not the report's, and on which its numbers mean nothing."""
@@ -83,12 +85,16 @@ class Finding:
 
     @property
     def printed(self) -> dict[tuple[str, str, float | None], float]:
-        """The percentile among our seeds of each number that the report prints: by arm's settings, metric and value."""
+        """The percentile among our seeds of each number that the report prints: by arm's settings, metric and value.
+
+        Those of a replay are left out, whose seeds are not draws.
+        """
         return {
             (json.dumps(self.today.arms[arm]["settings"], sort_keys=True), number["metric"], number["value"]): number[
                 "percentile"
             ]
             for arm, numbers in self.quoted.items()
+            if arm not in self.claim["replays"]
             for number in numbers
         }
 
@@ -103,12 +109,18 @@ class Finding:
         claim, today = self.claim, self.today
         relations = [{"name": name, **self.judged[name]} for name in claim["relations"] if name in self.judged]
         arms = [
-            {"name": name, **today.arms[name], "quoted": self.quoted[name], **self.shown[name]}
+            {
+                "name": name,
+                "replay": name in claim["replays"],
+                **today.arms[name],
+                "quoted": self.quoted[name],
+                **self.shown[name],
+            }
             for name in claim["arms"]
             if name in today.arms
         ]
         return {
-            **{key: value for key, value in claim.items() if key not in ("arms", "relations")},
+            **{key: value for key, value in claim.items() if key not in ("arms", "relations", "replays")},
             "scale": today.scale,
             "data": today.data,
             "seeds": today.seeds,
@@ -183,7 +195,8 @@ def fits(findings: Iterable[Finding]) -> list[Fit]:
     """
     printed: dict[tuple[str, str, str], dict[tuple[str, str, float | None], float]] = {}
     for finding in sorted(findings, key=lambda finding: finding.today.seeds):
-        if finding.printed and not finding.today.data["name"].startswith(STAND_IN):
+        today = finding.today
+        if finding.printed and today.seeds >= ENOUGH_SEEDS and not today.data["name"].startswith(STAND_IN):
             printed.setdefault(_place(finding), {}).update(finding.printed)
     return [
         Fit(*place, len(numbers), sum(INSIDE[0] <= percentile <= INSIDE[1] for percentile in numbers.values()))

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ import pytest
 
 from labcheck import baselines
 from labcheck.checks import Bench, checks
-from labcheck.claims import Arm, Claim
+from labcheck.claims import Arm, Claim, ClaimError
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Metric, Trials
 from labcheck.relations import Relation, beats, diverges, no_worse, number
@@ -312,7 +312,7 @@ def fit(*records: list[dict[str, Any]]) -> findings.Fit:
 
 
 def test_a_printed_number_counts_once_however_often_it_is_quoted(tmp_path: Path):
-    base, other = printing(range(4), 1.5, 1.5, 2.5), printing(range(1, 5), 1.5)
+    base, other = printing(range(8), 1.5, 1.5, 2.5), printing(range(1, 9), 1.5)
     one = all_found(tmp_path, beats("base", "b", ERROR), base=base, b=other)
     two = all_found(tmp_path, beats("b", "norm", ERROR), name="two", norm=base, b=other)
     assert fit(one) == fit(one, two) == fit(two, one) == findings.Fit("literal", "quick", "none", 3, 3)
@@ -332,7 +332,7 @@ def test_a_printed_number_counts_with_the_most_seeds(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("below", "equal", "n", "inside"),
-    [(1, 0, 200, 1), (0, 2, 200, 1), (0, 1, 200, 0), (199, 0, 200, 1), (200, 0, 200, 0), (0, 0, 4, 0), (4, 0, 4, 0)],
+    [(1, 0, 200, 1), (0, 2, 200, 1), (0, 1, 200, 0), (199, 0, 200, 1), (200, 0, 200, 0), (0, 0, 8, 0), (8, 0, 8, 0)],
 )
 def test_a_printed_number_is_inside_from_half_a_percent_on(tmp_path: Path, below: int, equal: int, n: int, inside: int):
     values = [1.0] * below + [2.0] * equal + [3.0] * (n - below - equal)
@@ -353,7 +353,7 @@ def test_settings_are_doubted_where_most_of_five_lie_outside(numbers: int, insid
 
 
 def test_each_scale_and_data_set_has_a_fit_of_its_own(tmp_path: Path):
-    quick = all_found(tmp_path, beats("a", "b", ERROR), a=printing(range(4), 1.5), b=printing(range(4)))
+    quick = all_found(tmp_path, beats("a", "b", ERROR), a=printing(range(8), 1.5), b=printing(range(8)))
     full = json.loads(json.dumps(quick).replace('"scale": "quick"', '"scale": "full"'))
     other = json.loads(json.dumps(quick).replace('"name": "none"', '"name": "real"'))
     fits = findings.fits(findings.gather([*quick, *full, *other]))
@@ -361,6 +361,51 @@ def test_each_scale_and_data_set_has_a_fit_of_its_own(tmp_path: Path):
         ("full", "none", 1), ("quick", "none", 1), ("quick", "real", 1),
     ]  # fmt: skip
     assert findings.fits(findings.gather(all_found(tmp_path, beats("a", "b", ERROR), **BETTER))) == []
+
+
+def test_fewer_than_eight_seeds_have_no_fit(tmp_path: Path):
+    eight, seven = (
+        all_found(tmp_path, beats("a", "b", ERROR), name=f"of-{n}", a=printing(range(n), 1.5), b=printing(range(n)))
+        for n in (8, 7)
+    )
+    assert fit(eight) == fit(eight, seven)
+    assert findings.fits(findings.gather(seven)) == []
+
+
+def test_numbers_of_a_replay_have_no_fit(tmp_path: Path):
+    once = printing(range(8), 1.5)
+    again = replace(once, replay=True)
+    records = all_found(tmp_path, beats("a", "b", ERROR), a=again, b=printing(range(8), 2.5, 3.5))
+    assert fit(records).numbers == 2
+    (finding,) = findings.gather(records)
+    assert [(arm["replay"], len(arm["quoted"])) for arm in finding.document(RUN)["arms"]] == [(True, 1), (False, 2)]
+
+
+def test_numbers_are_quoted_at_comparable_scales_only(tmp_path: Path):
+    claim = Claim(
+        id="literal/one", statement="", source="", lab=Literal, arms={"a": printing(range(8), 1.5), "b": Arm()},
+        relations=[beats("a", "b", ERROR)], seeds={"quick": 4, "full": 4}, comparable=["full"],
+    )  # fmt: skip
+    claim.validate()
+    bench = Bench(TrialStore(tmp_path), tmp_path / "none", device="cpu", update=True)
+    of = {check.scale: check.run(bench).finding for check in checks(claim) if check.name.startswith("arm[a")}
+    assert {scale: len(finding.quoted["a"]) for scale, finding in of.items()} == {"quick": 0, "full": 1}
+    terms = [
+        check.run(bench).finding.judged["a beats b on error"]["terms"][0]["quoted"]
+        for check in checks(claim)
+        if check.name.startswith("relation")
+    ]
+    assert terms == [[], [1.5]]
+
+
+@pytest.mark.parametrize("comparable", ["full", ["half"], [1]])
+def test_a_scale_that_is_none_cannot_be_comparable(comparable: Any):
+    claim = Claim(
+        id="literal/one", statement="", source="", lab=Literal, arms={"a": Arm(), "b": Arm()},
+        relations=[beats("a", "b", ERROR)], comparable=comparable,
+    )  # fmt: skip
+    with pytest.raises(ClaimError, match=r"^literal/one: comparable must be a list of the scales quick and full, got"):
+        claim.validate()
 
 
 FAR = {"a": printing([2.0] * 16, 5.0, 6.0, 7.0, 8.0, 9.0), "b": printing([1.0] * 16)}

@@ -12,7 +12,7 @@ claim = Claim(
     source="report fashion, own modules against PyTorch's; figures 256-512-.3-10 and 256-512-.3-10-PyTorch",
     lab=Fashion,
     arms={
-        "student": Arm({**BEST, "engine": "student"}),
+        "student": Arm({**BEST, "engine": "student", "activation": "relu", "optimizer": "sgd", "momentum": 0.0}),
         "labcheck": Arm({**BEST, "engine": "scratch"}),
         "torch": Arm({**BEST, "engine": "torch", "init": "default"}),
         "torch, same start": Arm({**BEST, "engine": "torch"}),

@@ -10,7 +10,7 @@ claim = Claim(
     arms={"base": Arm({}, {"text": {TEST_ACCURACY: 0.97}})},
     relations=[
         number("base", 0.97, TEST_ACCURACY, images=TESTED),
-        turns("base", "val_loss", start=1, stop=16, by=0.05),
+        turns("base", "val_loss", start=1, by=0.05),
     ],
     seeds={"quick": 20, "full": 20},
     notes=[

@@ -24,7 +24,7 @@ claim = Claim(
     ],
     seeds={"quick": 20, "full": 200},
     notes=[
-        "The loss rises at the end when its mean over the last 100 epochs is more than 10 % above that over the 100 "
-        "before them. It is the training loss, which the report plots by step.",
+        "The loss rises at the end when its mean over the 100 epochs before the last 100 is more than 10 % below that "
+        "over the last 100. It is the training loss, which the report plots by step.",
     ],
 )

@@ -5,7 +5,7 @@ from labcheck.relations import beats, gains_more
 claim = Claim(
     id="trig/input-powers",
     statement="Feeding x and its square is better than x alone or more powers, and is the largest gain of Table 2.",
-    source="report trig, Table 2 and the text below it, which Table 2 itself denies: depth 3 and Tanh lose more",
+    source="report trig, Table 2 and the text below it, which the table denies: depth 3, Tanh and others lose more",
     lab=Trig,
     arms={
         "p=1": Arm({"powers": 1}, {"Table 2": {VAL_MSE: 0.00316}}),

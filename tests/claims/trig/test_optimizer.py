@@ -13,8 +13,8 @@ claim = Claim(
     },
     relations=[
         *(beats("SGD", "Adam", metric) for metric in RANKED),
-        no_worse("Adam", "SGD", VAL_MSE, margin=0.05),
+        no_worse("Adam", "SGD", VAL_MSE, margin=0.052),
     ],
     seeds={"quick": 40, "full": 200},
-    notes=["Slightly is by at most 5 %, as much as the quoted losses differ."],
+    notes=["Slightly is by at most 5.2 %, as much as the quoted losses differ, .00287 and .00273."],
 )
