@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from .test_stored_claims import MODULES, claim
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -19,6 +21,20 @@ def test_ci_installs_and_tests_as_the_readme_does() -> None:
         '.venv/bin/pip install -q -e ".[test]"',
         '.venv/bin/pytest tests/unit -n 2 -m "not slow"',
     ]
+
+
+COMMANDS = re.findall(r"^    (pytest .*--claims-set.*)$", README.replace("\\\n", ""), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[1])
+def test_every_arm_can_be_trained_with_a_shown_override(command: str) -> None:
+    settings = re.findall(r"--claims-set (\w+)\.(\w+)=(\S+)", command)
+    claims = [found for found in map(claim, MODULES) if found.lab.name == settings[0][0]]
+    overrides = {name: claims[0].lab.parse(name, value) for _, name, value in settings}
+    assert claims
+    for found in claims:
+        for arm in found.arms.values():
+            found.lab.configure("quick", overrides, arm.settings)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.splitlines()[-1])
