@@ -25,8 +25,8 @@ class Network(Model):
     ):
         """Initialize one model from each generator, on the CPU, so that every device starts alike.
 
-        Each layer draws from a stream of its own name: networks that differ in depth, width or normalization start
-        alike in every layer that they share.
+        Each layer draws from a stream of its own place: networks that differ in depth, width or normalization start
+        alike in every layer of the same place and shape.
         """
         self.layers = layers
         self.size = sum(prod(shape) for layer in layers for shape in layer.shapes)
