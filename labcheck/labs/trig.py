@@ -164,7 +164,7 @@ class Trig(StackedLab):
     def orders(self, seeds: Sequence[int]) -> list[Order]:
         if self.stream == "seed":
             return super().orders(seeds)
-        [net] = [super().network([REPORT_SEED])]
+        net = super().network([REPORT_SEED])  # to draw from the stream what the weights take of it
         return [loader_shuffled(self._draw_as_reported(net, 0)) for _ in seeds]
 
     def _draw_as_reported(self, net: Network, model: int) -> torch.Generator:
