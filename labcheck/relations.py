@@ -113,7 +113,7 @@ class Relation:
         holds, ties = self.rule(*values)
         return Outcome(holds & ~ties, ties, _effect(self.terms[0].metric, values))
 
-    def conclude(self, trials: Mapping[str, Trials], relations: int) -> "Conclusion":
+    def conclude(self, trials: Mapping[str, Trials], relations: int) -> Conclusion:
         """Judge it over the seeds of its arms, as one of N relations of a claim."""
         holds, ties, effect = self.judge(trials)
         verdict = verdicts.judge(int(holds.sum()), int(ties.sum()), len(holds), relations)
@@ -160,11 +160,14 @@ class PrintedNumber(Relation):
         )
         stored = asdict(verdict) | {"verdict": str(verdict.word)}
         del stored["word"]
-        share = self.printed
-        error = (share * (1 - share) / self.images) ** 0.5 if self.images else None
-        shown = {"kind": "number", "printed": self.printed, "best_of": self.best_of, "sampling_error": error}
-        needed = verdicts.seeds_for_a_number(verdict, relations)
-        shown["seeds_to_decide"] = needed and needed * self.best_of
+        groups = verdicts.seeds_for_a_number(verdict, relations)
+        shown = {
+            "kind": "number",
+            "printed": self.printed if np.isfinite(self.printed) else None,
+            "best_of": self.best_of,
+            "sampling_error": (self.printed * (1 - self.printed) / self.images) ** 0.5 if self.images else None,
+            "seeds_to_decide": groups and groups * self.best_of,
+        }
         return Conclusion(stored, shown, _effect(metric, [values]))
 
 

@@ -22,7 +22,7 @@ EVEN = 1 / 2
 RELIABLE = 3 / 4
 ERROR_RATE = 0.05
 MOST_SEEDS = 10_000
-A_NUMBER = Fraction(1, 20)
+A_NUMBER = Fraction(str(ERROR_RATE))
 """ERROR_RATE in whole numbers: of 40 m - 1 seeds a number outside all has exactly its m-th part as p-value."""
 SEEDS_FOR_A_NUMBER = 19
 """The fewest seeds among which a printed number can be the strangest at the 5 % level on one side."""

@@ -14,7 +14,7 @@ from labcheck.labs.lab import Data, assumed, known
 from labcheck.labs.supervised import StackedLab, fit
 from labcheck.metrics import Metric
 from labcheck.models.model import Model
-from labcheck.models.scratch.layers import Layer, Linear
+from labcheck.models.scratch.layers import Layer
 from labcheck.models.scratch.network import Network, mlp
 from labcheck.training import Recipe
 
@@ -120,9 +120,7 @@ class Curve(StackedLab):
     def _draw_weights(self, net: Network, model: int) -> torch.Generator:
         """Draw a model's weights as the course's script does before the samples; return the stream behind them."""
         rng = torch.Generator().manual_seed(COURSE_SEED)
-        for layer in net.layers:
-            if isinstance(layer, Linear):
-                layer.construct(model, rng)
+        net.redraw(model, rng)
         return rng
 
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:

@@ -16,7 +16,7 @@ from labcheck.labs.supervised import StackedLab
 from labcheck.metrics import Metric
 from labcheck.models.model import Model
 from labcheck.models.scratch.initializers import INITS
-from labcheck.models.scratch.layers import Layer, Linear
+from labcheck.models.scratch.layers import Layer
 from labcheck.models.scratch.losses import MSE
 from labcheck.models.scratch.network import Network, mlp
 from labcheck.models.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
@@ -171,11 +171,7 @@ class Trig(StackedLab):
         """Draw a model's weights as the report's script does after the samples, and return the stream behind them."""
         rng = torch.Generator().manual_seed(REPORT_SEED)
         self._report_samples(rng)
-        linear = [layer for layer in net.layers if isinstance(layer, Linear)]
-        for layer in linear:
-            layer.construct(model, rng)
-        for layer in linear:
-            layer.reset(model, rng)
+        net.redraw(model, rng)
         return rng
 
     def recipe(self) -> Recipe:

@@ -1,5 +1,6 @@
 """Printed numbers as one more draw beside those of our seeds, held against exact counting of ranks."""
 
+import json
 from fractions import Fraction
 from itertools import product
 
@@ -211,6 +212,12 @@ def test_a_number_is_compared_in_single_precision() -> None:
 def test_a_number_that_is_not_finite_is_the_worst(metric: Metric, printed: float, below: int, equal: int) -> None:
     told = concluded(number("a", printed, metric), 1, 2, NAN, INF, -INF)
     assert (told.below, told.equal, told.n) == (below, equal, 5)
+
+
+@pytest.mark.parametrize("printed", [NAN, INF])
+def test_a_number_that_is_not_finite_is_null_in_a_report(printed: float) -> None:
+    shown = number("a", printed, ERROR).conclude(trials(1, 2, NAN), 1).shown
+    assert json.loads(json.dumps(shown, allow_nan=False))["printed"] is None
 
 
 @pytest.mark.parametrize(("metric", "expected"), [(ERROR, [1, 2, 4]), (SCORE, [3, INF, 6])])

@@ -93,9 +93,8 @@ class Linear(Layer):
         bound = inputs**-0.5
         weight, *bias = self.values
         weight[model].uniform_(-bound, bound, generator=rng)
-        drawn = (
-            bias[0][model] if bias else weight.new_empty(outputs, 1)
-        )  # without a bias an init draws the same weights
+        # drawn without a bias too, so that an init then draws the same weights
+        drawn = bias[0][model] if bias else weight.new_empty(outputs, 1)
         drawn.uniform_(-bound, bound, generator=rng)
 
     def reset(self, model: int, rng: torch.Generator) -> None:

@@ -37,6 +37,13 @@ class Network(Model):
                 layer.initialize(model, substream(rng, name))
         self.hold(self.state.to(device))
 
+    def redraw(self, model: int, rng: torch.Generator) -> None:
+        """Draw a model again from one stream, as a script does that makes all layers and then initializes each."""
+        for layer in self.layers:
+            layer.construct(model, rng)
+        for layer in self.layers:
+            layer.reset(model, rng)
+
     def hold(self, state: Tensor) -> None:
         """Make `state` this network's storage and hand every layer its views."""
         super().hold(state)
