@@ -8,7 +8,8 @@ al. 2016). A stand-in's name says so.
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from labcheck.data import ROOT, DataError
+from labcheck.data import ROOT, DataError, layout
 from labcheck.data.images import ImageSet
 
 CLASSES = 10
@@ -27,21 +28,22 @@ JPEG = "e07df2b867baac41"
 """Digest of a CIFAR-10 whose images went through JPEG once; accuracies on it may be a fraction of a point off."""
 
 
-def load(name: str, source: str) -> ImageSet:
-    """A set by the name of its lab, "mnist", "fashion" or "cifar".
+def load(dataset: str, source: str) -> ImageSet:
+    """Load a data set.
 
     Args:
+        dataset: "mnist", "fashion" or "cifar".
         source: "embedded" or "real".
 
     Raises:
-        DataError: it is not there and cannot be downloaded, or a file is broken.
+        DataError: it is not there and cannot be downloaded, it is elsewhere than it must be, or a file is broken.
     """
     if source == "embedded":
-        return EMBEDDED[name]()
+        return EMBEDDED[dataset]()
     root = os.environ.get(ROOT)
     if not root:
         raise DataError(f"real data needs a folder: --claims-data-root DIR, or {ROOT} in the environment")
-    return _real(name, Path(root))
+    return _real(dataset, Path(root))
 
 
 @cache
@@ -87,14 +89,14 @@ REAL: dict[str, tuple[str, str]] = {
     "fashion": ("FashionMNIST", "fashion-mnist"),
     "cifar": ("CIFAR10", "cifar10"),
 }
-"""By lab: what torchvision calls the set, and what results call it."""
+"""By data set: what torchvision calls it, and what results call it."""
 
 
 @cache
-def _real(name: str, root: Path) -> ImageSet:
-    title, called = REAL[name]
+def _real(dataset: str, root: Path) -> ImageSet:
+    title, called = REAL[dataset]
     file = root / "cifar10.npz"
-    supplied = name == "cifar" and file.exists()
+    supplied = dataset == "cifar" and file.exists()
     try:
         with warnings.catch_warnings(action="ignore"):  # NumPy 2.4.0 to 2.4.4 warn of CIFAR-10's old pickles
             arrays = _arrays(file) if supplied else _torchvision(title, root)
@@ -103,7 +105,7 @@ def _real(name: str, root: Path) -> ImageSet:
     except Exception as error:  # whatever a reader says of a broken file
         broken = file.name if supplied else "what is broken"
         raise _unread(title, root, error, f"remove {broken} there and get it anew") from error
-    shape = (32, 32, 3) if name == "cifar" else (28, 28, 1)
+    shape = (32, 32, 3) if dataset == "cifar" else (28, 28, 1)
     parts = [_checked(title, part, *arrays[part], shape, root) for part in ("train", "test")]
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     found = ImageSet(called, images, labels, tests=len(parts[1][0]))
@@ -127,13 +129,49 @@ def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
     except RuntimeError as error:
         if "not found" not in str(error):  # but broken
             raise
+        elsewhere = layout.misplaced(title, root)
+        if elsewhere:
+            raise DataError(elsewhere) from None
         try:
-            with FileLock(root / f"{title}.lock"):
+            with _download(title, root):
                 sets = {part: dataset(root, train=part == "train", download=True) for part in ("train", "test")}
         except Exception as error:  # whatever torchvision and the network say
+            shortfall = layout.shortfall(title, root)
             remedy = "it could not be downloaded, so put torchvision's files there"
-            raise _unread(title, root, error, remedy) from error
+            raise _unread(title, root, error, remedy + (shortfall and f" ({shortfall})")) from error
     return {part: (found.data, found.targets) for part, found in sets.items()}
+
+
+@contextmanager
+def _download(title: str, root: Path) -> Iterator[None]:
+    """Let one process at a time download a set; where that fails, leave no lock and no empty folder behind."""
+    lock = root / f"{title}.lock"
+    above = _absent(root)
+    try:
+        with FileLock(lock):
+            # only now, as whoever had the lock before may have removed what it made
+            made = [folder for place in layout.LAYOUTS[title] for folder in _absent(root / place.folder)]
+            try:
+                yield
+            except BaseException:
+                _remove_empty(made)
+                with suppress(OSError):
+                    lock.unlink()  # while it is held: none that another process has made since
+                raise
+    except BaseException:
+        _remove_empty(above)
+        raise
+
+
+def _absent(folder: Path) -> list[Path]:
+    """The folder and those above it that do not exist, the deepest one first."""
+    return [place for place in (folder, *folder.parents) if not place.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it is not empty, or was never made
+            folder.rmdir()
 
 
 def _unread(title: str, root: Path, error: Exception, remedy: str) -> DataError:

@@ -42,6 +42,7 @@ class Cifar(ConvolutionLab):
     """
 
     name: ClassVar[str] = "cifar"
+    dataset: ClassVar[str] = "cifar"
     # in batches of 16, 5000 images make 313 steps an epoch, about the report's 391, and the stand-in's 640 make 40
     scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000, "batch": 16}, "full": {"source": "real"}}
 

@@ -39,6 +39,7 @@ class Fashion(ImageLab, StackedLab):
     """
 
     name: ClassVar[str] = "fashion"
+    dataset: ClassVar[str] = "fashion"
     scales: ClassVar = {"full": {"source": "real"}}
 
     batch: int = 256
@@ -138,4 +139,4 @@ class Fashion(ImageLab, StackedLab):
 
 
 TEST_ACCURACY = accuracy("test")
-FINAL_LOSS = Metric("final_loss")
+FINAL_LOSS = Metric("final_loss", higher_is_better=False)

@@ -18,6 +18,7 @@ from labcheck.models.model import Model
 from labcheck.models.torch_model import Standardise
 
 SOURCES = ("embedded", "real")
+DATASETS = tuple(image_sets.REAL)
 ARITHMETICS = ("auto", "float32", "bfloat16")
 
 
@@ -26,21 +27,30 @@ class ImageLab(SupervisedLab):
     """A classifier of images in ten classes.
 
     Attributes:
+        dataset: the images that it learns from, "mnist", "fashion" or "cifar", whatever the name of the lab.
         source: "real" for the report's own images, or "embedded" for what needs no network.
     """
 
+    dataset: ClassVar[str]
     units: ClassVar = {"accuracy": "share of images", "precision": "share of images"}
 
     source: str = "embedded"
 
     def __post_init__(self) -> None:
+        dataset = getattr(self, "dataset", None)
+        if dataset not in DATASETS:
+            given = "no dataset" if dataset is None else f"the dataset {dataset!r}"
+            raise ValueError(
+                f"{type(self).__name__} has {given}, an image lab must have one of {', '.join(DATASETS)}: "
+                f'add, for example, dataset: ClassVar[str] = "{DATASETS[0]}"'
+            )
         super().__post_init__()
         self.check("source", SOURCES)
 
     @property
     def images(self) -> ImageSet:
-        """All images of its source."""
-        return image_sets.load(self.name, self.source)
+        """All images of its data set, from its source."""
+        return image_sets.load(self.dataset, self.source)
 
     def data(self) -> Data:
         return Data(self.images.name, self.images.digest)

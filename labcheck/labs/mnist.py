@@ -39,6 +39,7 @@ class Mnist(ConvolutionLab):
     """
 
     name: ClassVar[str] = "mnist"
+    dataset: ClassVar[str] = "mnist"
     scales: ClassVar = {"full": {"source": "real"}}
 
     layers: int = 2  # the default in the report's model
@@ -152,7 +153,7 @@ TESTED = 500
 TRAIN_ACCURACY = accuracy("train")
 VAL_ACCURACY = accuracy("val")
 TEST_ACCURACY = accuracy("test")
-VAL_LOSS = Metric("val_loss")
+VAL_LOSS = Metric("val_loss", higher_is_better=False)
 LATE_VAL_ACCURACY = average("val_accuracy", -5, rising=True)
 """The validation accuracy that a training ends with: the mean over its last five epochs."""
 POINT = 0.011

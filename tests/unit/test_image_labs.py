@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[ImageSet], None]:
     """Makes all labs learn from these images."""
 
     def give(found: ImageSet) -> None:
-        monkeypatch.setattr(image_sets, "load", lambda name, source: found)
+        monkeypatch.setattr(image_sets, "load", lambda dataset, source: found)
 
     return give
 
@@ -313,7 +313,7 @@ def test_logs_of_classmates_are_numbers_of_each_metric_that_they_have() -> None:
     fifth, last = (at("test_accuracy", epoch, rising=True) for epoch in (5, 10))
     train = at("batch_accuracy", 10, rising=True)
     jump = rise("test_accuracy", 5, 6)
-    found = logged(fifth, last, jump, train, Metric("test_accuracy"))
+    found = logged(fifth, last, jump, train, Metric("test_accuracy", higher_is_better=False))
     assert found.keys() == LOGS.keys()
     assert found["classmate 1"] == {fifth: 0.655, last: 0.748, jump: 0.081, train: 0.754}
     assert found["classmate 2"] == {fifth: 0.629, last: 0.75, jump: 0.106}
@@ -734,6 +734,41 @@ def test_the_source_is_where_a_lab_takes_its_data_from(monkeypatch: pytest.Monke
         for source in ("embedded", "real"):
             lab.configure("quick", {}, {}, source).data()
     assert list(dict.fromkeys(asked)) == [(name, source) for name in LABS for source in ("embedded", "real")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits(Mnist):
+    name: ClassVar[str] = "digits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clothes(Fashion):
+    name: ClassVar[str] = "clothes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects(Cifar):
+    name: ClassVar[str] = "objects"
+
+
+@pytest.mark.parametrize(("lab", "given"), [(Digits, MNIST), (Clothes, FASHION), (Objects, CIFAR)])
+def test_a_subclass_with_its_own_name_trains_alike(lab: type[Mnist], given: Mnist) -> None:
+    settings = {field.name: getattr(given, field.name) for field in fields(given)} | {"epochs": 1}
+    own = lab(**settings)
+    assert own.data() == given.data()
+    assert of_seed(own.train([3]), 0) == of_seed(replace(given, epochs=1).train([3]), 0)
+
+
+@pytest.mark.parametrize("base", [ImageLab, ConvolutionLab])
+@pytest.mark.parametrize(
+    ("own", "given"), [({}, "no dataset"), ({"dataset": "digits"}, "the dataset 'digits'"), ({"dataset": []}, ".*")]
+)
+def test_an_image_lab_without_a_dataset_is_refused(base: type[ImageLab], own: dict[str, Any], given: str) -> None:
+    body = dict.fromkeys(base.__abstractmethods__) | {"name": "own", **own}
+    lab = dataclass(frozen=True, kw_only=True)(type("Own", (base,), body))
+    expected = rf'^Own has {given}, .*one of mnist, fashion, cifar: add, .*dataset: ClassVar\[str\] = "mnist"$'
+    with pytest.raises(ValueError, match=expected):
+        lab(optimizer="sgd", lr=0.1, momentum=0.0)
 
 
 def test_the_quick_scale_of_cifar_is_smaller_and_its_full_scale_is_the_reports() -> None:

@@ -1,6 +1,7 @@
 """Images: the sets, the parts that models see of them, the real files and what is refused, and how both are told."""
 
 import gc
+import gzip
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
-from labcheck.data import ROOT, DataError, image_sets
+from labcheck.data import ROOT, DataError, image_sets, layout
 from labcheck.data.examples import generators
 from labcheck.data.images import PIECE, ImageSet, Selection
 from labcheck.labs.images import confusion
@@ -498,6 +499,208 @@ def test_a_broken_file_is_told_where_nothing_can_be_written(
     assert refusal("mnist", tmp_path) == refusal("mnist", request.getfixturevalue("read_only"))
 
 
+# files that are elsewhere, and what a download leaves behind
+
+IDX = (TRAIN, TRAIN_LABELS, TEST, TEST_LABELS)
+BATCHES = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]
+ELSEWHERE: dict[str, tuple[str, str, tuple[str, ...], str, str]] = {
+    # the lab, the root, the files below "data", where they are found and what is to be done
+    "flat": ("mnist", "data", IDX, "", "or name another folder"),
+    "flat and packed": ("mnist", "data", tuple(f"{name}.gz" for name in IDX), "", "unpack the .gz files"),
+    "without raw": ("mnist", "data", tuple(f"MNIST/{name}" for name in IDX), "MNIST", "or name another folder"),
+    "too deep": ("mnist", "data", tuple(f"x/MNIST/raw/{name}" for name in IDX), "x/MNIST/raw", "name DATA/x "),
+    "twice": ("mnist", "data", tuple(f"MNIST/MNIST/raw/{name}" for name in IDX), "MNIST/MNIST/raw", "name DATA/MNIST "),
+    "MNIST as root": ("mnist", "data/MNIST", tuple(f"MNIST/raw/{name}" for name in IDX), "MNIST/raw", "name DATA "),
+    "raw as root": ("mnist", "data/MNIST/raw", tuple(f"MNIST/raw/{name}" for name in IDX), "MNIST/raw", "name DATA "),
+    "another set's folder as root": (
+        "fashion", "data/MNIST", tuple(f"FashionMNIST/raw/{name}" for name in IDX), "FashionMNIST/raw", "name DATA "
+    ),
+    "fashion flat": ("fashion", "data", IDX, "", "or name another folder"),
+    "batches as root": (
+        "cifar",
+        "data/cifar-10-batches-py",
+        tuple(f"cifar-10-batches-py/{name}" for name in (*BATCHES, "batches.meta")),
+        "cifar-10-batches-py",
+        "name DATA ",
+    ),
+    "batches flat": ("cifar", "data", (*BATCHES, "batches.meta"), "", "move them to DATA/cifar-10-batches-py"),
+    "an archive": ("cifar", "data", ("x/cifar-10-python.tar.gz",), "x", "name DATA/x .*, or move it to DATA$"),
+    "an npz": ("cifar", "data", ("x/y/cifar10.npz",), "x/y", "name DATA/x/y .*, or move it to DATA$"),
+    "an npz in a set's folder": ("cifar", "data/MNIST", ("cifar10.npz", "MNIST/raw/x"), "", "name DATA "),
+}  # fmt: skip
+REQUIRED = {
+    "mnist": f"MNIST/raw/{TRAIN}, {TRAIN_LABELS}, {TEST}, {TEST_LABELS};",
+    "fashion": f"FashionMNIST/raw/{TRAIN}, {TRAIN_LABELS}, {TEST}, {TEST_LABELS};",
+    "cifar": "cifar-10-batches-py/data_batch_1, .*, batches.meta, or cifar-10-python.tar.gz, or cifar10.npz;",
+}
+
+
+def put(data: Path, files: Iterable[str], content: bytes = b"") -> None:
+    for file in files:
+        (data / file).parent.mkdir(parents=True, exist_ok=True)
+        (data / file).write_bytes(content)
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What torchvision tries to download, in vain."""
+    asked: list[str] = []
+
+    def refuse(url: str, *args: Any, **options: Any) -> None:
+        asked.append(url)
+        raise URLError("no route to host")
+
+    for module in ("mnist", "cifar"):
+        monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", refuse)
+    return asked
+
+
+@pytest.mark.parametrize(("lab", "root", "files", "folder", "remedy"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_misplaced_files_are_named_and_nothing_is_downloaded(
+    tmp_path: Path, downloads: list[str], lab: str, root: str, files: tuple[str, ...], folder: str, remedy: str
+) -> None:
+    data = tmp_path / "data"
+    put(data, files)
+    before = sorted(tmp_path.rglob("*"))
+    told = refusal(lab, tmp_path / root)
+    assert not downloads
+    assert re.search(f"required {REQUIRED[lab]} found [^;]* in {data / folder}[,;]", told)
+    assert re.search(remedy.replace("DATA", str(data)), told)
+    assert "is missing" not in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_misplaced_files_are_named_where_nothing_can_be_written(read_only: Path) -> None:
+    put(read_only / "x", ["cifar10.npz"])
+    assert f"name {read_only / 'x'} with --claims-data-root or {ROOT}" in refusal("cifar", read_only)
+
+
+def test_a_relative_root_is_searched_too(tmp_path: Path, downloads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "MNIST" / "raw", IDX)
+    monkeypatch.chdir(tmp_path / "MNIST")
+    assert f"; name {tmp_path} with" in refusal("mnist", Path())
+    assert not downloads
+
+
+@pytest.mark.parametrize("missing", IDX)
+def test_a_misplaced_file_that_is_missing_is_named(tmp_path: Path, downloads: list[str], missing: str) -> None:
+    put(tmp_path / "MNIST", [name for name in IDX if name != missing])
+    told = refusal("mnist", tmp_path)
+    assert f"in {tmp_path / 'MNIST'}, where {missing} is missing; move them" in told
+    assert not downloads
+
+
+@pytest.mark.parametrize(
+    ("lab", "folder", "names"),
+    [("mnist", "MNIST/raw", IDX), ("cifar", "cifar-10-batches-py", (*BATCHES, "batches.meta"))],
+    ids=["mnist", "cifar"],
+)
+def test_missing_files_are_named_after_a_failed_download(
+    tmp_path: Path, downloads: list[str], lab: str, folder: str, names: tuple[str, ...]
+) -> None:
+    put(tmp_path / folder, names[:-2])  # as a download leaves them that was interrupted
+    told = refusal(lab, tmp_path)
+    assert downloads
+    assert f"of the files in {tmp_path / folder}, {names[-2]}, {names[-1]} are missing" in told
+    assert len(list(tmp_path.rglob("*_*")) + list(tmp_path.rglob("*-ubyte"))) == len(names) - 2
+
+
+def test_packed_files_in_their_place_are_torchvisions_to_unpack(tmp_path: Path, downloads: list[str]) -> None:
+    put(tmp_path / "MNIST" / "raw", [f"{name}.gz" for name in IDX])
+    assert f"{TEST_LABELS}.gz could not be unpacked" in refusal("mnist", tmp_path)
+    assert downloads
+
+
+@pytest.mark.parametrize("folder", ["MNIST/raw", "KMNIST/raw", "x/mnist"])
+def test_files_of_a_set_with_the_same_names_stop_no_download(tmp_path: Path, downloads: list[str], folder: str) -> None:
+    put(tmp_path / folder, IDX)
+    told = refusal("fashion", tmp_path)
+    assert downloads
+    assert "no route to host" in told
+    assert f"files of these names are in {tmp_path / folder}; if they are FashionMNIST's, move them to" in told
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_labels_that_are_known_decide_whose_files_they_are(
+    tmp_path: Path, downloads: list[str], monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    digest = hashlib.sha256(b"clothes").hexdigest()[:16]
+    monkeypatch.setitem(layout.LABELS, digest, "FashionMNIST")
+    end, content = (".gz", gzip.compress(b"clothes")) if packed else ("", b"clothes")
+    put(tmp_path / "MNIST" / "raw", [f"{name}{end}" for name in IDX], content)
+    told = refusal("fashion", tmp_path)
+    assert f"found files with FashionMNIST's labels in {tmp_path / 'MNIST' / 'raw'}; move them to" in told
+    assert not downloads
+    put(tmp_path / "flat", [f"{name}{end}" for name in IDX], content)
+    assert "no route to host" in refusal("mnist", tmp_path / "flat")
+
+
+@pytest.mark.parametrize(
+    ("lab", "title", "other"), [("mnist", "MNIST", "FashionMNIST"), ("fashion", "FashionMNIST", "MNIST")]
+)
+def test_real_files_under_another_sets_folder_are_recognized(
+    tmp_path: Path, downloads: list[str], lab: str, title: str, other: str
+) -> None:
+    root = os.environ.get(ROOT)
+    if not root or not Path(root, title, "raw").exists():
+        pytest.skip(f"no {title}/raw in the folder that {ROOT} names")
+    (tmp_path / other).mkdir()
+    (tmp_path / other / "raw").symlink_to(Path(root, title, "raw").absolute())
+    assert f"found files with {title}'s labels in {tmp_path / other / 'raw'};" in refusal(lab, tmp_path)
+    assert not downloads
+
+
+def test_the_search_is_shallow_short_and_leaves_circles(tmp_path: Path, downloads: list[str]) -> None:
+    put(tmp_path / "a" / "b" / "c" / "d", IDX)
+    (tmp_path / "a" / "circle").symlink_to(tmp_path)
+    put(tmp_path / "many", map(str, range(layout.ENTRIES_PER_FOLDER + 1)))
+    walked = [folder for folder, _ in layout._walk(tmp_path)]
+    assert walked == [tmp_path, *(tmp_path / place for place in ("a", "many", "a/b", "a/b/c"))]
+    assert sum(len(names) for _, names in layout._walk(tmp_path)) == layout.ENTRIES_PER_FOLDER
+    assert "no route to host" in refusal("mnist", tmp_path)
+
+
+def test_the_search_ends_after_some_thousand_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, (f"{n}/{m}/file" for n in range(5) for m in range(5)))
+    monkeypatch.setattr(layout, "ENTRIES", 12)
+    assert len(list(layout._walk(tmp_path))) < 10
+
+
+@pytest.mark.parametrize("lab", ["mnist", "fashion", "cifar"])
+@pytest.mark.parametrize("root", ["", "new", "new/er"])
+def test_a_failed_download_leaves_nothing_behind(tmp_path: Path, lab: str, root: str) -> None:
+    refusal(lab, tmp_path / root)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_download_leaves_what_existed_before(tmp_path: Path) -> None:
+    (tmp_path / "MNIST").mkdir()
+    (tmp_path / "other").mkdir()
+    refusal("mnist", tmp_path)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "MNIST", tmp_path / "other"]
+
+
+def test_a_failed_download_leaves_what_it_has_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, download_root: str, filename: str, md5: str) -> None:
+        if filename.startswith("t10k"):
+            raise URLError("no route to host")
+        Path(download_root, filename).write_bytes(b"packed")
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", fetch)
+    told = refusal("mnist", tmp_path)
+    assert f"{TEST}, {TEST_LABELS} are missing" in told
+    raw = tmp_path / "MNIST" / "raw"
+    assert sorted(raw.iterdir()) == [raw / f"{TRAIN}.gz", raw / f"{TRAIN_LABELS}.gz"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "MNIST"]
+
+
+def test_an_interrupted_download_leaves_no_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        real("mnist", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("root", [None, ""])
 def test_real_images_need_a_folder(monkeypatch: pytest.MonkeyPatch, root: str | None) -> None:
     monkeypatch.delenv(ROOT, raising=False)
@@ -640,9 +843,6 @@ def test_a_pickle_called_npz_is_not_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "mark").exists()
     np.load(tmp_path / "cifar10.npz", allow_pickle=True)
     assert (tmp_path / "mark").exists()
-
-
-BATCHES = [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]
 
 
 def test_pickles_of_cifar10_without_their_checksums_are_not_unpickled(tmp_path: Path) -> None:
