@@ -1,4 +1,4 @@
-"""How far a session is, while it runs: one line that says how long it will take, and one that lives on a terminal."""
+"""How far a session is while it runs: an estimate of its time, corrected as blocks end, and a line on a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TextIO
 
 import pytest
 
-from labcheck.progress import INTERVAL, Notes, Planned, estimate
+from labcheck.progress import INTERVAL, SETTLED, Notes, Planned, correction, estimate, expected_wall
 
 UP, ERASE = "\x1b[A", "\x1b[K"
 
@@ -26,25 +26,49 @@ class Live:
         self.announced = False
         self.before = notes.finished()
         self.line: Line | None = None
+        self.ahead: list[Planned] = []  # blocks whose time is estimated; none in a quiet run
+        self.workers, self.started, self.expected = 1, 0.0, 0.0
 
     def _announce(self) -> None:
         """Say how long training will take, and show from then on how far it is."""
         self.announced = True
         option = self.config.option
         plan = self.notes.planned()
-        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
-        if not plan or not reporter or option.verbose < 0 or getattr(option, "benchmark_only", False):
+        reporter = self.config.pluginmanager.has_plugin("terminalreporter")
+        if not plan or not reporter or option.verbose < -1 or getattr(option, "benchmark_only", False):
             return
         ahead = [block for block in plan if block.key not in self.before]
-        told = [estimate(ahead, workers=len(getattr(option, "tx", None) or ["this process"]))]
         if option.claims_resume:
-            told.insert(0, f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are there from an earlier run")
-        for line in filter(None, told):
-            reporter.ensure_newline()
-            reporter.line(line)
+            self._print(f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are there from an earlier run")
+        if option.verbose < 0:
+            return
+        self.ahead, self.workers = ahead, len(getattr(option, "tx", None) or ["this process"])
+        self.started, self.expected = time.monotonic(), expected_wall(ahead, self.workers)
+        self._print(estimate(ahead, self.workers))
         alone = option.capture != "no" and not option.usepdb  # else tests write where the line would be
         if ahead and self.terminal and alone:
             self.line = Line(self.notes, ahead, self.config, self.terminal)
+
+    def _correct(self) -> None:
+        """Print the estimate again if the blocks that ended show that it is far off."""
+        elapsed = time.monotonic() - self.started
+        if not self.ahead or elapsed < SETTLED or self.notes.ended:
+            return
+        left = self.notes.left(self.ahead, self.workers)
+        if left is not None and (text := correction(elapsed, left, self.expected)):
+            self._print(text)
+            self.expected = elapsed + left
+
+    def _print(self, text: str) -> None:
+        """Print a whole line; pytest continues on the next one, where it names the file again."""
+        if not text:
+            return
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        writer = self.config.get_terminal_writer()
+        if writer.width_of_current_line:  # ensure_newline would overlook the dots of xdist's workers
+            writer.line()
+        reporter.currentfspath = None
+        reporter.line(text)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logstart(self) -> Generator[None]:
@@ -69,14 +93,18 @@ class Live:
         session: Any = self.config.pluginmanager.get_plugin("session")
         if session.shouldfail or session.shouldstop:
             self.notes.end()
-        return (yield from self._aside())
+        with self._hidden():
+            result = yield
+            self._correct()
+            return result
 
     def _aside(self) -> Generator[None]:
-        """Keep the line away while pytest writes."""
-        if not self.line:
+        with self._hidden():
             return (yield)
-        with self.line.hidden():
-            return (yield)
+
+    def _hidden(self) -> AbstractContextManager[None]:
+        """Keep the line away while pytest or this plugin writes."""
+        return self.line.hidden() if self.line else nullcontext()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -134,6 +162,7 @@ class Line:
             1.0,
             time.monotonic() - self.started,
             ncols=self._columns() - 1,
+            ascii="▏".encode(self.terminal.encoding, "replace") == b"?",
             bar_format="{percentage:3.0f}%|{bar:10}| {remaining} left{postfix}",
             postfix="; ".join(f"epoch {done:,}/{of:,} of {label}" for label, done, of in state.running),
         )
@@ -153,4 +182,4 @@ def _terminal() -> TextIO | None:
     """A stream of its own, which pytest's capturing leaves alone, to the terminal; None where output goes elsewhere."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return None
-    return open(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    return open(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace")

@@ -1,4 +1,4 @@
-"""What a run says while it trains: once how long it will take, and on a terminal in one line how far it is."""
+"""What a run says while it trains: how long it will take, and on a terminal in one line how far it is."""
 
 import os
 import pty
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 
 import pytest
 
-from labcheck import baselines
+from labcheck import baselines, progress
 from labcheck.baselines import Baseline
 from labcheck.progress import Notes, Planned, tell
 from labcheck.report import live
@@ -48,6 +48,16 @@ if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
     time.sleep(0.5)
 """
 """Torch need not be imported, the line is drawn often, and of two workers one is late."""
+EAGER = """
+import labcheck.progress, labcheck.report.live
+labcheck.report.live.SETTLED, labcheck.progress.WORTHWHILE = 0.0, -1.0
+"""
+"""Estimates are corrected from the first test on to the last one."""
+SLOW = """
+import labcheck.progress
+labcheck.progress.time.now += 500
+"""
+"""Each block takes five times the seconds that its baseline has, by a clock that nothing else moves."""
 STEP = re.compile(r"\x1b\[([\d;]*)([AKCm])|([\r\n])|([^\x1b\r\n]+)")
 WIDTH = 200
 
@@ -250,6 +260,120 @@ def test_a_run_of_what_was_recorded_says_how_long_it_took_then(project: Project)
     assert said(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{TOLD} 20 s") == 1
 
 
+@pytest.mark.parametrize(("option", "times"), [("-v", 1), ("-q", 1), ("-qq", 0)])
+def test_resumption_is_reported_unless_twice_quiet(project: Project, option: str, times: int):
+    recorded(project.folder)
+    project.pytester.runpytest_inprocess("--claims-resume", *FREE)  # pytest's cache is in the project
+    result = project.pytester.runpytest_inprocess("--claims-resume", option, *FREE)
+    assert said(result, "8 of 8 blocks of seeds are there from an earlier run") == times
+    assert said(result, "training takes") == 0
+
+
+# how long it takes after all
+
+
+@pytest.fixture
+def clock(project: Project, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of a project whose eight blocks are timed at 100 seconds, or for the most part so."""
+    clock = SimpleNamespace(now=1000.0)
+    clock.monotonic = clock.process_time = lambda: clock.now
+    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(live, "time", clock)
+    recorded(project.folder)
+    project.change(SLOW)
+    return clock
+
+
+def estimates(result: pytest.RunResult) -> list[str]:
+    return [line.removeprefix("training takes about ") for line in result.outlines if "training takes" in line]
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_is_corrected_once_the_first_test_has_ended(project: Project):
+    result = project.run(*FREE)
+    first, second = estimates(result)
+    assert first.startswith("13 min ")
+    assert second == "67 min on this machine, 42 min of them left (13 min were expected)"  # it is 8 · 500 s
+    start = next(number for number, line in enumerate(result.outlines) if line.startswith("test_order.py"))
+    assert result.outlines[start] == "test_order.py ."
+    assert result.outlines[start + 1].startswith("training takes about 67 min")
+    assert result.outlines[start + 2] == ""
+    assert re.fullmatch(r"test_order.py \.\. +\[ 42%\]", result.outlines[start + 3])
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_is_corrected_on_a_line_of_its_own_with_v(project: Project):
+    result = project.run("-v", *FREE)
+    assert len(estimates(result)) == 2
+    assert all(line.startswith("training takes") for line in result.outlines if "training takes" in line)
+    assert sum(bool(re.fullmatch(r"test_\w+\.py::.+ PASSED +\[.+%\]", line)) for line in result.outlines) == 7
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_is_corrected_again_when_it_is_off_again(project: Project):
+    project.change(SLOW.replace("500", "500 if lab.level == 1 else 5000"))
+    assert estimates(project.run(*FREE))[1:] == [
+        "67 min on this machine, 42 min of them left (13 min were expected)",
+        "367 min on this machine, 92 min of them left (67 min were expected)",
+    ]
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_is_made_after_a_test_if_nothing_was_timed(project: Project):
+    project.file("order").unlink()
+    assert estimates(project.run(*FREE)) == ["67 min on this machine, 42 min of them left"]
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ("140", []),  # not far off
+        ("70", []),
+        ("25", ["3 min on this machine, 2 min of them left (13 min were expected)"]),
+        ("10", []),  # less than a minute remains
+    ],
+)
+def test_estimate_is_corrected_only_where_that_helps(project: Project, seconds: str, expected: list[str]):
+    project.change(SLOW.replace("500", seconds))
+    assert estimates(project.run(*FREE))[1:] == expected
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_stands_in_the_first_seconds(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "SETTLED", 1501.0)  # the first test takes 1500
+    assert estimates(project.run(*FREE, "-k", "low-quick and arm or test_top"))[1:] == []
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("options", [["-q"], ["-p", "no:terminal"]])
+def test_estimate_is_not_corrected_in_a_quiet_run(project: Project, options: list[str]):
+    result = project.run(*options, *FREE)
+    assert result.ret == pytest.ExitCode.OK
+    assert estimates(result) == []
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_is_not_corrected_when_the_session_stops(project: Project):
+    project.change(SLOW + "\n1 // 0 if seeds[0] == 12 else 0")
+    assert len(estimates(project.run("-x", *FREE))) == 1
+
+
+@pytest.mark.parametrize("verbose", [[], ["-v"]])
+def test_correction_leaves_the_lines_of_workers_whole(tmp_path: Path, verbose: list[str]):
+    command, env = prepared(tmp_path, "", "-n", "2", *verbose)
+    (tmp_path / "conftest.py").write_text(QUICK + EAGER)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()
+    corrected = [line for line in lines if "on this machine" in line]
+    assert corrected
+    assert all(re.fullmatch(rf"{TOLD} \d+ \w+ on this machine, .+ expected\)", line) for line in corrected)
+    if verbose:
+        assert sum(bool(re.fullmatch(r"\[gw\d\] \[.+%\] PASSED \S.+", line)) for line in lines) == 7
+    else:
+        assert sum(line.count(".") for line in lines if re.fullmatch(r"\.+( *\[.+%\])?", line)) == 7
+
+
 # the line
 
 
@@ -323,6 +447,15 @@ def test_on_a_terminal_the_time_that_training_takes_stands_on_a_line_of_its_own(
     assert told.startswith(TOLD)
 
 
+def test_correction_on_a_terminal_is_a_line_that_stays(tmp_path: Path):
+    run = watch(tmp_path, "-n", "0", until="epoch 3/10", toy=EAGER + WAITS)
+    assert run.code == 0
+    corrected = [row for row in run.rows() if "on this machine" in row]
+    assert corrected
+    assert all(re.fullmatch(rf"{TOLD} \d+ \w+ on this machine, .+ expected\)", row) for row in corrected)
+    assert not any("epoch" in row or BAR in row for row in run.rows())
+
+
 def test_a_line_leaves_nothing_open(watched: Watched):
     assert "ResourceWarning" not in watched.output
 
@@ -391,3 +524,19 @@ def test_a_line_that_was_never_drawn_writes_nothing(pseudo: Pseudo, tmp_path: Pa
         pass
     line.close()
     assert select.select([pseudo.here], [], [], 0) == ([], [], [])
+
+
+def test_terminal_is_written_in_its_own_encoding(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "INTERVAL", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    termios.tcsetwinsize(pseudo.here, (24, 80))
+    notes = Notes(tmp_path)
+    with open(os.dup(pseudo.there.fileno()), "w", encoding="ascii") as stdout, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stdout)
+        terminal = live._terminal()
+    assert terminal
+    with terminal, notes.training("key"):
+        tell(1, 2)
+        output = drawn(Pseudo(terminal, pseudo.here), notes, label="größer → b")
+    assert " 50%|#####     |" in output
+    assert "epoch 1/2 of gr??er ? b" in output

@@ -1,6 +1,7 @@
 """How far a session is: what loops tell, the notes that its processes keep, and how long it will take."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from labcheck.claims import Arm, Claim
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
 from labcheck.planning import plan
-from labcheck.progress import Notes, Planned, State, estimate, expected, listening, tell
+from labcheck.progress import Notes, Planned, State, correction, estimate, expected, listening, tell
 from labcheck.relations import beats
 from labcheck.trials import TrialStore
 
@@ -45,15 +46,22 @@ def notes(tmp_path: Path) -> Notes:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The clock of the notes, which stands still."""
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    """The clocks of the notes, which stand still."""
+    clock = SimpleNamespace(now=1000.0, cpu=5.0)
+    clocks = SimpleNamespace(monotonic=lambda: clock.now, process_time=lambda: clock.cpu)
+    monkeypatch.setattr(progress, "time", clocks)
     return clock
 
 
 def of(*seconds: float | None) -> list[Planned]:
     """Blocks that took so long."""
     return [Planned(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
+
+
+def ended(notes: Notes, times: dict[int, float], process: int = 1) -> None:
+    """Write the note of a process whose blocks ended after these wall seconds, each in half as many CPU seconds."""
+    content = [[str(number), wall / 2, wall] for number, wall in times.items()]
+    (notes.folder / f"{process}.times").write_text(json.dumps(content))
 
 
 def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(notes: Notes, monkeypatch: pytest.MonkeyPatch):
@@ -175,7 +183,7 @@ def test_each_block_is_noted_from_its_first_word(notes: Notes, clock: SimpleName
             assert notes.state(TIMED).running == [(label, 1, 10)]
 
 
-def test_nothing_is_left_of_a_block(notes: Notes):
+def test_only_its_times_are_left_of_a_block(notes: Notes):
     with notes.training("one"):
         tell(5, 10)
     with contextlib.suppress(ZeroDivisionError), notes.training("two"):
@@ -185,7 +193,8 @@ def test_nothing_is_left_of_a_block(notes: Notes):
         tell(6, 1 // 0)
     with notes.training("one"):
         pass
-    assert list(notes.folder.iterdir()) == []
+    assert [path.name for path in notes.folder.iterdir()] == [f"{os.getpid()}.times"]
+    assert notes.measured().keys() == {"one"}
 
 
 @pytest.mark.parametrize("place", ["gone", "gone/deeper", "a file"])
@@ -256,6 +265,126 @@ def test_how_long_it_takes_is_told_in_words(
 def test_workers_share_one_core_where_no_number_of_cores_is_known(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert estimate(of(30.0, 30.0), 4) == "training takes about 60 s"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [
+        ([("a", 600.0)], "training takes about 10 min"),
+        ([("a", None), ("b", 600.0)], "training takes about 20 min (1 of 2 blocks were never timed)"),
+        ([("a", 600.0, True)], "training takes about 10 min on the machine that recorded the baselines; CORRECTED"),
+        (
+            [("a", 60.0), ("b", 30.0, True), ("c", None)],
+            "training takes about 2 min on the machine that recorded the baselines (1 of 3 blocks were never timed); "
+            "CORRECTED",
+        ),
+        ([("a", 60.0), ("b", None, True)], "training takes about 2 min (1 of 2 blocks were never timed)"),
+        ([("a", 15.0, True)], ""),
+    ],
+)
+def test_estimate_names_the_other_machine_that_timed_blocks(blocks: list[Any], text: str):
+    plan = [Planned(key, "", *rest) for key, *rest in blocks]
+    assert estimate(plan, 1) == text.replace("CORRECTED", "the estimate is corrected for this one as blocks end")
+
+
+# estimates of this machine
+
+
+def test_plan_keeps_where_its_seconds_were_recorded(notes: Notes):
+    blocks = [Planned("one", "", 1.5, elsewhere=True), Planned("two", "", 2.5)]
+    notes.plan(blocks)
+    assert [block.elsewhere for block in notes.planned()] == [True, False]
+
+
+def test_training_notes_the_times_of_blocks_that_ended(notes: Notes, clock: SimpleNamespace):
+    for key, wall, cpu in (("one", 50.0, 40.0), ("two", 7.0, 6.5)):
+        with notes.training(key):
+            tell(1, 2)
+            clock.now, clock.cpu = clock.now + wall, clock.cpu + cpu
+            assert key not in notes.measured()
+    with contextlib.suppress(ZeroDivisionError), notes.training("three"):
+        clock.now += 1 // 0
+    (file,) = notes.folder.iterdir()
+    assert json.loads(file.read_text()) == [["one", 40.0, 50.0], ["two", 6.5, 7.0]]
+    assert notes.measured() == {"one": 50.0, "two": 7.0}
+
+
+def test_measured_joins_the_notes_of_all_processes(notes: Notes):
+    assert notes.measured() == {}
+    ended(notes, {0: 50.0, 2: 7.0}, process=1)
+    ended(notes, {1: 30.0}, process=2)
+    (notes.folder / "3.times").write_text('[["4", 1')
+    assert notes.measured() == {"0": 50.0, "2": 7.0, "1": 30.0}
+
+
+def test_left_is_unknown_until_a_block_has_ended(notes: Notes):
+    ended(notes, {7: 50.0})
+    (notes.folder / "0.npz").touch()
+    (notes.folder / "2.now").write_text('["1", 5, 10]')
+    assert notes.left(of(10.0, 10.0), 1) is None
+
+
+@pytest.mark.parametrize(("workers", "left"), [(1, 750.0), (2, 375.0), (3, 250.0), (4, 250.0)])
+def test_left_scales_planned_seconds_by_ended_blocks(notes: Notes, workers: int, left: float):
+    plan = of(80.0, 20.0, 50.0, 50.0, 50.0, 1000.0)
+    ended(notes, {0: 420.0}, process=1)
+    ended(notes, {1: 80.0}, process=2)
+    (notes.folder / "5.npz").touch()  # another session has trained and stored it
+    assert notes.left(plan, workers) == pytest.approx(left)
+
+
+def test_left_counts_running_blocks_by_their_epochs(notes: Notes):
+    ended(notes, {0: 500.0})
+    (notes.folder / "1.now").write_text('["1", 6, 10]')
+    (notes.folder / "2.now").write_text('["0", 6, 10]')
+    (notes.folder / "3.now").write_text('["other", 6, 10]')
+    assert notes.left(of(100.0, 100.0), 1) == pytest.approx(200)
+    assert notes.left(of(100.0, 100.0, 100.0), 2) == pytest.approx(500)
+
+
+@pytest.mark.parametrize(
+    ("planned", "times", "left"),
+    [
+        ([None, None, None], {0: 40.0}, 80.0),
+        ([None, None, None, None], {0: 40.0, 1: 20.0}, 60.0),
+        ([10.0, 30.0, None], {0: 50.0}, 150.0 + 100.0),
+        ([10.0, 30.0, None, None], {0: 50.0, 2: 7.0}, 150.0 + 7.0),
+        ([10.0, 30.0, None, None], {2: 7.0}, 10.0 + 30.0 + 7.0),
+        ([0.0, 30.0], {0: 7.0}, 30.0),
+        ([10.0], {0: 7.0}, 0.0),
+    ],
+)
+def test_left_takes_untimed_blocks_for_usual_ones(
+    notes: Notes, planned: list[float | None], times: dict[int, float], left: float
+):
+    ended(notes, times)
+    assert notes.left(of(*planned), 1) == pytest.approx(left)
+
+
+def test_state_weighs_blocks_by_what_they_take_here(notes: Notes):
+    ended(notes, {2: 80.0})
+    assert notes.state(of(10.0, 10.0, None)).share == pytest.approx(80 / 100)
+    ended(notes, {0: 50.0, 2: 80.0})
+    (notes.folder / "1.now").write_text('["1", 4, 10]')
+    assert notes.state(of(10.0, 10.0, None)) == State(pytest.approx(150 / 180), [("block 1", 4, 10)])
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "left", "before", "text"),
+    [
+        (900, 2460, 660, "56 min on this machine, 41 min of them left (11 min were expected)"),
+        (900, 2460, 0, "56 min on this machine, 41 min of them left"),
+        (60, 120, 660, "3 min on this machine, 2 min of them left (11 min were expected)"),
+        (22, 65, 10, "87 s on this machine, 65 s of them left (10 s were expected)"),
+        (900, 59, 60, ""),
+        (500, 480, 660, ""),
+        (500, 500, 660, "17 min on this machine, 8 min of them left (11 min were expected)"),
+        (100, 345, 660, ""),
+        (100, 335, 660, "7 min on this machine, 6 min of them left (11 min were expected)"),
+    ],
+)
+def test_correction_is_made_of_an_estimate_that_is_far_off(elapsed: float, left: float, before: float, text: str):
+    assert correction(elapsed, left, before) == (text and f"training takes about {text}")
 
 
 # what is planned
