@@ -1,6 +1,7 @@
 """`python -m labcheck`: what is done with reports that have been written."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     both.add_argument("new", type=Path, metavar="b.json")
     both.set_defaults(run=_compare)
     told = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may have no arrows; exit status 1 means "moved"
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(told.run(told))
     except comparison.ReportError as error:

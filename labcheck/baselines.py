@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from labcheck import drift, files
 from labcheck.environment import Fingerprint
-from labcheck.metrics import Floats
+from labcheck.metrics import Floats, rounded
 from labcheck.verdicts import Word, tally
 
 SCHEMA = 1
@@ -29,10 +29,11 @@ class BaselineError(Exception):
 
 
 class StoredArm(TypedDict):
-    """settings: of the lab; metrics: a number per seed, None where not finite."""
+    """settings: of the lab; metrics: a number per seed, None where not finite; data: where arms differ in it."""
 
     settings: dict[str, Any]
     metrics: dict[str, Numbers]
+    data: NotRequired[dict[str, str]]
 
 
 StoredRelation = dict[str, Any]
@@ -67,20 +68,9 @@ def path(folder: Path, claim: str, scale: str, data: str) -> Path:
     return folder / claim / f"{scale}-{data}.json"
 
 
-def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a file gives them back: JSON has lists and no tuples."""
-    return {name: _plain(value) for name, value in settings.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def numbers(values: Floats) -> Numbers:
     """(n,) → what a file holds."""
-    return [float(str(value)) if np.isfinite(value) else None for value in values.astype(np.float32)]
+    return [float(str(value)) if np.isfinite(value) else None for value in rounded(values).astype(np.float32)]
 
 
 def floats(values: Numbers) -> Floats:
@@ -224,7 +214,7 @@ def changes(stored: Baseline | None, new: Baseline) -> list[str]:
 
 
 def unused(folder: Path, used: Iterable[Path]) -> list[Path]:
-    """Files under the folder that no claim uses."""
+    """Return the files under a folder that no claim uses."""
     return sorted({path for path in folder.rglob("*") if path.is_file()} - set(used))
 
 

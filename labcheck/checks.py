@@ -3,26 +3,41 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from labcheck import baselines, environment, timing, verdicts
+from labcheck import baselines, results, timing, verdicts
 from labcheck.baselines import Baseline
 from labcheck.claims import Claim, Quoted
-from labcheck.labs.lab import Lab, Settings
-from labcheck.metrics import CPU_SECONDS, Trials
+from labcheck.environment import Fingerprint
+from labcheck.labs.lab import Data, Lab, Settings
+from labcheck.labs.settings import plain
+from labcheck.metrics import CPU_SECONDS, MetricError, Trials, rounded
 from labcheck.relations import Relation, Term
 from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
 from labcheck.report.summary import summary
-from labcheck.trials import Block, TrialStore, blocks
+from labcheck.trials import Block, TrainingError, TrialStore, blocks
 
 
 class CheckFailedError(Exception):
     """A check's answer is not what it should be; each argument is a line that says why."""
+
+
+class NotMeasuredError(Exception):
+    """A check has no answer: an arm cannot be trained, or does not measure what the claim needs.
+
+    Args:
+        reason: one line that names the arm, its settings and the seeds.
+        traceback: through the lab's own code; "" where the line says all.
+    """
+
+    def __init__(self, reason: str, traceback: str = ""):
+        super().__init__(reason)
+        self.traceback = traceback
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,11 @@ class Check(ABC):
         """A readable test name."""
 
     @property
+    def id(self) -> str:
+        """A name that no other check of a session has."""
+        return f"{self.claim.id} {self.name}"
+
+    @property
     @abstractmethod
     def arms(self) -> Sequence[str]:
         """The arms that it needs."""
@@ -103,37 +123,72 @@ class Check(ABC):
         """How many it needs of each arm."""
         return bench.seeds or self.claim.seeds[self.scale]
 
-    def lab(self, bench: Bench, arm: str | None = None) -> Lab:
-        """With an arm's settings, or, for what all arms share, without."""
-        settings = {} if arm is None else self.claim.arms[arm].settings
+    def lab(self, bench: Bench, arm: str) -> Lab:
+        """Return the lab with an arm's settings."""
+        settings = self.claim.arms[arm].settings
         return self.claim.lab.configure(self.scale, self._overrides(bench), settings, bench.source)
 
+    def validate(self, bench: Bench) -> None:
+        """Check that the arms take the settings that are overridden.
+
+        Raises:
+            ValueError: one of them cannot be trained so.
+        """
+        for arm in self.claim.arms:
+            self.lab(bench, arm)
+
+    def data(self, bench: Bench) -> Data:
+        """Return the data of all arms of the claim.
+
+        Raises:
+            DataError: some data is missing.
+        """
+        return bench.store.provenance.data_of(self._labs(bench))
+
+    def fingerprint(self, bench: Bench) -> Fingerprint:
+        """Return what the results of all arms of the claim are measured on."""
+        return bench.store.provenance.fingerprint(self._labs(bench), self.device(bench))
+
     def blocks(self, bench: Bench, arm: str) -> list[Block]:
-        """What has to be trained of an arm."""
+        """Return what has to be trained of an arm."""
         return blocks(self.lab(bench, arm), self.seeds(bench), self.device(bench))
 
     def trials(self, bench: Bench) -> Mapping[str, Trials]:
-        """Of its arms, trained now unless they have been in this session."""
-        n = self.seeds(bench)
-        return {arm: bench.store.trials(self.lab(bench, arm), n, self.device(bench)) for arm in self.arms}
+        """Return the trials of its arms, trained now unless they have been in this session.
 
-    def stored(self, bench: Bench, data: str) -> Baseline:
-        """The claim's baseline at this scale, on the data of this name.
+        Raises:
+            NotMeasuredError: an arm cannot be trained.
+        """
+        return {arm: self._trained(bench, arm) for arm in self.arms}
+
+    def retry(self, bench: Bench) -> None:
+        """Have what could not be trained trained again."""
+        for arm in self.arms:
+            bench.store.retry(self.blocks(bench, arm))
+
+    def stored(self, bench: Bench) -> Baseline:
+        """Return the claim's baseline at this scale, on its data.
 
         Raises:
             BaselineError: there is none that can be read.
+            DataError: some data is missing.
         """
-        return baselines.read(baselines.path(bench.baselines, self.claim.id, self.scale, data))
+        return baselines.read(baselines.path(bench.baselines, self.claim.id, self.scale, self.data(bench).name))
 
     def run(self, bench: Bench) -> Answer:
-        """Train, judge and compare."""
+        """Train, judge and compare.
+
+        Raises:
+            NotMeasuredError: an arm cannot be trained, or does not measure what the claim needs.
+        """
         n = self.seeds(bench)
         trials = self.trials(bench)
-        lab, device = self.lab(bench), self.device(bench)
-        fingerprint = environment.fingerprint(device, lab.precision(device))
-        today = Baseline(self.claim.id, self.scale, lab.data()._asdict(), n, fingerprint)
+        today = Baseline(self.claim.id, self.scale, self.data(bench)._asdict(), n, self.fingerprint(bench))
         finding = Finding(self._claim(bench), today)
-        self.measure(trials, bench, finding)
+        try:
+            self.measure(trials, bench, finding)
+        except MetricError as error:
+            raise NotMeasuredError(str(error)) from None
         answer = self._against_baseline(finding, bench)
         if bench.strict:
             answer.failures.extend(
@@ -141,8 +196,33 @@ class Check(ABC):
                 for name, verdict in today.relations.items()
                 if verdict["verdict"] != verdicts.Word.REPRODUCED
             )
-        answer.notes.extend(filter(None, [bench.store.problem]))
+        answer.notes.extend(filter(None, [bench.store.problem, *self._not_resumed(bench)]))
         return answer
+
+    def _not_resumed(self, bench: Bench) -> list[str]:
+        if not bench.store.lasting or all(map(bench.store.provenance.resumable, self._labs(bench))):
+            return []
+        return [
+            f"{self.claim.lab.name}: its trials are not kept for --claims-resume, as data() returns no digest by which "
+            "a change of the data would show"
+        ]
+
+    def _labs(self, bench: Bench) -> list[Lab]:
+        """The labs of all arms of the claim."""
+        return [self.lab(bench, arm) for arm in self.claim.arms]
+
+    def _trained(self, bench: Bench, arm: str) -> Trials:
+        try:
+            return bench.store.trials(self.lab(bench, arm), self.seeds(bench), self.device(bench))
+        except TrainingError as error:
+            raise NotMeasuredError(f"{self._shown(arm)}, {error}", error.traceback) from None
+        except MetricError as error:
+            raise NotMeasuredError(f"{self._shown(arm)}: {error}") from None
+
+    def _shown(self, arm: str) -> str:
+        """An arm's name and settings, for messages."""
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.claim.arms[arm].settings.items())
+        return f"arm '{arm}' ({settings or 'as the lab is'})"
 
     def _overrides(self, bench: Bench) -> Settings:
         return bench.overrides.get(self.claim.lab.name, {})
@@ -155,7 +235,7 @@ class Check(ABC):
     def _claim(self, bench: Bench) -> dict[str, Any]:
         """Return the claim's own text, and the evidence for the settings that its report does not state."""
         claim, overrides = self.claim, self._overrides(bench)
-        given, lab = claim.given(claim.arms), self.lab(bench)
+        given = claim.given(claim.arms)
         defaults = {
             field.name: field.default
             for field in dataclasses.fields(claim.lab)
@@ -166,6 +246,7 @@ class Check(ABC):
             for name, value in claim.lab.scales.get(self.scale, {}).items()
             if name in defaults and name not in {*overrides, *given, "source"}
         }
+        values = {**defaults, **claim.lab.scales.get(self.scale, {}), **overrides}
         return {
             "id": claim.id,
             "statement": claim.statement,
@@ -180,13 +261,13 @@ class Check(ABC):
                 for metric in claim.metrics(arm)
             },
             "units": dict(claim.lab.units),
-            "overridden": baselines.plain(self._overridden(bench, claim.arms)),
+            "overridden": plain(self._overridden(bench, claim.arms)),
             "scaled": [
-                baselines.plain({"setting": name, "value": value, "report": defaults[name]})
+                plain({"setting": name, "value": value, "report": defaults[name]})
                 for name, value in sorted(scaled.items())
             ],
             "evidence": [
-                baselines.plain({"setting": name, "value": getattr(lab, name), **asdict(evidence)})
+                plain({"setting": name, "value": values[name], **vars(evidence)})
                 for name, evidence in claim.lab.evidence().items()
                 if name not in given
             ],
@@ -200,13 +281,16 @@ class Check(ABC):
         if bench.update:
             return Answer(finding, [], [], [])
         try:
-            stored = self.stored(bench, finding.today.data["name"])
+            stored = self.stored(bench)
         except baselines.BaselineError as error:
             return Answer(finding, [], [str(error)], [])
         drifts, notes = self.compare(stored, finding.today)
         drifts += baselines.compare_names(stored, self.claim.names)
         if bench.seeds is None and stored.seeds != finding.today.seeds:
-            drifts.append(f"{finding.today.seeds} seeds, stored {stored.seeds}; {baselines.HOW}")
+            notes.append(
+                f"{self.claim.id} ({self.scale}): {finding.today.seeds} seeds where {stored.seeds} are stored: those "
+                "that both have are compared; --claims-update REASON records all"
+            )
         return Answer(finding, drifts, [], notes)
 
 
@@ -225,11 +309,14 @@ class ArmCheck(Check):
         return [self.arm]
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
-        values = {str(metric): metric.of(trials[self.arm]) for metric in self.claim.metrics(self.arm)}
+        values = {str(metric): Term(self.arm, metric).of(trials) for metric in self.claim.metrics(self.arm)}
+        lab = self.lab(bench, self.arm)
         finding.today.arms[self.arm] = {
-            "settings": baselines.plain(asdict(self.lab(bench, self.arm))),
+            "settings": lab.plain(),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
+        if (data := bench.store.provenance.data(lab)._asdict()) != finding.today.data:
+            finding.today.arms[self.arm]["data"] = data
         seconds = bench.store.seconds(self.lab(bench, self.arm), self.seeds(bench), self.device(bench))
         finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
         finding.shown[self.arm] = summary(trials[self.arm])
@@ -271,7 +358,11 @@ class RelationCheck(Check):
     def trials(self, bench: Bench) -> Mapping[str, Trials]:
         if not self.relation.timed:
             return super().trials(bench)
-        return timing.in_turn({arm: self.lab(bench, arm) for arm in self.arms}, self.seeds(bench), self.device(bench))
+        labs = {arm: self.lab(bench, arm) for arm in self.arms}
+        try:
+            return timing.in_turn(labs, self.seeds(bench), self.device(bench))
+        except results.ResultError as error:
+            raise NotMeasuredError(f"{' or '.join(map(self._shown, self.arms))}: {error}") from None
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
         stored, shown, effect = self.relation.conclude(trials, len(self.claim.relations))
@@ -289,7 +380,7 @@ class RelationCheck(Check):
         return {
             "arm": term.arm,
             "metric": str(term.metric),
-            "median": _plain(term.metric.median(term.metric.of(trials))),
+            "median": _plain(term.metric.median(term.of({term.arm: trials}))),
             "quoted": [_plain(value) for value in quoted],
         }
 
@@ -312,7 +403,7 @@ def checks(claim: Claim) -> list[Check]:
 def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:
     """The report's number and the share of our seeds that lie below it, in percent, half of the equal ones counted."""
     values = number.metric.filled(number.metric.of(trials))
-    value = number.metric.filled(np.array([number.value], dtype=np.float32))[0]
+    value = number.metric.filled(rounded(np.array([number.value])))[0]
     percentile = 100 * float(np.mean(values < value) + np.mean(values == value) / 2)
     return {
         "metric": str(number.metric),

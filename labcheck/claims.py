@@ -15,6 +15,7 @@ A module-level Claim is all that the pytest plugin needs. Nothing here imports t
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NamedTuple
 
 from labcheck.labs.lab import Lab
@@ -55,7 +56,11 @@ class Arm:
     @property
     def quotes(self) -> list[Quoted]:
         """Every quoted number."""
-        return [Quoted(where, *number) for where, numbers in self.quoted.items() for number in numbers.items()]
+        return [
+            Quoted(where, metric, float(value))
+            for where, numbers in self.quoted.items()
+            for metric, value in numbers.items()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,9 @@ class Claim:
         """
         if not isinstance(self.id, str) or not ID.fullmatch(self.id):
             raise ClaimError(f"{self.id!r}: an id is <lab>/<claim>, of letters, digits, '-', '_' and '.'")
+        if not isinstance(self.statement, str) or not isinstance(self.source, str):
+            raise ClaimError(f"{self.id}: statement and source must be texts")
+        self._validate_lab()
         if not isinstance(self.arms, Mapping) or not all(
             isinstance(name, str) and isinstance(arm, Arm) for name, arm in self.arms.items()
         ):
@@ -129,13 +137,25 @@ class Claim:
                     self.lab.configure(scale, {}, configuration.settings)
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
+            except Exception as error:  # whatever a lab's own check of its settings raises
+                raise ClaimError(f"{self.id}: arm '{name}': {type(error).__name__}: {error}") from None
             for where, numbers in configuration.quoted.items():
                 if not isinstance(numbers, Mapping) or not all(
-                    isinstance(metric, Metric) and isinstance(value, int | float) for metric, value in numbers.items()
+                    isinstance(metric, Metric) and isinstance(value, Real) for metric, value in numbers.items()
                 ):
                     raise ClaimError(
                         f"{self.id}: arm '{name}': what '{where}' prints is a number for each Metric, not {numbers!r}"
                     )
+
+    def _validate_lab(self) -> None:
+        if not (isinstance(self.lab, type) and issubclass(self.lab, Lab)):
+            raise ClaimError(f"{self.id}: lab must be a subclass of labcheck.labs.lab.Lab, got {self.lab!r:.60}")
+        try:
+            self.lab.validate()
+        except ValueError as error:
+            raise ClaimError(f"{self.id}: {error}") from None
+        if self.lab.name != self.id.partition("/")[0]:
+            raise ClaimError(f"{self.id}: the first half of an id must be the lab's name, '{self.lab.name}'")
 
     @property
     def names(self) -> list[str]:

@@ -3,9 +3,15 @@
 import ctypes
 import os
 import platform
+import random
 import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import numpy
 
 Fingerprint = dict[str, str | int]
 
@@ -15,44 +21,105 @@ THREADS = 1
 """Of each process that trains: sums, and so results, depend on how many share them; workers use the other cores."""
 
 
-@cache
-def pin(device: str = "cpu") -> None:
-    """Fix what results on a device depend on, in this process, before its first trial there."""
+@contextmanager
+def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
+    """Fix what results on a device depend on, whatever a conftest or another test has set, and restore that after.
+
+    That is: threads, precision, default dtype and device, oneDNN, gradients, autocast, NumPy's handling of floating
+    point errors, and the global random streams of Python, NumPy and torch, which start from the seed.
+    """
     import torch
 
-    if device != "cpu":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or else cuBLAS sums in any order
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        pin()
-        return
-
-    _keep_memory()
-    torch.set_num_threads(THREADS)
+    _prepare(device)
+    # never TF32 or bfloat16 by accident; not restored, as torch does not let all of them be read once they are mixed
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    torch.set_float32_matmul_precision("highest")
+    if device != "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    with ExitStack() as stack:
+        states: list[tuple[Callable[[], Any], Callable[[Any], object], Any]] = [
+            (torch.get_num_threads, torch.set_num_threads, THREADS),
+            (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+            (_onednn, _set_onednn, True),
+        ]
+        for get, put, value in states:
+            if (before := get()) != value:
+                stack.callback(put, before)
+                put(value)
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(numpy.errstate(all="warn", under="ignore"))
+        stack.enter_context(_streams(seed))
+        yield
+
+
+@contextmanager
+def _streams(seed: int) -> Iterator[None]:
+    """Start the global random streams from a seed, for trainers that draw from them, and restore them."""
+    import torch
+
+    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        numpy.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def _onednn() -> bool:
+    import torch
+
+    return bool(torch.backends.mkldnn.enabled)
+
+
+def _set_onednn(enabled: bool) -> None:
+    import torch
+
+    torch.backends.mkldnn.enabled = enabled  # type: ignore[assignment]
+
+
+@cache
+def _prepare(device: str) -> None:
+    """Set, once in a process, what has to be set before its first trial on a device."""
+    import torch
+
+    if device == "cpu":
+        _keep_memory()
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or else cuBLAS sums in any order
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _prepare("cpu")
 
 
 def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
-    """Everything outside labcheck that per-seed values may depend on, but the data.
+    """Return everything outside labcheck that per-seed values may depend on, but the data and a lab's own packages.
 
     Args:
         precision: that of a lab.
     """
-    import numpy
     import torch
 
-    pin(device)
-    return {
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "cpu": _cpu(),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
-        "numpy": str(numpy.__version__),
-        "precision": f"{precision}, matmul {torch.get_float32_matmul_precision()}",
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-    }
+    with pinned(device):
+        return {
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "cpu": _cpu(),
+            "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+            "numpy": str(numpy.__version__),
+            "precision": f"{precision}, matmul {torch.get_float32_matmul_precision()}",
+            "threads": torch.get_num_threads(),
+            "torch": str(torch.__version__),
+        }
 
 
 def _keep_memory() -> None:

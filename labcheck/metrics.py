@@ -1,6 +1,6 @@
 """What trials measured, and the numbers that claims take from it: one per seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,46 +19,99 @@ class Trials:
     """One arm, trained once with each of n seeds.
 
     Attributes:
-        metrics: one number per seed (n,), such as "test_mse"; "epochs" tells how many epochs each seed trained.
+        metrics: one number per seed (n,), such as "test_mse"; "epochs", which trials with curves have, is how many
+            epochs each seed trained.
         curves: one number per seed and record (n, E) of a full training, NaN after a seed's last epoch.
         recorded: after how many epochs each record was taken (E,); None where that was after every one.
         tables: several numbers per seed (n, …), such as "test_confusion", images (n, true class, predicted class).
+        diverged: for seeds whose training raised what the lab counts as divergence, by place, the error in a line;
+            all their numbers are NaN.
     """
 
     metrics: dict[str, Floats]
     curves: dict[str, Floats]
     recorded: Ints | None = None
     tables: dict[str, Floats] = field(default_factory=dict)
+    diverged: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.metrics["epochs"])
+        arrays = [*self.metrics.values(), *self.curves.values()]
+        return len(arrays[0]) if arrays else len(self.diverged)
 
     def after(self, curve: str) -> Ints:
-        """After how many epochs each number of a curve was taken, (E,)."""
+        """Return after how many epochs each number of a curve was taken, (E,)."""
         return np.arange(self.curves[curve].shape[1]) + 1 if self.recorded is None else self.recorded
 
     def first(self, n: int) -> "Trials":
-        """The trials of the first n seeds."""
+        """Return the trials of the first n seeds."""
         metrics, curves, tables = (
             {name: array[:n] for name, array in part.items()} for part in (self.metrics, self.curves, self.tables)
         )
-        return Trials(metrics, curves, self.recorded, tables)
+        diverged = {seed: error for seed, error in self.diverged.items() if seed < n}
+        return Trials(metrics, curves, self.recorded, tables, diverged)
+
+    def _with_curves(self, names: set[str]) -> "Trials":
+        """Of a single seed, a number that other seeds have as a curve is a curve with one record."""
+        moved = {name: self.metrics[name] for name in names & self.metrics.keys()}
+        if not moved or len(self) > 1:
+            return self
+        metrics = {name: value for name, value in self.metrics.items() if name not in moved}
+        curves = {**self.curves, **{name: value.reshape(1, 1) for name, value in moved.items()}}
+        return Trials({"epochs": np.ones(1), **metrics}, curves, self.recorded, self.tables, self.diverged)
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
-        """Blocks of seeds, one after the other."""
+        """Return blocks of seeds, one after the other; curves that end early are filled up with NaN.
 
-        def stacked(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
-            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-        metrics, curves = [block.metrics for block in blocks], [block.curves for block in blocks]
-        return Trials(
-            stacked(metrics), stacked(curves), blocks[0].recorded, stacked([block.tables for block in blocks])
+        Raises:
+            MetricError: blocks measured different things, or at different epochs.
+        """
+        curves_of_any = {name for block in blocks for name in block.curves}
+        blocks = [block._with_curves(curves_of_any) for block in blocks]
+        diverged: dict[int, str] = {}
+        first = 0
+        for block in blocks:
+            diverged |= {first + seed: error for seed, error in block.diverged.items()}
+            first += len(block)
+        records = [block.recorded for block in blocks if block.curves]
+        longest = max((record for record in records if record is not None), key=len, default=None)
+        for record in records:
+            if (record is None) != (longest is None) or (
+                record is not None and longest is not None and not np.array_equal(record, longest[: len(record)])
+            ):
+                raise MetricError("curves were recorded after different epochs for some seeds than for others")
+        metrics, curves, tables = (
+            _joined(kind, [getattr(block, kind) for block in blocks], list(map(len, blocks)))
+            for kind in ("metrics", "curves", "tables")
         )
+        return Trials(metrics, curves, longest, tables, diverged)
 
 
 class MetricError(LookupError):
     """A metric that trials do not have, in a line."""
+
+
+def _joined(kind: str, parts: Sequence[Mapping[str, Floats]], sizes: Sequence[int]) -> dict[str, Floats]:
+    """Arrays of blocks one after the other, by name; a block without any name is of seeds that have diverged."""
+    measured = [set(part) for part in parts if part]
+    for names in measured:
+        if odd := sorted(names ^ measured[0]):
+            raise MetricError(f"{kind}: '{odd[0]}' was returned for some seeds and not for others")
+    joined = {}
+    for name in measured[0] if measured else ():
+        rows = [part[name] for part in parts if part]
+        shape = np.max([row.shape[1:] for row in rows], axis=0).astype(int)
+        if any(len(row.shape) != len(rows[0].shape) for row in rows):
+            raise MetricError(f"{kind}: '{name}' has another shape for some seeds than for others")
+        whole = np.full((sum(sizes), *shape), np.nan)
+        first = 0
+        for part, size in zip(parts, sizes, strict=True):
+            if part:
+                place = (slice(first, first + size), *map(slice, part[name].shape[1:]))
+                whole[place] = part[name]
+            first += size
+        joined[name] = whole
+    return joined
 
 
 @dataclass(frozen=True)
@@ -67,55 +120,81 @@ class Metric:
 
     Attributes:
         name: of a metric of the trials, or of a curve where there is a reduction.
-        higher_is_better: False for errors.
+        higher_is_better: True for scores such as accuracies, False for errors and losses; it must be said.
         ratio: arms are compared by ratio, as errors are, which have no negative values; else by difference.
         reduction: turns the curve of one seed into a number; `label` says what it does.
         needs: what it needs of the records, which seeds that have stopped early need not have.
+
+    Raises:
+        ValueError: the direction is not said.
     """
 
     name: str
-    higher_is_better: bool = False
+    higher_is_better: bool = None  # type: ignore[assignment]  # so that the message can say what is missing
     ratio: bool = True
     reduction: Reduction | None = None
     label: str = ""
     needs: Needs | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.higher_is_better, bool):
+            raise ValueError(
+                f"Metric({self.name!r}) must say which direction is better: higher_is_better=True for a score such as "
+                "an accuracy, higher_is_better=False for an error or a loss"
+            )
+
     def __str__(self) -> str:
         return self.label or self.name
 
     def filled(self, values: Floats) -> Floats:
-        """Values with the worst that there is, 0 or an infinity, in the place of those that are not finite."""
+        """Return values with the worst one, 0 or an infinity, in the place of those that are not finite."""
         worst = np.inf if not self.higher_is_better else 0.0 if self.ratio else -np.inf
         return np.where(np.isfinite(values), values, worst)
 
     def median(self, values: Floats) -> float:
-        """Over seeds, one that is not finite counted as the worst that there is; NaN where that makes it infinite."""
+        """Return the median over seeds, one that is not finite counted as the worst; NaN where it is infinite."""
         middle = float(np.median(self.filled(values)))
         return middle if np.isfinite(middle) else np.nan
 
     def of(self, trials: Trials) -> Floats:
-        """Its values (n,), rounded to float32, the precision that baselines keep.
+        """Return its values (n,), rounded to float32, the precision that baselines keep; NaN for diverged seeds.
 
         Raises:
-            MetricError: the trials have no metric or curve of that name, or none of its epochs.
+            MetricError: the trials have no metric or curve of that name, or none of its epochs, or the reduction fails.
         """
+        if len(trials.diverged) == len(trials):
+            return np.full(len(trials), np.nan)
         kind, known = ("curve", trials.curves) if self.reduction else ("metric", trials.metrics)
         if self.name not in known:
-            raise MetricError(f"there is no {kind} '{self.name}'; there are {', '.join(sorted(known))}")
+            raise MetricError(f"there is no {kind} '{self.name}'; there are {', '.join(sorted(known)) or 'none'}")
         if self.reduction is None:
-            values = trials.metrics[self.name]
-        else:
-            after = trials.after(self.name)
-            if missing := self.needs(after) if self.needs else "":
-                raise MetricError(f"there is no {self}: {self.name} {missing}")
-            lasts = np.searchsorted(after, trials.metrics["epochs"], "right")
-            curves = zip(trials.curves[self.name].astype(np.float64), lasts, strict=True)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = np.array([self.reduction(curve[:last], after[:last]) for curve, last in curves])
+            return rounded(trials.metrics[self.name])
+        after = trials.after(self.name)
+        if missing := self.needs(after) if self.needs else "":
+            raise MetricError(f"there is no {self}: {self.name} {missing}")
+        values = np.full(len(trials), np.nan)
+        for seed, curve in enumerate(trials.curves[self.name].astype(np.float64)):
+            if seed not in trials.diverged:
+                last = np.searchsorted(after, trials.metrics["epochs"][seed], "right")
+                values[seed] = self._reduced(seed, curve[:last], after[:last])
+        return rounded(values)
+
+    def _reduced(self, seed: int, curve: Floats, after: Ints) -> float:
+        assert self.reduction is not None
+        try:
+            with np.errstate(all="ignore"):
+                return float(self.reduction(curve, after))
+        except Exception as error:  # whatever a reduction of the user's raises
+            raise MetricError(f"{self}: seed {seed}: {type(error).__name__}: {error}") from error
+
+
+def rounded(values: Floats) -> Floats:
+    """Return values rounded to float32, beyond whose range they are infinite."""
+    with np.errstate(over="ignore"):
         return values.astype(np.float32).astype(np.float64)
 
 
-CPU_SECONDS = Metric("cpu_seconds")
+CPU_SECONDS = Metric("cpu_seconds", higher_is_better=False)
 """Of a training, short and unstacked: see `labcheck.timing`."""
 
 
@@ -126,7 +205,7 @@ def epochs_to(curve: str, below: float) -> Metric:
         reached = np.flatnonzero(values <= below)
         return float(after[reached[0]]) if reached.size else np.inf
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"epochs to {curve} ≤ {below:g}")
+    return Metric(curve, higher_is_better=False, ratio=False, reduction=reduce, label=f"epochs to {curve} ≤ {below:g}")
 
 
 def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
@@ -137,7 +216,7 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
         return float(after[reached[0]]) if reached.size else np.inf
 
     label = f"epochs to {curve} within {100 * within:g}% of its best"
-    return Metric(curve, ratio=False, reduction=reduce, label=label)
+    return Metric(curve, higher_is_better=False, ratio=False, reduction=reduce, label=label)
 
 
 def lowest(curve: str, start: int, stop: int | None = None) -> Metric:
@@ -152,15 +231,18 @@ def lowest(curve: str, start: int, stop: int | None = None) -> Metric:
 
     label = f"lowest {curve} after {start} {'epochs or more' if stop is None else f'to {stop} epochs'}"
     needed = [start] if stop is None else [start, stop]
-    return Metric(curve, reduction=reduce, label=label, needs=_records(*needed))
+    return Metric(curve, higher_is_better=False, reduction=reduce, label=label, needs=_records(*needed))
 
 
-def last(curve: str) -> Metric:
-    """The last number of a curve, after the last epoch that a seed has trained."""
-    return Metric(curve, reduction=lambda values, after: float(values[-1]), label=f"last {curve}")
+def last(curve: str, *, rising: bool) -> Metric:
+    """The last number of a curve, after the last epoch that a seed has trained.
+
+    Of a curve that should be `rising`, such as an accuracy, more is better.
+    """
+    return Metric(curve, rising, not rising, reduction=lambda values, after: float(values[-1]), label=f"last {curve}")
 
 
-def at(curve: str, epoch: int, *, rising: bool = False) -> Metric:
+def at(curve: str, epoch: int, *, rising: bool) -> Metric:
     """A curve after so many epochs; its last number for a seed that has stopped before, and goes on as it was.
 
     Of a curve that should be `rising`, such as an accuracy, more is better.
@@ -169,8 +251,7 @@ def at(curve: str, epoch: int, *, rising: bool = False) -> Metric:
     def reduce(values: Floats, after: Ints) -> float:
         return float(values[min(int(np.searchsorted(after, epoch)), len(after) - 1)])
 
-    label = f"{curve} after {epoch} epochs"
-    return Metric(curve, rising, not rising, reduction=reduce, label=label, needs=_records(epoch))
+    return Metric(curve, rising, not rising, reduction=reduce, label=f"{curve} after {epoch} epochs", needs=_records(epoch))
 
 
 def fall(curve: str, after: int) -> Metric:
@@ -184,7 +265,7 @@ def fall(curve: str, after: int) -> Metric:
         return float(rest[0] - rest.min()) if np.isfinite(rest).all() else np.nan
 
     label = f"fall of {curve} after epoch {after}"
-    return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records(after))
+    return Metric(curve, higher_is_better=False, ratio=False, reduction=reduce, label=label, needs=_records(after))
 
 
 def share_of_fall(curve: str, epoch: int) -> Metric:
@@ -216,7 +297,7 @@ def largest_growth(curve: str, epochs: Sequence[int]) -> Metric:
         return float((numbers[1:] / numbers[:-1]).max())
 
     label = f"largest growth of {curve} between {', '.join(map(str, epochs))} epochs and the end"
-    return Metric(curve, reduction=reduce, label=label, needs=_records(*epochs))
+    return Metric(curve, higher_is_better=False, reduction=reduce, label=label, needs=_records(*epochs))
 
 
 def rise(curve: str, first: int, last: int) -> Metric:
@@ -244,10 +325,10 @@ def largest_fall(curve: str) -> Metric:
             return np.inf
         return float(-np.diff(values).min()) if len(values) > 1 else np.nan
 
-    return Metric(curve, ratio=False, reduction=reduce, label=f"largest fall of {curve}")
+    return Metric(curve, higher_is_better=False, ratio=False, reduction=reduce, label=f"largest fall of {curve}")
 
 
-def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
+def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool) -> Metric:
     """How much a positive curve climbs back: the mean over records of the rise of its logarithm, falls counted as 0.
 
     Of a curve that should be `rising`, such as an accuracy, it is how much it falls back.
@@ -266,14 +347,22 @@ def swing(curve: str, start: int = 0, stop: int | None = None, *, rising: bool =
         return float(np.maximum(steps, 0).mean()) if steps.size else np.nan
 
     label = f"swing of {curve}{_span(epochs)}"
-    return Metric(curve, ratio=False, reduction=reduce, label=label, needs=_records_of(epochs, 2))
+    return Metric(
+        curve, higher_is_better=False, ratio=False, reduction=reduce, label=label, needs=_records_of(epochs, 2)
+    )
 
 
-def average(curve: str, start: int = 0, stop: int | None = None, *, rising: bool = False) -> Metric:
-    """The geometric mean of a positive curve over some epochs; more is better of one that should be `rising`."""
+def average(curve: str, start: int = 0, stop: int | None = None, *, rising: bool) -> Metric:
+    """The geometric mean of a positive curve over some epochs; more is better of one that should be `rising`.
+
+    A seed that has stopped before keeps its last number, as in `at`; epochs counted from the end are its own last ones.
+    """
     epochs = slice(start, stop)
+    until = start + 1 if stop is None else stop
 
     def reduce(values: Floats, after: Ints) -> float:
+        if start >= 0 and until > len(values):
+            values = np.append(values, np.full(until - len(values), values[-1]))
         return float(np.exp(np.log(values[epochs]).mean())) if values[epochs].size else np.nan
 
     label = f"mean {curve}{_span(epochs)}"

@@ -43,7 +43,12 @@ def _setting(text: str) -> tuple[str, str, str]:
 def _folder(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("a folder, not an empty name")
-    return text
+    return absolute(text)
+
+
+def absolute(folder: str) -> str:
+    """Return a folder's path as it is meant now: a test may change the working directory, and a shell leaves "=~"."""
+    return os.path.abspath(os.path.expanduser(folder))
 
 
 def _reason(text: str) -> str:
@@ -159,7 +164,6 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
             raise pytest.UsageError(f"--claims-set {name}.{setting}: the claims' labs are {', '.join(sorted(labs))}")
         try:
             overrides.setdefault(name, {})[setting] = labs[name].parse(setting, value)
-            labs[name].configure("", overrides[name], {})
         except ValueError as error:
             raise pytest.UsageError(f"--claims-set: {error}") from None
     found = Bench(
@@ -173,13 +177,17 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
         strict=option.claims_strict,
         tensorboard=Path(option.claims_tensorboard) if option.claims_tensorboard else None,
     )
+    for check in checks:
+        try:
+            check.validate(found)
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-set: {error}") from None
     try:
         planned = plan(checks, found)
     except DataError as error:
         raise pytest.UsageError(str(error)) from None
-    except ValueError as error:
-        raise pytest.UsageError(f"--claims-set: an arm cannot be trained so: {error}") from None
     # the longest first, as at the end nothing is left to train while one of them is waited for
-    found.store.expect(sorted(planned, key=lambda block: -(planned[block].seconds or math.inf)))
-    found.store.notes.plan(list(planned.values()))
+    longest = sorted(planned.needs, key=lambda block: -(planned.blocks[block].seconds or math.inf))
+    found.store.expect({block: planned.needs[block] for block in longest})
+    found.store.notes.plan(list(planned.blocks.values()))
     return found

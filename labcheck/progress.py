@@ -57,6 +57,22 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """A test of a claim that a session has collected.
+
+    Attributes:
+        nodeid: pytest's name of it.
+        claim, scale: the claim's id, and the scale.
+        selected: whether it is to run, as no -k or -m deselects it.
+    """
+
+    nodeid: str
+    claim: str
+    scale: str
+    selected: bool
+
+
+@dataclass(frozen=True)
 class State:
     """Where a session stands.
 
@@ -86,6 +102,14 @@ class Notes:
     def plan(self, blocks: list[Planned]) -> None:
         """Write down what the session will train; every process finds the same."""
         _replace(self.folder / "plan.json", [asdict(block) for block in blocks])
+
+    def note_tests(self, tests: list[Collected]) -> None:
+        """Write down which tests of claims there are; every process finds the same."""
+        _replace(self.folder / "tests.json", [asdict(test) for test in tests])
+
+    def tests(self) -> list[Collected]:
+        """Return the tests of claims that have been collected; none as long as no process has."""
+        return [Collected(**test) for test in _read(self.folder / "tests.json")]
 
     @contextmanager
     def training(self, key: str) -> Iterator[None]:
@@ -124,7 +148,7 @@ class Notes:
 
     def finished(self) -> set[str]:
         """The keys of blocks that are trained and stored."""
-        return {path.stem for path in self.trials.glob("*.npz")}
+        return {path.stem for folder in (self.folder, self.trials) for path in folder.glob("*.npz")}
 
     def measured(self) -> dict[str, float]:
         """Return the wall seconds of each block that ended in this session, by its key."""

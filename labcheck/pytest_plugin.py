@@ -6,9 +6,8 @@ defines one has imported `labcheck.claims` itself.
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
-import tempfile
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,24 +15,35 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labcheck import options
+from labcheck import options, rootdir
 from labcheck.data import ROOT
-from labcheck.progress import Notes
+from labcheck.files import portable
+from labcheck.progress import Collected, Notes
 from labcheck.report.live import Live
 from labcheck.report.reporter import Reporter
+from labcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from labcheck.checks import Bench, Check
 
 SESSION = pytest.StashKey[Path]()
+WORKSPACE = pytest.StashKey[Workspace]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
 BENCH: pytest.StashKey[Bench] = pytest.StashKey()
 NO_GPU = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
+COLLECTED: pytest.StashKey[list[ClaimItem]] = pytest.StashKey()
+PROPERTIES = ("verdict", "tag", "p", "holds", "drift", "failure")
+"""Properties of tests in JUnit XML; a repeated test has only those of its last attempt."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    rootdir.validate(early_config, args)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,24 +51,26 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.help or config.option.collectonly:
         return
     config.stash[ENVIRONMENT] = pytest.MonkeyPatch()
-    if config.option.claims_data_root:
-        config.stash[ENVIRONMENT].setenv(ROOT, config.option.claims_data_root)
+    if root := config.option.claims_data_root or os.environ.get(ROOT):
+        config.stash[ENVIRONMENT].setenv(ROOT, options.absolute(root))
     if hasattr(config, "workerinput"):
         session, trials = config.workerinput["claims_trials"]
         config.stash[SESSION], config.stash[TRIALS] = Path(session), Path(trials) if trials else None
         return
     options.check(config)
     config.stash[TRIALS] = trials = options.trials(config)
-    config.stash[SESSION] = session = Path(tempfile.mkdtemp(prefix="labcheck-"))
-    config.pluginmanager.register(Reporter(config, options.baselines(config), trials), "labcheck-reporter")
+    config.stash[WORKSPACE] = workspace = Workspace()
+    config.stash[SESSION] = session = workspace.folder
+    reporter = Reporter(config, options.baselines(config), Notes(session, trials), trials)
+    config.pluginmanager.register(reporter, "labcheck-reporter")
     config.pluginmanager.register(Live(config, Notes(session, trials)), "labcheck-live")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if ENVIRONMENT in config.stash:
         config.stash[ENVIRONMENT].undo()
-    if SESSION in config.stash and not hasattr(config, "workerinput"):
-        shutil.rmtree(config.stash[SESSION], ignore_errors=True)
+    if WORKSPACE in config.stash:
+        config.stash[WORKSPACE].close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,7 +91,7 @@ def pytest_pycollect_makeitem(
     try:
         obj.validate()
     except claims.ClaimError as error:
-        raise collector.CollectError(str(error)) from None
+        raise collector.CollectError(portable(str(error))) from None
     if any(other is not obj for other in vars(collector.obj).values() if isinstance(other, claims.Claim)):
         raise collector.CollectError(f"{obj.id}: a module has one claim, whose tests its name tells apart")
     return [
@@ -90,23 +102,45 @@ def pytest_pycollect_makeitem(
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember the claims that were collected, whichever tests of them are selected."""
+    config.stash[COLLECTED] = [item for item in items if isinstance(item, ClaimItem)]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     items = [item for item in session.items if isinstance(item, ClaimItem)]
-    if not items or SESSION not in config.stash:
+    if SESSION not in config.stash:
+        return
+    _note_tests(config, items)
+    if not items:
         return
     try:
         _tell_apart(items)
         if items := _on_a_device(config, items):
+            from labcheck import environment
             from labcheck.trials import TrialStore
 
             store = TrialStore(config.stash[SESSION], config.stash[TRIALS])
-            config.stash[BENCH] = options.bench(config, [item.check for item in items], store)
+            with environment.pinned():  # imports torch before any test's clock starts
+                config.stash[BENCH] = options.bench(config, [item.check for item in items], store)
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
         config.workeroutput["claims_error"] = str(error)  # a worker that raises is reported as crashed
         session.items.clear()
+
+
+def _note_tests(config: pytest.Config, selected: list[ClaimItem]) -> None:
+    """Write down, for the controlling process, which tests of claims there are."""
+    chosen = {item.nodeid for item in selected}
+    Notes(config.stash[SESSION]).note_tests(
+        [
+            Collected(item.nodeid, item.check.claim.id, item.check.scale, item.nodeid in chosen)
+            for item in config.stash.get(COLLECTED, selected)
+        ]
+    )
 
 
 def _tell_apart(items: list[ClaimItem]) -> None:
@@ -163,28 +197,45 @@ class ClaimItem(pytest.Item):
         super().__init__(**kwargs)
         self.check = check
         self.found: dict[str, Any] = {}
+        self.attempts = 0
         if check.scale == "full":
             self.add_marker("gpu")
 
     def runtest(self) -> None:
-        from labcheck.checks import CheckFailedError
+        from labcheck import environment
+        from labcheck.checks import CheckFailedError, NotMeasuredError
 
-        answer = self.check.run(self.config.stash[BENCH])
-        self.found = {"record": asdict(answer.finding), "notes": answer.notes}
+        bench = self.config.stash[BENCH]
+        self.found = {}
+        self.user_properties[:] = [known for known in self.user_properties if known[0] not in PROPERTIES]
+        self.attempts += 1
+        if self.attempts > 1:  # a plugin repeats the test
+            self.check.retry(bench)
+        try:
+            with environment.pinned():
+                answer = self.check.run(bench)
+        except NotMeasuredError as error:
+            self.found = {"error": portable(str(error))}
+            raise
+        finally:
+            bench.store.finish(self.check.id)
+        self.found = portable({"record": asdict(answer.finding), "notes": answer.notes})
         for judged in answer.finding.judged.values():  # JUnit XML has these as properties
             held = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")
             self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), held]
-        self.user_properties += [("drift", told) for told in answer.drifts]
-        self.user_properties += [("failure", told) for told in answer.failures]
+        self.user_properties += [("drift", portable(text)) for text in answer.drifts]
+        self.user_properties += [("failure", portable(text)) for text in answer.failures]
         if failures := answer.drifts + answer.failures:
             raise CheckFailedError(*failures)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        from labcheck.checks import CheckFailedError
-        from labcheck.metrics import MetricError
+        from labcheck.checks import CheckFailedError, NotMeasuredError
 
-        if isinstance(excinfo.value, CheckFailedError | MetricError):
-            return f"{self.check.claim.id} ({self.check.scale}): " + "\n".join(map(str, excinfo.value.args))
+        error, name = excinfo.value, f"{self.check.claim.id} ({self.check.scale}): "
+        if isinstance(error, CheckFailedError):
+            return portable(name + "\n".join(map(str, error.args)))
+        if isinstance(error, NotMeasuredError):
+            return portable("\n".join(filter(None, [name + str(error), error.traceback.rstrip()])))
         excinfo.traceback = excinfo.traceback.cut(path=__file__)  # without pytest's own calls
         return super().repr_failure(excinfo, style)
 
@@ -197,7 +248,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if isinstance(item, ClaimItem) and (report.when == "call" or not report.passed):
+    if isinstance(item, ClaimItem):
+        found = item.found if report.when == "call" or not report.passed else {}
         # whatever a report carries travels from an xdist worker to the controller
-        report.claim = {"id": item.check.claim.id, "scale": item.check.scale, **item.found}  # type: ignore[attr-defined]
+        report.claim = {"id": item.check.claim.id, "scale": item.check.scale, **found}  # type: ignore[attr-defined]
     return report

@@ -20,6 +20,7 @@ from labcheck.metrics import (
     largest_growth,
     last,
     lowest,
+    rounded,
     swing,
 )
 
@@ -39,7 +40,21 @@ class Term:
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, Metric):
-            raise TypeError(f"arms are compared on a Metric, such as Metric('test_mse'), not on {self.metric!r}")
+            raise TypeError(
+                "arms are compared on a Metric, such as Metric('test_mse', higher_is_better=False), not on "
+                f"{self.metric!r}"
+            )
+
+    def of(self, trials: Mapping[str, Trials]) -> Floats:
+        """Return the metric's values (n,) of this arm.
+
+        Raises:
+            MetricError: the arm's trials do not have it; the message names the arm.
+        """
+        try:
+            return self.metric.of(trials[self.arm])
+        except MetricError as error:
+            raise MetricError(f"arm '{self.arm}': {error}") from error.__cause__
 
 
 class Effect(NamedTuple):
@@ -109,8 +124,16 @@ class Relation:
 
     def judge(self, trials: Mapping[str, Trials]) -> Outcome:
         """Decide it for each seed, given the trials of its arms, paired by seed."""
-        values = [term.metric.of(trials[term.arm]) for term in self.terms]
-        holds, ties = self.rule(*values)
+        values = [term.of(trials) for term in self.terms]
+        try:
+            with np.errstate(all="ignore"):
+                holds, ties = (np.asarray(answers, dtype=bool) for answers in self.rule(*values))
+        except MetricError:
+            raise
+        except Exception as error:  # whatever a rule of the user's raises
+            raise MetricError(f"{self.name}: its rule raised {type(error).__name__}: {error}") from error
+        if not holds.shape == ties.shape == values[0].shape:
+            raise MetricError(f"{self.name}: its rule must decide each of {len(values[0])} seeds, got {holds.shape}")
         return Outcome(holds & ~ties, ties, _effect(self.terms[0].metric, values))
 
     def conclude(self, trials: Mapping[str, Trials], relations: int) -> Conclusion:
@@ -144,7 +167,7 @@ class PrintedNumber(Relation):
             MetricError: there are fewer seeds than the report had tries.
         """
         [term] = self.terms
-        values: Floats = term.metric.filled(term.metric.of(trials[term.arm]))
+        values: Floats = term.metric.filled(term.of(trials))
         groups = len(values) // self.best_of
         if not groups:
             raise MetricError(f"{self.name}: the best of {self.best_of} tries needs as many seeds, got {len(values)}")
@@ -154,7 +177,7 @@ class PrintedNumber(Relation):
 
     def conclude(self, trials: Mapping[str, Trials], relations: int) -> Conclusion:
         metric = self.terms[0].metric
-        values, printed = self.draws(trials), metric.filled(np.array([self.printed], np.float32).astype(np.float64))
+        values, printed = self.draws(trials), metric.filled(rounded(np.array([self.printed])))
         verdict = verdicts.judge_number(
             int((values < printed).sum()), int((values == printed).sum()), len(values), relations
         )
@@ -384,12 +407,12 @@ def never_falls(a: str, curve: str, *, says: str = "") -> Relation:
     return Relation(_said(f"{a}: {curve} never falls from one epoch to the next", says), (Term(a, metric),), rule)
 
 
-def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> Relation:
-    """From some epoch on, a curve climbs back by no more than a share an epoch.
+def settled(a: str, curve: str, *, start: int, below: float, rising: bool, says: str = "") -> Relation:
+    """From some epoch on, a curve climbs back by at most a share an epoch; one that should be `rising`, falls back.
 
     A seed whose training has ended before says neither yes nor no: it is a tie.
     """
-    metric = swing(curve, start)
+    metric = swing(curve, start, rising=rising)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
         return x <= np.float32(below), np.isnan(x)
@@ -397,9 +420,12 @@ def settled(a: str, curve: str, *, start: int, below: float, says: str = "") -> 
     return Relation(_said(f"{a} has {metric} ≤ {below:g}", says), (Term(a, metric),), rule)
 
 
-def unsettled(a: str, curve: str, *, last: int, above: float, says: str = "") -> Relation:
-    """In the last epochs a curve still climbs back by more than a share an epoch, or is not finite."""
-    return misses(a, above, swing(curve, -last), says=says)
+def unsettled(a: str, curve: str, *, last: int, above: float, rising: bool, says: str = "") -> Relation:
+    """In the last epochs a curve still climbs back by more than a share an epoch, or is not finite.
+
+    One that should be `rising` falls back.
+    """
+    return misses(a, above, swing(curve, -last, rising=rising), says=says)
 
 
 def diverges(a: str, loss: Metric, validation: Metric, mean: Metric, *, says: str = "") -> Relation:
@@ -424,8 +450,8 @@ def turns(a: str, curve: str, *, start: int, stop: int | None = None, by: float,
         start, stop: after how many epochs its sides are; the end of training, if there is no `stop`. A side that is not
             finite is higher than anything.
     """
-    first, between = at(curve, start), lowest(curve, start, stop)
-    final = last(curve) if stop is None else at(curve, stop)
+    first, between = at(curve, start, rising=False), lowest(curve, start, stop)
+    final = last(curve, rising=False) if stop is None else at(curve, stop, rising=False)
     least = slack(between, by, better=True)
 
     def rule(low: Floats, end: Floats, begin: Floats) -> tuple[Bools, Bools]:

@@ -1,72 +1,356 @@
-"""The source code that results depend on, as one digest."""
+"""The source code, installed packages and named files that results depend on, found without importing anything.
+
+Own source counts file by file: what belongs neither to the standard library nor to an installed distribution, or to one
+that is under development. Other distributions count by name and version.
+"""
 
 import ast
+import glob
 import hashlib
-import importlib.util
+import inspect
+import json
+import os
+import re
 import sys
 import sysconfig
-from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from importlib.machinery import PathFinder
+from importlib.util import resolve_name
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+LABCHECK = __name__.partition(".")[0]
+NOT_FOREIGN = {LABCHECK, "numpy", "torch", "pytest"}
+"""Distributions whose versions are in every fingerprint, or on which no result depends."""
+NO_SOURCE = {*sys.builtin_module_names, "distutils"}  # to find the latter, setuptools imports itself
+IMPORTERS = {"import_module", "__import__", "importorskip"}
+STANDARD_LIBRARY = {
+    os.path.realpath(folder)
+    for folder in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__))
+}
+
+T = TypeVar("T")
 
 
-def digest(*modules: str) -> str:
-    """Of the source of modules and of all that they import, at their heads or within a function.
+@dataclass(frozen=True)
+class Sources:
+    """What modules depend on through imports, at the head of a module or within a function.
 
-    Other packages that are installed, and the standard library, are left out; the packages that the modules belong to
-    are not.
+    Attributes:
+        digest: 16 hex digits that change with the own source among what is imported.
+        modules: the modules whose source counts, sorted.
+        packages: the version of each installed distribution that one of `modules` imports.
+        foreign: those of `packages` that a module outside labcheck imports, but labcheck, numpy, torch and
+            pytest.
     """
-    ours = {module.partition(".")[0] for module in modules}
-    found: dict[str, bytes] = {}
-    ahead = list(modules)
+
+    digest: str
+    modules: tuple[str, ...]
+    packages: dict[str, str]
+    foreign: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What a lab depends on that its imports do not show.
+
+    Attributes:
+        files_digest: 16 hex digits that change with the names and contents of the files, "" if no file is named.
+        packages: the version of each installed distribution that is named.
+    """
+
+    files_digest: str
+    packages: dict[str, str]
+
+
+def sources(*modules: str, also: Iterable[str] = ()) -> Sources:
+    """Follow the imports of modules through all own source.
+
+    The source of the distributions that contain the modules themselves counts as own.
+
+    Args:
+        also: modules that count as if the others imported them.
+    """
+    known: dict[str, _Module] = {}
+    paths = [_path_to(name, known) for name in modules]
+    own_distributions = {owner.name for path in paths for _, module in path for owner in module.owners}
+    own: dict[str, _Source] = {}
+    packages: dict[str, str] = {}
+    foreign: dict[str, str] = {}
+    ahead = [("", name) for name in (*modules, *also)]
     while ahead:
-        name = ahead.pop()
-        spec = None if name in found else _spec(name, ours)
-        if spec is None or spec.origin is None:
-            continue
-        found[name] = Path(spec.origin).read_bytes()
-        ahead += _imports(found[name], spec.name if spec.submodule_search_locations else spec.parent or "")
-    whole = hashlib.sha256()
-    for name in sorted(found):
-        whole.update(f"{name} {len(found[name])} ".encode() + found[name])
-    return whole.hexdigest()[:16]
+        importer, imported = ahead.pop()
+        for name, module in _path_to(imported, known):
+            versions = {owner.name: owner.version for owner in module.owners if owner.name not in own_distributions}
+            packages |= versions
+            if importer.partition(".")[0] != LABCHECK:
+                foreign |= {key: version for key, version in versions.items() if key.lower() not in NOT_FOREIGN}
+            if versions:
+                break
+            if module.file and name not in own:
+                own[name] = _source(module.file)
+                package = name if Path(module.file).stem == "__init__" else name.rpartition(".")[0]
+                ahead += [(name, target) for target in _resolve(own[name].imports, package)]
+    digest = _digest((name, source.digest) for name, source in sorted(own.items()))
+    return Sources(digest, tuple(sorted(own)), dict(sorted(packages.items())), dict(sorted(foreign.items())))
 
 
-def _spec(name: str, ours: set[str]) -> ModuleSpec | None:
-    """Of a module with source code that counts."""
-    top = name.partition(".")[0]
-    if top not in ours and (spec := _find(top)) is not None and _installed(spec):
-        return None  # without looking for the module itself, which would import the package
-    spec = _find(name)
-    return spec if spec is not None and spec.origin is not None and spec.origin.endswith(".py") else None
+def dependencies(module: str, depends: Sequence[str]) -> Dependencies:
+    """Find the packages and files that a lab names.
 
+    Args:
+        module: the lab's module.
+        depends: names of installed distributions or of top-level packages that these contain ("transformers"), and
+            globs of files ("configs/*.yaml"), absolute or relative to the folder of the module's file.
 
-def _find(name: str) -> ModuleSpec | None:
-    loaded = getattr(sys.modules.get(name), "__spec__", None)
-    if isinstance(loaded, ModuleSpec):
-        return loaded
-    try:
-        return importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # what is imported from a module need not be a module
-        return None
-
-
-def _installed(spec: ModuleSpec) -> bool:
-    places = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
-    files = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or [])
-    return not files or any(Path(file or "").is_relative_to(place) for file in files for place in places)
-
-
-def _imports(source: bytes, package: str) -> Iterator[str]:
-    """The modules, and what else may be one, that a source imports, with the packages around them."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    Raises:
+        ValueError: `depends` is no sequence of texts, or an entry is no installed package and matches no file.
+    """
+    if isinstance(depends, str) or not isinstance(depends, Sequence):
+        raise ValueError(f"depends: must be a sequence of texts, got {depends!r}")
+    contents: list[tuple[str, str]] = []
+    packages: dict[str, str] = {}
+    for entry in depends:
+        if not isinstance(entry, str):
+            raise ValueError(f"depends: each entry must be a text, got {entry!r}")
+        if named := _named(entry):
+            packages |= {distribution.name: distribution.version for distribution in named}
         else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[: depth + 1]) for depth in range(len(parts)))
+            contents += _matches(entry, module)
+    return Dependencies(_digest(contents) if contents else "", dict(sorted(packages.items())))
+
+
+def _matches(entry: str, module: str) -> list[tuple[str, str]]:
+    """Return the names and digests of the files that a glob matches: names that are the same on another machine."""
+    *_, (_, found) = _path_to(module, {})
+    folder = os.path.dirname(found.file) or os.getcwd()
+    paths = [os.path.join(folder, name) for name in sorted(glob.glob(entry, root_dir=folder, recursive=True))]
+    files = [path for path in paths if os.path.isfile(path)]
+    if not files:
+        raise ValueError(f"depends: {entry!r} matches no file in {folder} and is no installed package")
+    start = os.path.commonpath([os.path.dirname(file) for file in files]) if os.path.isabs(entry) else folder
+    try:
+        return [(Path(os.path.relpath(file, start)).as_posix(), _file_digest(file)) for file in files]
+    except OSError as error:
+        raise ValueError(f"depends: {entry!r} cannot be read: {error}") from error
+
+
+def _once_per_state(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a function that reads a file again only if the file's size or the time of its last change differs."""
+
+    @cache
+    def read_state(file: str, mtime_ns: int, size: int) -> T:
+        return read(file)
+
+    def read_current(file: str) -> T:
+        state = os.stat(file)
+        return read_state(file, state.st_mtime_ns, state.st_size)
+
+    return read_current
+
+
+def _digest(contents: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(list(contents)).encode()).hexdigest()[:16]
+
+
+# Modules: where they are, and whose
+
+
+class _Module(NamedTuple):
+    """A module's file, the folders of its submodules and the distributions that it belongs to.
+
+    There are none for a module of the standard library, or one that is not found.
+    """
+
+    file: str = ""
+    folders: tuple[str, ...] = ()
+    owners: tuple["_Distribution", ...] = ()
+
+
+def _path_to(name: str, known: dict[str, _Module]) -> Iterator[tuple[str, _Module]]:
+    """Yield the packages around a module, the outermost first, and the module; look up those that are not known."""
+    parent = ""
+    for part in name.split("."):
+        path = f"{parent}.{part}" if parent else part
+        if path not in known:
+            known[path] = _module(path, known[parent].folders if parent else None)
+        yield path, known[path]
+        parent = path
+
+
+def _module(name: str, path: tuple[str, ...] | None) -> _Module:
+    """Look a module up in the folders of the package around it, or in sys.path if it is a top-level module."""
+    top = name.partition(".")[0]
+    file, folders = ("", ()) if top in NO_SOURCE else _locate(name, path)
+    if not file:
+        return _Module(folders=folders)
+    return _Module() if _is_standard(file) else _Module(file, folders, _owners(top, file))
+
+
+def _locate(name: str, path: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
+    """Return a module's file and the folders of its submodules, as far as there are any."""
+    loaded = inspect.getattr_static(sys.modules.get(name), "__file__", None)  # runs no code, whatever the object is
+    if isinstance(loaded, str) and loaded.endswith(".py") and os.path.isfile(loaded):
+        file = os.path.abspath(loaded)
+        return file, (os.path.dirname(file),) if os.path.basename(file) == "__init__.py" else ()
+    others: list[Any] = [finder for finder in sys.meta_path if finder is not PathFinder]
+    for finder in [PathFinder, *others] if path != () else []:
+        # asked for "a.b", PathFinder may need "a" in sys.modules; the last part is all that it looks for
+        part = name.rpartition(".")[2] if finder is PathFinder else name
+        with suppress(Exception):  # a finder may be anybody's code
+            if (spec := finder.find_spec(part, path)) is not None:
+                file = spec.origin if spec.has_location and os.path.isfile(spec.origin) else ""
+                return file and os.path.abspath(file), tuple(spec.submodule_search_locations or ())
+    return "", ()
+
+
+@cache
+def _is_standard(file: str) -> bool:
+    path = Path(os.path.realpath(file))
+    parts = [path.relative_to(folder).parts[0] for folder in STANDARD_LIBRARY if path.is_relative_to(folder)]
+    return any(part not in ("site-packages", "dist-packages") for part in parts)
+
+
+# Distributions
+
+
+class _Distribution(NamedTuple):
+    """An installed distribution: its top-level packages, and their folder unless it is under development."""
+
+    name: str
+    version: str
+    folder: str
+    packages: frozenset[str]
+    under_development: bool
+
+
+def _owners(top: str, file: str) -> tuple[_Distribution, ...]:
+    """Return the distributions that a file of a top-level package belongs to, without those under development."""
+    candidates = [
+        distribution
+        for distribution in _installed().values()
+        if top in distribution.packages
+        and not distribution.under_development
+        and Path(file).is_relative_to(distribution.folder)
+    ]
+    if len(candidates) > 1:  # they share a namespace package
+        listing = [one for one in candidates if os.path.relpath(file, one.folder) in _files(one.name, one.folder)]
+        candidates = listing or candidates
+    return tuple(candidates)
+
+
+def _named(name: str) -> list[_Distribution]:
+    """Return the distribution of a name, or those that contain the top-level package of this name."""
+    installed = _installed()
+    if distribution := installed.get(_normalize(name)):
+        return [distribution]
+    return [distribution for distribution in installed.values() if name in distribution.packages]
+
+
+def _installed() -> dict[str, _Distribution]:
+    """Return all distributions by their normalized names."""
+    found: dict[str, _Distribution] = {}
+    for entry in sys.path:
+        with suppress(OSError):
+            found = _installed_in(os.path.abspath(entry)) | found
+    return found
+
+
+@_once_per_state
+def _installed_in(folder: str) -> dict[str, _Distribution]:
+    found: dict[str, _Distribution] = {}
+    for distribution in metadata.distributions(path=[folder]):
+        with suppress(OSError, ValueError, TypeError):  # broken metadata
+            fields = distribution.metadata
+            if "Name" in fields and "Version" in fields:
+                name = fields["Name"]
+                found.setdefault(_normalize(name), _describe(distribution, name, fields["Version"]))
+    return found
+
+
+def _describe(distribution: metadata.Distribution, name: str, version: str) -> _Distribution:
+    folder = os.path.abspath(str(distribution.locate_file("")))
+    packages = set((distribution.read_text("top_level.txt") or "").split())
+    packages = packages or {_top(file) for file in distribution.files or () if inspect.getmodulename(file.name)}
+    packages = packages or {name, name.lower().replace("-", "_")}  # as Debian's, which may list nothing
+    direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
+    # setuptools leaves a folder of this name, without a version, beside source that it builds or installs as editable
+    beside_source = Path(folder, re.sub("[^A-Za-z0-9.]+", "_", name) + ".egg-info")
+    editable = bool(direct_url.get("dir_info", {}).get("editable"))
+    return _Distribution(name, version, folder, frozenset(packages), editable or beside_source.is_dir())
+
+
+def _top(file: metadata.PackagePath) -> str:
+    return file.parts[0] if len(file.parts) > 1 else inspect.getmodulename(file.name) or ""
+
+
+@cache
+def _files(name: str, folder: str) -> frozenset[str]:
+    found = metadata.distributions(name=name, path=[folder])
+    return frozenset(os.path.normpath(file) for one in found for file in one.files or ())
+
+
+def _normalize(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+# Files
+
+
+class _Source(NamedTuple):
+    """The digest of a file, and the names of what it imports, with the dots of relative imports."""
+
+    digest: str
+    imports: tuple[str, ...]
+
+
+def _source(file: str) -> _Source:
+    with suppress(OSError):
+        return _parsed(file)
+    return _Source("unreadable", ())
+
+
+@_once_per_state
+def _parsed(file: str) -> _Source:
+    content = Path(file).read_bytes()
+    imports: tuple[str, ...] = ()
+    if file.endswith(".py"):
+        # warnings of the parser are the user's to see on import, and errors if the user makes them so
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError), warnings.catch_warnings(action="ignore"):
+            imports = tuple(dict.fromkeys(_imports(ast.parse(content))))
+    return _Source(hashlib.sha256(content).hexdigest(), imports)
+
+
+@_once_per_state
+def _file_digest(file: str) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of modules, and of what may be a module, that a source imports."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom():
+                base = "." * node.level + (node.module or "")
+                yield base
+                yield from (f"{base}.{alias.name}" if node.module else base + alias.name for alias in node.names)
+            case ast.Call(func=ast.Name(id=function) | ast.Attribute(attr=function)) if function in IMPORTERS:
+                values = [*node.args, *(keyword.value for keyword in node.keywords)]
+                constants = [value.value for value in values if isinstance(value, ast.Constant)]
+                texts = [text for text in constants if isinstance(text, str)]
+                yield from _resolve(texts[:1], texts[1]) if len(texts) > 1 else texts
+
+
+def _resolve(names: Iterable[str], package: str) -> Iterator[str]:
+    """Yield the full names of what is imported in a package, without what is beyond its top-level package."""
+    for name in names:
+        with suppress(ImportError):
+            yield resolve_name(name, package)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from labcheck import environment
+from labcheck import results
 from labcheck.labs.lab import Lab
 from labcheck.metrics import CPU_SECONDS, Trials
 
@@ -19,18 +19,17 @@ def in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str,
     Returns:
         `cpu_seconds` and `epochs`, with repetitions in the place of seeds.
     """
-    environment.pin(device)
     brief = {name: lab.brief() for name, lab in labs.items()}
     for lab in brief.values():
-        lab.train([0], device)
+        results.train(lab, [0], device)
     seconds: dict[str, list[float]] = {name: [] for name in brief}
     epochs: dict[str, list[float]] = {name: [] for name in brief}
     for seed in range(repetitions):
         for name, lab in brief.items():
             start = time.process_time()
-            trials = lab.train([seed], device)
+            trials = results.train(lab, [seed], device)
             seconds[name].append(time.process_time() - start)
-            epochs[name].extend(trials.metrics["epochs"])
+            epochs[name].extend(trials.metrics.get("epochs", [np.nan]))
     return {
         name: Trials({CPU_SECONDS.name: np.array(seconds[name]), "epochs": np.array(epochs[name])}, {})
         for name in brief

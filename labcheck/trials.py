@@ -2,22 +2,28 @@
 
 import hashlib
 import io
-import os
+import json
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import StackSummary, TracebackException
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from labcheck import environment, files, sources
+from labcheck import files, results
+from labcheck.data import DataError
 from labcheck.labs.lab import Lab
-from labcheck.metrics import Trials
+from labcheck.metrics import MetricError, Trials
 from labcheck.progress import Notes
+from labcheck.provenance import Provenance
+
+PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -28,64 +34,91 @@ class Block:
     index: int
     device: str
 
-    def train(self) -> Trials:
-        """Train its seeds side by side, in a process that is pinned."""
-        start = self.index * self.lab.stack
-        return self.lab.train(range(start, start + self.lab.stack), self.device)
+    @property
+    def seeds(self) -> range:
+        """The seeds of this block."""
+        return range(self.index * self.lab.stack, (self.index + 1) * self.lab.stack)
+
+    def __str__(self) -> str:
+        first, last = self.seeds[0], self.seeds[-1]
+        return f"seed {first}" if first == last else f"seeds {first}-{last}"
 
 
 def blocks(lab: Lab, seeds: int, device: str) -> list[Block]:
-    """Those that hold an arm's first seeds; always whole ones, since a value may depend on the block's other seeds."""
+    """Return those that hold an arm's first seeds; whole ones, since a value may depend on the block's other seeds."""
     return [Block(lab, index, device) for index in range(-(-seeds // lab.stack))]
+
+
+class TrainingError(Exception):
+    """A block that could not be trained.
+
+    Args:
+        seeds: those of the block, in words.
+        reason: one line.
+        traceback: through the lab's own code; "" where the line says all.
+    """
+
+    def __init__(self, seeds: str, reason: str, traceback: str = ""):
+        super().__init__(f"{seeds}: {reason}")
+        self.seeds, self.reason, self.traceback = seeds, reason, traceback
 
 
 class TrialStore:
     """Trained blocks in a folder that the workers of a session share.
 
-    A worker that needs a block which another one is training does not wait: it trains one of those that the session
-    will need later. So does one whose tests are done.
+    A worker that needs a block which another one is training does not wait: it trains one of those that an unfinished
+    test of the session will need later. So does one whose tests are done. A block that cannot be trained is not tried
+    again in the session, unless a test that has met its error runs once more.
 
     Args:
         session: a folder that exists, and is this session's own.
-        lasting: one that outlasts it, if trials shall: blocks are then found again by whatever their results depend on,
-            and not by their settings alone.
+        lasting: one that outlasts it, if trials are to be resumed: blocks are then found again by whatever their
+            results depend on, and not by their settings alone.
 
     Attributes:
         problem: why trials cannot be shared, if they cannot; they stay in this process then.
     """
 
     def __init__(self, session: Path, lasting: Path | None = None):
-        self.folder = lasting or session
+        self.session, self.lasting = session, lasting
         self.notes = Notes(session, lasting)
-        self.lasting = lasting is not None
-        self._keys: dict[tuple[Lab, str], str] = {}
-        self._loaded: dict[Block, tuple[Trials, float]] = {}
-        self._ahead: dict[Block, None] = {}
+        self.provenance = Provenance()
+        self._loaded: dict[str, tuple[Trials, float]] = {}
+        self._ahead: dict[Block, Collection[str]] = {}
         self.problem = ""
 
     def key(self, block: Block) -> str:
-        """A file name of its own."""
-        of = block.lab, block.device
-        if of not in self._keys:
-            self._keys[of] = self._key(*of)
-        return hashlib.sha256(f"{self._keys[of]} {block.index}".encode()).hexdigest()[:24]
+        """Return a file name of its own."""
+        text = self.provenance.key(block.lab, block.device, self._lasts(block.lab))
+        return hashlib.sha256(f"{text} {block.index}".encode()).hexdigest()[:24]
+
+    def _lasts(self, lab: Lab) -> bool:
+        return self.lasting is not None and self.provenance.resumable(lab)
 
     def _path(self, block: Block) -> Path:
-        return self.folder / f"{self.key(block)}.npz"
+        folder = self.lasting if self.lasting is not None and self._lasts(block.lab) else self.session
+        return folder / f"{self.key(block)}.npz"
 
-    def _key(self, lab: Lab, device: str) -> str:
-        """A lab's repr tells all its settings; one with an address in it is another in each process."""
-        module, settings = type(lab).__module__, repr(lab)
-        text = f"{module} {settings} {device}"
-        if self.lasting:
-            text += f" {sources.digest(module, __name__)} {lab.data()} "
-            text += str(environment.fingerprint(device, lab.precision(device)))
-            text += f" {os.getpid()} {time.time_ns()}" if " at 0x" in settings else ""
-        return text
+    def _failed(self, block: Block) -> Path:
+        return self.session / f"{self.key(block)}.failed"
 
-    def expect(self, blocks: Iterable[Block]) -> None:
-        """Blocks that this session will need; those that come first are trained ahead first."""
-        self._ahead = dict.fromkeys(blocks)
+    def expect(self, needs: Mapping[Block, Collection[str]]) -> None:
+        """Announce the blocks of this session, each with the tests that need it; the first are trained ahead first."""
+        self._ahead = dict(needs)
+
+    def finish(self, test: str) -> None:
+        """Note, for all processes, that a test needs nothing more."""
+        with suppress(OSError):
+            self._finished(test).touch()
+
+    def _finished(self, test: str) -> Path:
+        return self.session / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
+
+    def retry(self, blocks: Iterable[Block]) -> None:
+        """Forget that blocks could not be trained, as a test that has met this runs once more."""
+        for block in blocks:
+            with suppress(OSError):
+                self._failed(block).unlink(missing_ok=True)
 
     def train_ahead(self) -> None:
         """Train those that nobody is at, until none is left, the session ends, or what is trained cannot be shared."""
@@ -93,19 +126,25 @@ class TrialStore:
             pass
 
     def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
-        """An arm's first seeds, trained now unless they have been in this session."""
+        """Return an arm's first seeds, trained now unless they have been in this session.
+
+        Raises:
+            TrainingError: they cannot be trained.
+            MetricError: blocks of them measured different things.
+        """
         return Trials.join([self._get(block)[0] for block in blocks(lab, seeds, device)]).first(seeds)
 
     def seconds(self, lab: Lab, seeds: int, device: str) -> float:
-        """The CPU seconds that training them took."""
+        """Return the CPU seconds that training them took."""
         return sum(self._get(block)[1] for block in blocks(lab, seeds, device))
 
     def _get(self, block: Block) -> tuple[Trials, float]:
         self._ahead.pop(block, None)
-        while block not in self._loaded:
+        key = self.key(block)
+        while key not in self._loaded:
             if not self._obtain(block) and not self._obtain_another():
                 self._obtain(block, wait=-1)
-        return self._loaded[block]
+        return self._loaded[key]
 
     def _obtain(self, block: Block, wait: float = 0) -> bool:
         """Load a block, or train and store it; False if another worker is at it for longer than `wait` seconds."""
@@ -117,35 +156,54 @@ class TrialStore:
             return False
         except OSError as error:
             self._complain(error)
-            self._loaded[block] = self._train(block)
+            self._loaded[self.key(block)] = self._train(block)
             return True
         try:
             stored = _load(path)
-            self._loaded[block] = stored or self._train(block)
+            self._loaded[self.key(block)] = loaded = stored or self._train(block)
             if not stored:
-                self._share(*self._loaded[block], path)
+                self._share(*loaded, path)
         finally:
             lock.release()
         return True
 
     def _train(self, block: Block) -> tuple[Trials, float]:
-        environment.pin(block.device)  # before the clock starts: it imports torch
-        start = time.process_time()
-        with self.notes.training(self.key(block)):
-            trials = block.train()
-        return trials, time.process_time() - start
+        failure = _read(self._failed(block))
+        if failure is not None and failure[0]:
+            raise TrainingError(*failure)
+        try:
+            with self.notes.training(self.key(block)):
+                start = time.process_time()
+                trials = results.train(block.lab, block.seeds, block.device)
+                return trials, time.process_time() - start
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except Exception as error:
+            own = isinstance(error, results.ResultError | MetricError | DataError)
+            reason = " ".join(str(error).split()) if own else results.line(error)
+            failure = str(block), reason, "" if own else _traceback(error)
+            self._fail(block, failure)
+            raise TrainingError(*failure) from error
+        except BaseException:  # one of pytest's, such as the end of a test's time: its next test may have more
+            self._fail(block, ("", "", ""))
+            raise
+
+    def _fail(self, block: Block, failure: tuple[str, str, str]) -> None:
+        with suppress(OSError):
+            files.write(self._failed(block), json.dumps(failure))
 
     def _obtain_another(self) -> bool:
-        """Train and store the next block of the session that nobody has begun; False if there is none."""
+        """Train and store the next block that an unfinished test needs and nobody has begun; False if there is none."""
         while self._ahead:
-            block = next(iter(self._ahead))
+            block, tests = next(iter(self._ahead.items()))
             del self._ahead[block]
-            if self._path(block).exists():
+            unneeded = all(self._finished(test).exists() for test in tests)
+            if unneeded or self._path(block).exists() or self._failed(block).exists():
                 continue
             try:
                 if self._obtain(block):
                     return True
-            except Exception:
+            except TrainingError:
                 continue  # the test that needs this block will meet the error again, and report it
         return False
 
@@ -156,6 +214,7 @@ class TrialStore:
         arrays |= {f"table {name}": array for name, array in trials.tables.items()}
         arrays |= {} if trials.recorded is None else {"recorded": trials.recorded}
         arrays["seconds"] = np.array(seconds)
+        arrays["diverged"] = np.array(json.dumps(trials.diverged))
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         try:
@@ -164,7 +223,7 @@ class TrialStore:
             self._complain(error)
 
     def _complain(self, error: OSError) -> None:
-        self.problem = f"trials could not be shared, free some space in {self.folder}: {error}"
+        self.problem = f"trials could not be shared, free some space in {self.lasting or self.session}: {error}"
 
 
 def _load(path: Path) -> tuple[Trials, float] | None:
@@ -175,7 +234,26 @@ def _load(path: Path) -> tuple[Trials, float] | None:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         return None
     recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
+    diverged = json.loads(str(arrays.pop(("diverged", ""))))
     metrics, curves, tables = (
         {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve", "table")
     )
-    return Trials(metrics, curves, recorded, tables), seconds
+    return Trials(metrics, curves, recorded, tables, {int(seed): error for seed, error in diverged.items()}), seconds
+
+
+def _read(file: Path) -> tuple[str, str, str] | None:
+    """Why a block could not be trained, if it could not."""
+    try:
+        seeds, reason, traceback = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return seeds, reason, traceback
+
+
+def _traceback(error: BaseException) -> str:
+    """An error's traceback from the lab's own code on; whole where all of it is labcheck's."""
+    whole = TracebackException.from_exception(error)
+    own = [frame for frame in whole.stack if not Path(frame.filename).is_relative_to(PACKAGE)]
+    if own:
+        whole.stack = StackSummary.from_list(own)
+    return "".join(whole.format())

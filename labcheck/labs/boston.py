@@ -123,9 +123,9 @@ class Boston(StackedLab):
         }
 
 
-VAL_MSE = Metric("val_mse")
-MEAN_VAL_MSE = Metric("mean_val_mse")
-TEST_MSE = Metric("test_mse")
-TEST_MAE = Metric("test_mae")
+VAL_MSE = Metric("val_mse", higher_is_better=False)
+MEAN_VAL_MSE = Metric("mean_val_mse", higher_is_better=False)
+TEST_MSE = Metric("test_mse", higher_is_better=False)
+TEST_MAE = Metric("test_mae", higher_is_better=False)
 TEST_R2 = Metric("test_r2", higher_is_better=True, ratio=False)
-FINAL_LOSS = Metric("final_loss")
+FINAL_LOSS = Metric("final_loss", higher_is_better=False)

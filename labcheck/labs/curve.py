@@ -156,4 +156,4 @@ def checkpoints(epochs: int) -> list[int]:
     return sorted({number for number in found if number < epochs} | {epochs})
 
 
-GRID_MSE = Metric("grid_mse")
+GRID_MSE = Metric("grid_mse", higher_is_better=False)

@@ -1,16 +1,20 @@
 """What a lab is: settings, data and a function that trains. Imports no torch."""
 
 import dataclasses
+import inspect
+import re
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
+from labcheck.labs import settings
 from labcheck.metrics import Trials
 
 Settings = Mapping[str, Any]
+NAME = re.compile(r"\w[\w.-]*")
 
 
 class Data(NamedTuple):
@@ -76,40 +80,6 @@ def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OP
     return dataclasses.field(default=default, metadata={"evidence": Evidence(str(Grade(grade)), reason, alternatives)})
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-class Kind(NamedTuple):
-    """A type of settings: what its values are called, which fit, and how they are read from a command line."""
-
-    told: str
-    fits: Callable[[Any], bool]
-    read: Callable[[str], Any]
-
-
-KINDS: dict[Any, Kind] = {
-    bool: Kind(
-        "true or false",
-        lambda value: isinstance(value, bool),
-        lambda text: {"true": True, "false": False}[text.lower()],
-    ),
-    int: Kind("a whole number", _whole, int),
-    float: Kind("a number", lambda value: isinstance(value, float) or _whole(value), float),
-    str: Kind("a word", lambda value: isinstance(value, str), str),
-    tuple[int, ...]: Kind(
-        "a tuple of whole numbers, 32-32 on a command line",
-        lambda value: isinstance(value, tuple) and all(map(_whole, value)),
-        lambda text: tuple(map(int, text.split("-"))),
-    ),
-    tuple[float, ...]: Kind(
-        "a tuple of numbers, 0.2-0.5 on a command line",
-        lambda value: isinstance(value, tuple) and all(isinstance(part, float) or _whole(part) for part in value),
-        lambda text: tuple(map(float, text.split("-"))),
-    ),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Lab(ABC):
     """One experiment of a report. Subclasses are frozen dataclasses of settings with a `train` method.
@@ -118,37 +88,46 @@ class Lab(ABC):
         name: the first half of its claims' ids.
         scales: the settings that a scale changes.
         units: of what is measured, by the last word of a metric's or a curve's name; none where it is a plain number.
+        depends: what else results depend on and imports do not show: names of installed packages, and globs of files
+            relative to the module's folder, such as "configs/*.yaml".
+        diverged: exceptions by which `train` says that a seed has diverged; such a seed has no finite number.
     """
 
     name: ClassVar[str]
     scales: ClassVar[Mapping[str, Settings]] = {}
     units: ClassVar[Mapping[str, str]] = {}
+    depends: ClassVar[Sequence[str]] = ()
+    diverged: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuse values of another type than their setting's.
 
         Raises:
-            ValueError: naming the setting and what it is.
+            ValueError: the message names the setting and its type.
         """
-        for name, kind in typing.get_type_hints(type(self)).items():
-            if kind in KINDS and not KINDS[kind].fits(getattr(self, name)):
-                raise ValueError(f"{self.name}.{name} is {KINDS[kind].told}, not {getattr(self, name)!r}")
+        for name, annotation in self._annotations().items():
+            kind = settings.TYPES.get(annotation) if isinstance(annotation, typing.Hashable) else None
+            if kind and not kind.accepts(getattr(self, name)):
+                raise ValueError(f"{self.name}.{name} is {kind.description}, not {getattr(self, name)!r}")
 
     @property
     def stack(self) -> int:
-        """How many seeds train side by side: settings alone decide, so that they alone decide a seed's result."""
-        return 20
+        """Number of seeds that train side by side: settings alone decide, so that they alone decide a seed's result.
+
+        With more than one, blocks of this number of seeds are trained whole.
+        """
+        return 1
 
     def precision(self, device: str) -> str:
-        """What `train` computes with there, as far as that is the lab's choice."""
+        """Return the arithmetic of `train` on a device, as far as that is the lab's choice."""
         return "float32"
 
     @abstractmethod
     def data(self) -> Data:
-        """The data that `train` uses.
+        """Return name and digest of the data that `train` uses.
 
         Raises:
-            DataError: it is not there, or not what it should be.
+            DataError: the data is missing, or is not what it should be.
         """
 
     @abstractmethod
@@ -165,20 +144,76 @@ class Lab(ABC):
 
     @classmethod
     def configure(cls, scale: str, overrides: Settings, arm: Settings, source: str = "embedded") -> Self:
-        """The lab of an arm: what the arm says goes before what is overridden, and that before what the scale says.
+        """Return the lab of an arm, whose settings precede overrides, and these the settings of the scale.
 
         A lab that has the setting `source` takes its data from there.
 
         Raises:
-            ValueError: no such setting, or a value that it cannot have.
+            ValueError: the class is no proper lab, has no such setting, or a value is one that it cannot have.
         """
+        cls.validate()
         names = [field.name for field in dataclasses.fields(cls)]
         chosen = {"source": source} if "source" in names else {}
-        settings = {**chosen, **cls.scales.get(scale, {}), **overrides, **arm}
-        unknown = sorted(settings.keys() - set(names))
-        if unknown:
+        given = {**chosen, **cls.scales.get(scale, {}), **overrides, **arm}
+        if unknown := sorted(given.keys() - set(names)):
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+        if missing := [field.name for field in dataclasses.fields(cls) if _required(field) and field.name not in given]:
+            raise ValueError(f"{cls.name}.{missing[0]} has no default: each arm must set it")
+        lab = cls(**{name: settings.freeze(value) for name, value in given.items()})
+        lab.plain()
+        return lab
+
+    @classmethod
+    def validate(cls) -> None:
+        """Check what a subclass must have.
+
+        Raises:
+            ValueError: it has no name, or settings of a class that is not decorated as a dataclass.
+        """
+        name = getattr(cls, "name", None)
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            given = f", got {name!r}" if name is not None else ""
+            raise ValueError(
+                f"{cls.__qualname__}.name must be a text of letters, digits, '-', '_' and '.', the first half of its "
+                f'claims\' ids{given}: add name: ClassVar[str] = "…"'
+            )
+        diverged = cls.diverged if isinstance(cls.diverged, tuple) else (cls.diverged,)
+        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in diverged):
+            raise ValueError(f"{cls.__qualname__}.diverged must be exception classes, got {cls.diverged!r}")
+        fields = {field.name for field in dataclasses.fields(cls)}
+        for owner in cls.__mro__:
+            declared = inspect.get_annotations(owner) if issubclass(owner, Lab) else {}
+            for setting, annotation in declared.items():
+                if setting not in fields and "ClassVar" not in str(annotation):
+                    raise ValueError(
+                        f"{owner.__qualname__}.{setting} is no setting yet: decorate the class with "
+                        "@dataclass(frozen=True, kw_only=True)"
+                    )
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as files have them; fields that do not take part in comparisons are left out.
+
+        Raises:
+            ValueError: a value cannot be written down and read back, or can be changed later.
+        """
+        written = {}
+        for field in dataclasses.fields(self):
+            if field.compare:
+                try:
+                    written[field.name] = settings.plain(getattr(self, field.name))
+                    settings.require_hashable(getattr(self, field.name))
+                except ValueError as error:
+                    raise ValueError(f"{self.name}.{field.name}: {error}") from None
+        return written
+
+    @classmethod
+    def _annotations(cls) -> dict[str, Any]:
+        """Types by setting; where one is a text that means nothing here, the texts as they are."""
+        try:
+            hints = typing.get_type_hints(cls)
+        except (NameError, TypeError):
+            return {field.name: field.type for field in dataclasses.fields(cls)}
+        return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
     @classmethod
     def evidence(cls) -> dict[str, Evidence]:
@@ -199,13 +234,13 @@ class Lab(ABC):
                 f"{cls.name} has no setting {name!r} that its report leaves unstated; those are "
                 f"{', '.join(cls.evidence())}"
             )
-        kind = typing.get_type_hints(cls)[name]
-        if kind not in KINDS:
+        kind = settings.TYPES.get(cls._annotations()[name])
+        if kind is None:
             raise ValueError(f"{cls.name}.{name} cannot be given on a command line")
         try:
-            return KINDS[kind].read(text)
+            return kind.parse(text)
         except (KeyError, ValueError):
-            raise ValueError(f"{cls.name}.{name} is {KINDS[kind].told}, not {text!r}") from None
+            raise ValueError(f"{cls.name}.{name} is {kind.description}, not {text!r}") from None
 
     def check(self, setting: str, allowed: typing.Iterable[str]) -> None:
         """Refuse a word that is not one of those allowed.
@@ -227,3 +262,7 @@ class Lab(ABC):
             value = getattr(self, setting)
             if not all(number >= least for number in (value if isinstance(value, tuple) else [value])):
                 raise ValueError(f"{self.name}.{setting} is at least {least:g}, not {value!r}")
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -129,9 +129,9 @@ def sum_of_means(errors: Tensor, batch: int) -> Tensor:
     return torch.stack([chunk.mean(1) for chunk in torch.split(errors, batch, 1)]).sum(0)
 
 
-TEST_MSE = Metric("test_mse")
-TEST_SUM = Metric("test_sum")
+TEST_MSE = Metric("test_mse", higher_is_better=False)
+TEST_SUM = Metric("test_sum", higher_is_better=False)
 """The printed test loss, of the weights of the lowest validation loss."""
-FINAL_TRAIN_SUM = Metric("final_train_sum")
-FINAL_VAL_SUM = Metric("final_val_sum")
+FINAL_TRAIN_SUM = Metric("final_train_sum", higher_is_better=False)
+FINAL_VAL_SUM = Metric("final_val_sum", higher_is_better=False)
 """The last losses of a run's curves."""

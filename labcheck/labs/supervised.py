@@ -108,6 +108,10 @@ class StackedLab(SupervisedLab):
         super().__post_init__()
         self.check("activation", ACTIVATIONS)
 
+    @property
+    def stack(self) -> int:
+        return 20
+
     @abstractmethod
     def layers(self) -> list[Layer]:
         """The layers of one net."""

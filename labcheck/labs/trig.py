@@ -227,9 +227,9 @@ class Trig(StackedLab):
         return lr < self.stop_lr if epoch % CHECK_EVERY == 0 else torch.zeros_like(lr, dtype=torch.bool)
 
 
-TRAIN_MSE = Metric("train_mse")
-VAL_MSE = Metric("val_mse")
-TEST_MSE = Metric("test_mse")
-GRID_MSE = Metric("grid_mse")
+TRAIN_MSE = Metric("train_mse", higher_is_better=False)
+VAL_MSE = Metric("val_mse", higher_is_better=False)
+TEST_MSE = Metric("test_mse", higher_is_better=False)
+GRID_MSE = Metric("grid_mse", higher_is_better=False)
 RANKED = (VAL_MSE, GRID_MSE, TRAIN_MSE)
 """The errors by which arms are ranked: what the report prints, the function itself, and what was trained on."""

@@ -13,7 +13,7 @@ from labcheck import __version__, files, verdicts
 from labcheck.baselines import Baseline
 from labcheck.verdicts import Word
 
-SCHEMA = 3
+SCHEMA = 4
 INSIDE = (0.5, 99.5)
 """The percentiles of our seeds between which a printed number is as expected."""
 ENOUGH_NUMBERS = 5

@@ -87,17 +87,24 @@ def _template() -> Any:
 
 
 def effect(found: Mapping[str, Any]) -> str:
-    """That of a relation in words."""
+    """Return the effect of a relation in words; one end of an interval may be infinite."""
     told = f"{found['kind']} {number(found['median'])}"
-    if found["low"] is found["high"] is None:
+    low, high = found["low"], found["high"]
+    if low is high is None:
         return told
-    return f"{told} (95 % interval {number(found['low'])} to {number(found['high'])})"
+    if high is None:
+        return f"{told} (95 % interval: {number(low)} or more; some seeds have no finite number)"
+    if low is None:
+        return f"{told} (95 % interval: {number(high)} or less; some seeds have no finite number)"
+    return f"{told} (95 % interval {number(low)} to {number(high)})"
 
 
 def setting(value: Any) -> str:
     """A value as a command line has it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {setting(part)}" for name, part in value.items())
     return "-".join(map(setting, value)) if isinstance(value, list) else str(value)
 
 

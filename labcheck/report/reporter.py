@@ -6,13 +6,61 @@ import datetime
 import subprocess
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from labcheck.files import portable
+from labcheck.progress import Notes
+
 if TYPE_CHECKING:
     from labcheck.report.findings import Finding
+
+
+@dataclass
+class Attempt:
+    """What a test of a claim came to the last time that it ran; plugins may run it several times.
+
+    Attributes:
+        claim, scale, test: which one it is.
+        record: what it measured, if it did.
+        notes: lines for the summary.
+        problems: kind and text of what failed.
+        crashed: whether it could not be run, wholly.
+        skipped: the reason for which it was skipped, if it was.
+    """
+
+    claim: str
+    scale: str
+    test: str
+    record: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    crashed: bool = False
+    skipped: str = ""
+
+    def add(self, report: pytest.TestReport, found: dict[str, Any]) -> None:
+        """Take in the report of one of its phases."""
+        expected = getattr(report, "wasxfail", None)
+        if report.skipped and expected is None:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            self.skipped = reason.removeprefix("Skipped: ")
+            return
+        if report.when == "call" and "record" in found:
+            self.record, self.notes = found["record"], found["notes"]
+        elif not report.passed:
+            self.crashed = True
+        if report.failed or (report.skipped and expected is not None):
+            self.problems += [(kind, self._expected(text, expected)) for kind, text in _failures(report, found)]
+
+    @staticmethod
+    def _expected(text: str, reason: str | None) -> str:
+        if reason is None:
+            return text
+        reason = reason.removeprefix("reason: ")
+        return f"{text} (expected to fail{': ' if reason else ''}{reason})"
 
 
 class Reporter:
@@ -20,60 +68,75 @@ class Reporter:
 
     Args:
         baselines: their folder.
+        notes: what the session's processes write down.
         trials: the folder of those that outlast the session, if they do.
     """
 
-    def __init__(self, config: pytest.Config, baselines: Path, trials: Path | None = None):
+    def __init__(self, config: pytest.Config, baselines: Path, notes: Notes, trials: Path | None = None):
+        self.config = config
         self.option = config.option
         self.folder = config.option.claims_report
         self.reason = config.option.claims_update
         self.baselines = baselines
+        self.notes = notes
         self.trials = trials
-        self.skipped: Counter[str] = Counter()
         self.started = time.time()
-        self.claims: list[dict[str, Any]] = []
-        self.crashed: set[str] = set()
-        self.modules: dict[str, str] = {}
+        self.attempts: dict[str, Attempt] = {}
         self.problems: list[dict[str, Any]] = []
         self.findings: list[Finding] = []
         self.lines: list[str] = []
         self.usage_error = ""
-        self.died = False
+        self.deaths = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         claim = getattr(report, "claim", None)
         if claim is None:
             return
-        self.modules[claim["id"]], _, test = report.nodeid.partition("::")
-        if report.skipped and isinstance(report.longrepr, tuple):
-            self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
-        elif report.when == "call" and "record" in claim:
-            self.claims.append(claim)
-        else:
-            self.crashed.add(claim["id"])
-        if report.failed:
-            said = {
-                kind: "\n".join(str(text) for name, text in report.user_properties if name == kind)
-                for kind in ("drift", "failure")
-            }
-            for kind, text in (said if any(said.values()) else {"error": _crash(report)}).items():
-                if text:
-                    self._problem(kind, text, claim=claim["id"], scale=claim["scale"], test=test)
+        if report.when == "setup" or report.nodeid not in self.attempts:
+            self.attempts[report.nodeid] = Attempt(claim["id"], claim["scale"], report.nodeid.partition("::")[2])
+        if str(report.outcome) != "rerun":  # of pytest-rerunfailures: another attempt follows
+            self.attempts[report.nodeid].add(report, claim)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._problem("error", _crash(report), test=report.nodeid)
 
     def _problem(self, kind: str, text: str, test: str = "", **where: str | None) -> None:
-        self.problems.append({"claim": None, "scale": None, **where, "test": test, "kind": kind, "text": text})
+        problem = {"claim": None, "scale": None, **where, "test": test, "kind": kind, "text": text}
+        self.problems.append(portable(problem))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """xdist: a worker has finished."""
-        if error:
-            self._problem("error", "a worker died, and with it the test that it was at")
-            self.died = True
+        self.deaths += bool(error)
         self.usage_error = getattr(node, "workeroutput", {}).get("claims_error", self.usage_error)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """xdist: a worker has died in this test."""
+        self.deaths -= 1
+        test = next((test for test in self.notes.tests() if test.nodeid == crashitem), None)
+        name = crashitem.partition("::")[2] if test else crashitem
+        attempt = Attempt(test.claim if test else "", test.scale if test else "", name, crashed=True)
+        attempt.problems.append(("error", "the worker process died in this test"))
+        self.attempts[crashitem] = attempt
+
+    @property
+    def claims(self) -> list[Attempt]:
+        """The tests that measured something."""
+        return [attempt for attempt in self.attempts.values() if attempt.record is not None]
+
+    @property
+    def crashed(self) -> set[str]:
+        """The claims of which a test could not be run."""
+        return {attempt.claim for attempt in self.attempts.values() if attempt.crashed and attempt.claim}
+
+    @property
+    def died(self) -> bool:
+        """Whether a worker has."""
+        return self.deaths > 0 or any(
+            "the worker process died" in text for attempt in self.attempts.values() for _, text in attempt.problems
+        )
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -85,11 +148,17 @@ class Reporter:
             return
         from labcheck.report.findings import gather
 
-        self.findings = gather(claim["record"] for claim in self.claims)
+        self.findings = gather(attempt.record for attempt in self.claims if attempt.record is not None)
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        for attempt in self.attempts.values():
+            for kind, text in attempt.problems:
+                where = {"claim": attempt.claim or None, "scale": attempt.scale or None}
+                self._problem(kind, text, test=attempt.test, **where)
         if interrupted:
             self._problem("error", "the run was interrupted")
-        well = self._update(whole=not interrupted and not self.died) & self._report()
+        if self.deaths > 0:
+            self._problem("error", "a worker process died between two tests")
+        well = self._update(interrupted) & self._report()
         if not well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -107,7 +176,8 @@ class Reporter:
                 f"{finding.today.claim} ({finding.today.scale})": finding.today.cpu_seconds for finding in self.findings
             },
         }
-        run = findings.Run(self.modules, self._options(), self.problems, self.skipped, times)
+        modules = {attempt.claim: nodeid.partition("::")[0] for nodeid, attempt in self.attempts.items()}
+        run = findings.Run(modules, self._options(), self.problems, self._skipped(), times)
         content = findings.document(self.findings, run)
         try:
             findings.write(content, Path(self.folder))
@@ -132,38 +202,63 @@ class Reporter:
             text for lab, name, value in option.claims_set for text in ("--claims-set", f"{lab}.{name}={value}")
         ]
 
-    def _update(self, whole: bool) -> bool:
+    def _skipped(self) -> Counter[str]:
+        """How many tests of claims were skipped, by reason."""
+        return Counter(attempt.skipped for attempt in self.attempts.values() if attempt.skipped)
+
+    def _update(self, interrupted: bool) -> bool:
         """Write the baselines if that was asked for; such a run does not pass."""
         if not self.reason:
             return True
-        if not whole:
-            self.lines.append(f"{'a worker died' if self.died else 'interrupted'}: no baseline was written")
+        if interrupted or self.died:
+            self.lines.append(f"{'interrupted' if interrupted else 'a worker died'}: no baseline was written")
             return False
         if not self.findings and not self.crashed:
             self.lines.append("nothing was measured: no baseline was written")
             return False
-        from labcheck import baselines
-
         version = _version(self.baselines)
         self.lines += [f"{claim}: not written: a test of it could not be run" for claim in sorted(self.crashed)]
         for finding in self.findings:
-            today = finding.today
-            if today.claim in self.crashed:
-                continue
-            file = baselines.path(self.baselines, today.claim, today.scale, today.data["name"])
-            try:
-                stored = baselines.read(file) if file.exists() else None
-                new = baselines.merge(stored, today) if stored and finding.missing else today
-                changes = baselines.changes(stored, new)
-                if changes:
-                    new.update = {"reason": self.reason, "changes": changes, **version}
-                    baselines.write(new, file)
-            except baselines.BaselineError as error:
-                self.lines.append(str(error))
-                continue
-            self.lines += [f"{today.claim} ({today.scale}): {change}" for change in changes or ["as stored"]]
-        self.lines.append("a run with --claims-update does not pass: review the changes and run without it")
+            if finding.today.claim not in self.crashed:
+                self.lines += self._written(finding, version)
+        self.lines.append(
+            "a run with --claims-update exits with status 1 on purpose: review the changes, and run again without it"
+        )
         return False
+
+    def _written(self, finding: Finding, version: dict[str, Any]) -> list[str]:
+        """Write the baseline of one claim; what changed, or why it was not written, in lines."""
+        from labcheck import baselines
+
+        today = finding.today
+        name = f"{today.claim} ({today.scale})"
+        if unfinished := self._unfinished(finding):
+            return [f"{name}: not written: the run ended before {', '.join(unfinished)}"]
+        file = baselines.path(self.baselines, today.claim, today.scale, today.data["name"])
+        try:
+            stored = baselines.read(file) if file.exists() else None
+            new = baselines.merge(stored, today) if stored and finding.missing else today
+            changes = baselines.changes(stored, new)
+            if changes:
+                new.update = {"reason": self.reason, "changes": changes, **version}
+                baselines.write(new, file)
+        except baselines.BaselineError as error:
+            return [str(error)]
+        lines = [f"{name}: {change}" for change in changes or ["as stored"]]
+        if finding.missing and not stored:
+            lines.append(f"{name}: stored without {', '.join(finding.missing)}, whose tests were not selected")
+        return lines
+
+    def _unfinished(self, finding: Finding) -> list[str]:
+        """The selected tests of a claim that have not run, as a run with -x ends at the first failure."""
+        today = finding.today
+        return [
+            test.nodeid.partition("::")[2]
+            for test in self.notes.tests()
+            if (test.claim, test.scale) == (today.claim, today.scale)
+            and test.selected
+            and test.nodeid not in self.attempts
+        ]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.usage_error:
@@ -182,8 +277,9 @@ class Reporter:
 
     def _notes(self) -> list[str]:
         """What the tests had to say, each thing once."""
-        notes = list(dict.fromkeys(note for claim in self.claims for note in claim["notes"]))
-        notes += [f"{count} tests of claims skipped: {reason}" for reason, count in self.skipped.items()]
+        notes = list(dict.fromkeys(note for attempt in self.claims for note in attempt.notes))
+        notes += [f"{count} tests of claims skipped: {reason}" for reason, count in self._skipped().items()]
+        notes += self._orphans()
         if self.trials and (self.claims or self.crashed):
             sizes = [file.stat().st_size for file in self.trials.glob("*.npz")]
             notes.append(
@@ -191,6 +287,33 @@ class Reporter:
                 "a run with --cache-clear forgets them"
             )
         return notes
+
+    def _orphans(self) -> list[str]:
+        """Stored results that no claim uses, of labs whose claims were collected from whole folders."""
+        whole = all(Path(arg).is_dir() for arg in self.config.args)
+        option = self.option
+        if not whole or any(getattr(option, name, None) for name in ("lf", "ignore", "ignore_glob", "pyargs")):
+            return []
+        from labcheck import baselines
+
+        tests = self.notes.tests()
+        used = {file for test in tests for file in (self.baselines / test.claim).glob(f"{test.scale}-*")}
+        return [
+            f"{file}: no claim of this run uses it; remove it if its claim is gone"
+            for lab in sorted({test.claim.partition("/")[0] for test in tests})
+            for file in baselines.unused(self.baselines / lab, used)
+        ]
+
+
+def _failures(report: pytest.TestReport, found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Kind and text of what failed in a test."""
+    texts = {
+        kind: "\n".join(str(text) for name, text in report.user_properties if name == kind)
+        for kind in ("drift", "failure")
+    }
+    if any(texts.values()):
+        return [(kind, text) for kind, text in texts.items() if text]
+    return [("failure" if "record" in found else "error", found.get("error") or _crash(report))]
 
 
 def _crash(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -202,10 +325,10 @@ def _crash(report: pytest.TestReport | pytest.CollectReport) -> str:
 def _version(folder: Path) -> dict[str, Any]:
     """The commit that is checked out, and whether anything differs from it; neither where there is no git."""
     try:
-        told = [
-            subprocess.run(["git", *command], cwd=folder.parent, capture_output=True, text=True, check=True).stdout
+        outputs = [
+            subprocess.run(["git", *command], cwd=folder.parent, capture_output=True, check=True).stdout
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         ]
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
-    return {"commit": told[0].strip(), "dirty": bool(told[1].strip())}
+    return {"commit": outputs[0].decode("ascii", "replace").strip(), "dirty": bool(outputs[1].strip())}

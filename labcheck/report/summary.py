@@ -18,9 +18,14 @@ def summary(trials: Trials) -> dict[str, Any]:
     Returns:
         "after": how many epochs, of up to 120 records from the first to the last that a seed trained; "curves": at
         each of them the median over seeds and the 10th and 90th percentile, where a seed that has stopped keeps its
-        last number; "tables": of a row of numbers (n, P) the same three, of a matrix (n, …) the mean.
+        last number; "tables": of a row of numbers (n, P) the same three, of a matrix (n, …) the mean; "diverged": the
+        seeds whose training raised what the lab counts as divergence, with the error.
     """
-    return {**_curves(trials), "tables": {name: _table(table) for name, table in trials.tables.items()}}
+    return {
+        **_curves(trials),
+        "tables": {name: _table(table) for name, table in trials.tables.items()},
+        "diverged": [{"seed": seed, "error": error} for seed, error in sorted(trials.diverged.items())],
+    }
 
 
 def spread(values: Floats) -> dict[str, list[Any]]:

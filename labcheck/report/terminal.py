@@ -53,7 +53,8 @@ def _relation(finding: Finding, name: str) -> list[str]:
     verdict = judged["verdict"] + (f" ({judged['tag']})" if judged["tag"] else "")
     told = [name, _numbers(judged["terms"])]
     if judged["seeds_to_decide"]:
-        told.append(f"about {judged['seeds_to_decide']} seeds would decide")
+        needed = judged["seeds_to_decide"]
+        told.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
     start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>6}"
     return textwrap.wrap(f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ")
 

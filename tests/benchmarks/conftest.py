@@ -1,5 +1,6 @@
 """Benchmarks take minutes and say nothing about correctness: they run only when asked for."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="a benchmark: run it with --benchmark-only"))
+
+
+@pytest.fixture(autouse=True)
+def _pinned() -> Iterator[None]:
+    """One thread, as in training."""
+    from labcheck import environment
+
+    with environment.pinned():
+        yield
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -27,7 +27,6 @@ def times_faster(
         models: how many `own` trains where `reference` trains one.
         precision: that of a lab.
     """
-    environment.pin()
     seconds: list[float] = []
 
     def before() -> None:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labcheck import environment
 from labcheck.data.examples import generators, permutations
 from labcheck.labs.cifar import Cifar
 from labcheck.labs.images import ConvolutionLab
@@ -108,7 +107,6 @@ def prepared(name: str, case: Case, steps: int, dtype: torch.dtype = torch.float
 @pytest.mark.parametrize("name", ["eager_float32", "labcheck_float32", "labcheck_bfloat16"])
 @pytest.mark.parametrize("group", CASES)
 def test_milliseconds_per_step(benchmark: Any, group: str, name: str) -> None:
-    environment.pin()
     case = CASES[group]
     benchmark.group = f"{group}, {case.steps} steps"
     double = prepared("labcheck_float32", case, 3, torch.float64)()

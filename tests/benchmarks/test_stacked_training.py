@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from labcheck import environment
 from labcheck.data.examples import generators
 from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
@@ -193,7 +192,6 @@ CONTESTANTS = [
 @pytest.mark.benchmark(timer=time.process_time)
 @pytest.mark.parametrize(("group", "name"), CONTESTANTS)
 def test_trials_per_second(benchmark: Any, group: str, name: str) -> None:
-    environment.pin()
     case = CASES[group]
     benchmark.group = f"{group}, {case.epochs[1]} epochs"
     assert run(name, case, 3, torch.float64) == pytest.approx(run(case.usual, case, 3, torch.float64), rel=1e-9)
@@ -207,7 +205,6 @@ def test_trials_per_second(benchmark: Any, group: str, name: str) -> None:
 @pytest.mark.parametrize("models", [1, 20])
 @pytest.mark.parametrize("group", CASES)
 def test_derived_backward(benchmark: Any, group: str, models: int) -> None:
-    environment.pin()
     case = CASES[group]
 
     def losses(network: type[Network], epochs: int = 0, dtype: torch.dtype = torch.float32) -> list[float]:

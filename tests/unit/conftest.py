@@ -33,7 +33,7 @@ import numpy as np
 from labcheck.labs.lab import Data, Lab, assumed, known
 from labcheck.metrics import Metric, Trials
 
-ERROR = Metric("error")
+ERROR = Metric("error", higher_is_better=False)
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
 
 
@@ -99,11 +99,11 @@ claim = Claim(
 )
 """
 WITHOUT_TORCH = """
-import json, os, sys
+import contextlib, json, os, sys
 from labcheck import environment
 
 if "torch" not in sys.modules:  # in a process of its own, where importing it would take the longest
-    environment.pin = lambda *args: None
+    environment.pinned = lambda *args: contextlib.nullcontext()
     environment.fingerprint = lambda *args: json.loads(os.environ["FINGERPRINT"])
 """
 FILES = {

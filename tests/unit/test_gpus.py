@@ -127,5 +127,5 @@ def test_a_gpu_that_cuda_no_longer_lets_choose_is_a_usage_error(full: Project):
 
 
 def test_what_is_deterministic_on_a_gpu_stays_off_the_cpu():
-    environment.pin()
-    assert not torch.are_deterministic_algorithms_enabled()
+    with environment.pinned():
+        assert not torch.are_deterministic_algorithms_enabled()

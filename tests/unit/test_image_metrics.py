@@ -131,7 +131,7 @@ def test_a_difference_says_what_it_asserts() -> None:
 
 
 def test_an_arm_may_be_equivalent_to_itself_on_another_metric() -> None:
-    relation = equivalent("a", "a", at("loss", 1), margin=0.2, other=at("loss", 2))
+    relation = equivalent("a", "a", at("loss", 1, rising=False), margin=0.2, other=at("loss", 2, rising=False))
     assert relation.name == "a: loss after 1 epochs equivalent to loss after 2 epochs (by 0.2)"
     assert relation.arms == ("a",)
     first, second = (term.metric for term in relation.terms)
@@ -141,7 +141,7 @@ def test_an_arm_may_be_equivalent_to_itself_on_another_metric() -> None:
 
 @pytest.mark.parametrize(("values", "expected"), [([4, 5], "+"), ([5, 4], "-"), ([4, 4], "+"), ([NAN, NAN], "=")])
 def test_equivalence_to_another_metric_is_within_the_margin(values: Sequence[float], expected: str) -> None:
-    x, y = Metric("x", ratio=False), Metric("y", ratio=False)
+    x, y = Metric("x", higher_is_better=False, ratio=False), Metric("y", higher_is_better=False, ratio=False)
     relation = equivalent("a", "b", x, margin=1.0 if values[0] < values[1] else 0.5, other=y)
     assert [term.metric for term in relation.terms] == [x, y]
     holds, ties = relation.rule(*(np.array([value], float) for value in values))

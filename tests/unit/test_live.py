@@ -37,11 +37,11 @@ while not os.path.exists("go"):
     time.sleep(.02)
 """
 QUICK = """
-import os, time
+import contextlib, os, time
 from labcheck import environment
 from labcheck.report import live
 
-environment.pin = lambda *args: None
+environment.pinned = lambda *args: contextlib.nullcontext()
 environment.fingerprint = lambda *args: {}
 live.INTERVAL = 0.05
 if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":

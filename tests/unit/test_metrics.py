@@ -97,7 +97,7 @@ def test_the_lowest_finite_number_of_a_part_of_a_curve(
 )
 def test_without_a_stop_a_curve_goes_to_its_end(curve: list[float], lowest_from_2: float, end: float) -> None:
     assert of(lowest("loss", 2), curve) == [lowest_from_2]
-    assert of(last("loss"), curve) == pytest.approx([end], nan_ok=True)
+    assert of(last("loss", rising=False), curve) == pytest.approx([end], nan_ok=True)
 
 
 def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
@@ -111,7 +111,7 @@ def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
 def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_before(
     curve: list[float], expected: float
 ) -> None:
-    assert of(at("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(at("loss", 2, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -185,17 +185,17 @@ def test_the_largest_growth_is_from_one_number_of_epochs_to_the_next_and_to_the_
         (lowest("loss", 1, 100), [1, 2]),
         (lowest("loss", 1, 10), [2, 2]),
         (lowest("loss", 50), [1, INF]),
-        (last("loss"), [3, 2]),
+        (last("loss", rising=False), [3, 2]),
         (share_of_fall("loss", 10), [6 / 7, 1]),
         (largest_growth("loss", (1, 50)), [3, NAN]),
-        (at("loss", 10), [2, 2]),
-        (at("loss", 100), [3, 2]),
+        (at("loss", 10, rising=False), [2, 2]),
+        (at("loss", 100, rising=False), [3, 2]),
         (fall("loss", 1), [7, 6]),
         (fall("loss", 10), [1, 0]),
         (fall("loss", 50), [0, 0]),
         (rise("loss", 10, 100), [1, NAN]),
-        (swing("loss"), [np.log(3) / 3, 0]),
-        (average("loss"), [48**0.25, 4]),
+        (swing("loss", rising=False), [np.log(3) / 3, 0]),
+        (average("loss", rising=False), [48**0.25, 4]),
     ],
     ids=str,
 )
@@ -206,8 +206,8 @@ def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) 
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (at("loss", 20), "has no record after 20 epochs"),
-        (at("loss", 0), "has no record after 0 epochs"),
+        (at("loss", 20, rising=False), "has no record after 20 epochs"),
+        (at("loss", 0, rising=False), "has no record after 0 epochs"),
         (at("loss", 101, rising=True), "has no record after 101 epochs"),
         (fall("loss", 101), "has no record after 101 epochs"),
         (rise("loss", 1, 33), "has no record after 33 epochs"),
@@ -217,8 +217,8 @@ def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) 
         (lowest("loss", 20), "has no record after 20 epochs"),
         (share_of_fall("loss", 20), "has no record after 20 epochs"),
         (largest_growth("loss", (1, 20, 100)), "has no record after 20 epochs"),
-        (swing("loss", -2), "is not recorded after each epoch"),
-        (average("loss", 0, 2), "is not recorded after each epoch"),
+        (swing("loss", -2, rising=False), "is not recorded after each epoch"),
+        (average("loss", 0, 2, rising=False), "is not recorded after each epoch"),
     ],
     ids=str,
 )
@@ -232,14 +232,14 @@ def test_epochs_that_have_no_record_are_an_error_for_whichever_seeds(metric: Met
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (swing("loss", 7), "has only 6 epochs"),
-        (swing("loss", -7), "has only 6 epochs"),
-        (swing("loss", 0, 7), "has only 6 epochs"),
-        (swing("loss", 5), "has fewer than 2 records there"),
-        (swing("loss", -1), "has fewer than 2 records there"),
-        (average("loss", 6), "has fewer than 1 records there"),
-        (average("loss", 4, 3), "has fewer than 1 records there"),
-        (average("loss", -3, -7), "has only 6 epochs"),
+        (swing("loss", 7, rising=False), "has only 6 epochs"),
+        (swing("loss", -7, rising=False), "has only 6 epochs"),
+        (swing("loss", 0, 7, rising=False), "has only 6 epochs"),
+        (swing("loss", 5, rising=False), "has fewer than 2 records there"),
+        (swing("loss", -1, rising=False), "has fewer than 2 records there"),
+        (average("loss", 6, rising=False), "has fewer than 1 records there"),
+        (average("loss", 4, 3, rising=False), "has fewer than 1 records there"),
+        (average("loss", -3, -7, rising=False), "has only 6 epochs"),
     ],
     ids=str,
 )
@@ -251,7 +251,14 @@ def test_epochs_that_no_seed_trains_are_an_error(metric: Metric, told: str) -> N
 
 @pytest.mark.parametrize(
     "metric",
-    [at("loss", 6), fall("loss", 6), rise("loss", 1, 6), lowest("loss", 6, 6), swing("loss", -6), average("loss", 5)],
+    [
+        at("loss", 6, rising=False),
+        fall("loss", 6),
+        rise("loss", 1, 6),
+        lowest("loss", 6, 6),
+        swing("loss", -6, rising=False),
+        average("loss", 5, rising=False),
+    ],
     ids=str,
 )
 def test_epochs_that_seeds_have_stopped_before_are_none(metric: Metric) -> None:
@@ -266,17 +273,22 @@ def test_numbers_are_of_each_seed_and_of_its_own_epochs() -> None:
     curves = [8, 4, 2, 1], [2, 1], [1, 8]
     assert of(epochs_to("loss", 1), *curves) == [4, 2, 1]
     assert of(epochs_to_settle("loss"), *curves) == [4, 2, 1]
-    assert of(swing("loss", -2), *curves) == pytest.approx([0, 0, np.log(8)])
-    assert of(average("loss", -2), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
-    assert of(at("loss", 2), *curves) == [4, 1, 8]
+    assert of(swing("loss", -2, rising=False), *curves) == pytest.approx([0, 0, np.log(8)])
+    assert of(average("loss", -2, rising=False), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
+    assert of(at("loss", 2, rising=False), *curves) == [4, 1, 8]
     assert of(fall("loss", 2), *curves) == [3, 0, 0]
 
 
 def test_nothing_after_the_last_epoch_counts() -> None:
     trials = Trials({"epochs": np.array([2.0])}, {"loss": np.array([[4.0, 2.0, 0.5, 64.0]])})
-    metrics = epochs_to("loss", 0.5), epochs_to_settle("loss"), swing("loss"), average("loss")
+    metrics = (
+        epochs_to("loss", 0.5),
+        epochs_to_settle("loss"),
+        swing("loss", rising=False),
+        average("loss", rising=False),
+    )
     assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
-    others = lowest("loss", 1, 4), at("loss", 3), fall("loss", 1)
+    others = lowest("loss", 1, 4), at("loss", 3, rising=False), fall("loss", 1)
     assert [metric.of(trials)[0] for metric in others] == [2, 2, 2]
 
 
@@ -311,7 +323,7 @@ def test_nothing_after_the_last_epoch_counts() -> None:
 def test_swing_is_the_mean_rise_of_the_logarithm(
     start: int, stop: int | None, curve: list[float], expected: float
 ) -> None:
-    assert of(swing("loss", start, stop), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(swing("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -334,30 +346,30 @@ def test_swing_is_the_mean_rise_of_the_logarithm(
     ],
 )
 def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[float], expected: float) -> None:
-    assert of(average("loss", start, stop), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(average("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
     ("metric", "name"),
     [
-        (Metric("test_mse"), "test_mse"),
+        (Metric("test_mse", higher_is_better=False), "test_mse"),
         (epochs_to("val_mse", 0.05), "epochs to val_mse ≤ 0.05"),
         (epochs_to_settle("val_mse", 0.25), "epochs to val_mse within 25% of its best"),
         (epochs_to_settle("val_mse", 0.07), "epochs to val_mse within 7% of its best"),
         (epochs_to_settle("val_mse", 0.104), "epochs to val_mse within 10.4% of its best"),
-        (swing("loss"), "swing of loss"),
-        (swing("loss", 20), "swing of loss from epoch 20"),
-        (swing("loss", -20), "swing of loss over the last 20 epochs"),
-        (average("loss", 0, 20), "mean loss over epochs 0 to 20"),
-        (average("loss", -20, -10), "mean loss from 20 to 10 epochs before the end"),
-        (average("loss", -10), "mean loss over the last 10 epochs"),
+        (swing("loss", rising=False), "swing of loss"),
+        (swing("loss", 20, rising=False), "swing of loss from epoch 20"),
+        (swing("loss", -20, rising=False), "swing of loss over the last 20 epochs"),
+        (average("loss", 0, 20, rising=False), "mean loss over epochs 0 to 20"),
+        (average("loss", -20, -10, rising=False), "mean loss from 20 to 10 epochs before the end"),
+        (average("loss", -10, rising=False), "mean loss over the last 10 epochs"),
         (lowest("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
-        (swing("loss", 5, -2), "swing of loss from epoch 5 to 2 epochs before the end"),
+        (swing("loss", 5, -2, rising=False), "swing of loss from epoch 5 to 2 epochs before the end"),
         (lowest("loss", 10), "lowest loss after 10 epochs or more"),
-        (last("loss"), "last loss"),
+        (last("loss", rising=False), "last loss"),
         (share_of_fall("loss", 400), "share of the fall of loss by epoch 400"),
         (largest_growth("loss", (1, 10)), "largest growth of loss between 1, 10 epochs and the end"),
-        (at("loss", 3500), "loss after 3500 epochs"),
+        (at("loss", 3500, rising=False), "loss after 3500 epochs"),
         (fall("loss", 400), "fall of loss after epoch 400"),
     ],
 )
@@ -370,13 +382,13 @@ def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
     [
         (epochs_to("loss", 1), False),
         (epochs_to_settle("loss"), False),
-        (swing("loss"), False),
+        (swing("loss", rising=False), False),
         (fall("loss", 1), False),
-        (average("loss"), True),
+        (average("loss", rising=False), True),
         (lowest("loss", 1, 2), True),
-        (last("loss"), True),
+        (last("loss", rising=False), True),
         (largest_growth("loss", (1, 2)), True),
-        (at("loss", 1), True),
+        (at("loss", 1, rising=False), True),
     ],
     ids=str,
 )
@@ -386,7 +398,9 @@ def test_levels_of_a_curve_are_compared_by_ratio_and_epochs_and_changes_are_not(
 
 
 def test_values_have_the_precision_of_float32() -> None:
-    values = Metric("mse").of(Trials({"epochs": np.ones(3), "mse": np.array([0.1, 1 + 1e-12, NAN])}, {}))
+    values = Metric("mse", higher_is_better=False).of(
+        Trials({"epochs": np.ones(3), "mse": np.array([0.1, 1 + 1e-12, NAN])}, {})
+    )
     assert values.dtype == np.float64
     assert_array_equal(values, [float(np.float32(0.1)), 1, NAN])
 
@@ -394,8 +408,8 @@ def test_values_have_the_precision_of_float32() -> None:
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (Metric("loss"), "there is no metric 'loss'; there are epochs"),
-        (swing("val_mse"), "there is no curve 'val_mse'; there are loss"),
+        (Metric("loss", higher_is_better=False), "there is no metric 'loss'; there are epochs"),
+        (swing("val_mse", rising=False), "there is no curve 'val_mse'; there are loss"),
     ],
 )
 def test_what_was_not_measured_is_an_error(metric: Metric, told: str) -> None:

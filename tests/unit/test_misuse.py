@@ -59,7 +59,9 @@ def test_two_claims_have_two_names(project: Project, workers: str):
 
 def test_a_metric_that_is_not_measured_is_told_in_a_line(project: Project):
     project.write(
-        "test_order.py", "from labcheck.metrics import Metric\n" + ORDER.replace("ERROR: 1.0", "Metric('eror'): 1.0")
+        "test_order.py",
+        "from labcheck.metrics import Metric\n"
+        + ORDER.replace("ERROR: 1.0", "Metric('eror', higher_is_better=False): 1.0"),
     )
     result = project.run("test_order.py::arm[low-quick]")
     assert said(result, "toy/order (quick): there is no metric 'eror'; there are accuracy, epochs, error") == 1
@@ -255,7 +257,9 @@ def test_a_claim_without_seeds_is_a_collection_error(project: Project, seeds: st
 
 
 def test_a_number_quoted_of_a_curve_stands_beside_its_relation(project: Project):
-    claim = ORDER.replace("{ERROR: 1.0}", "{average('loss'): 1.0}").replace('"high", ERROR', '"high", average("loss")')
+    claim = ORDER.replace("{ERROR: 1.0}", "{average('loss', rising=False): 1.0}").replace(
+        '"high", ERROR', '"high", average("loss", rising=False)'
+    )
     project.write("test_order.py", "from labcheck.metrics import average\n" + claim)
     project.run("test_order.py", "--claims-report", "out")
     (order,) = project.report()["claims"]

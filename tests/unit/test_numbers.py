@@ -14,7 +14,7 @@ from labcheck.relations import PrintedNumber, matches, number
 from labcheck.verdicts import NumberVerdict, Word, judge_number, seeds_for_a_number, tally
 
 NAN, INF = np.nan, np.inf
-ERROR = Metric("x")
+ERROR = Metric("x", higher_is_better=False)
 SCORE = Metric("x", higher_is_better=True, ratio=False)
 WORST_FIRST = [Word.NOT_REPRODUCED, Word.INCONCLUSIVE, Word.REPRODUCED]
 

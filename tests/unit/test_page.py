@@ -57,7 +57,7 @@ CLAIMS = [
     ),
     Claim(
         id="sine/small", statement="", source="", lab=Sine, seeds={"quick": 2},
-        arms={"s": Arm({"epochs": 2, "samples": 100})}, relations=[misses("s", 9.0, Metric("test_mse"))],
+        arms={"s": Arm({"epochs": 2, "samples": 100})}, relations=[misses("s", 9.0, Metric("test_mse", False))],
     ),
     Claim(
         id="trig/small", statement="", source="", lab=Trig, seeds={"quick": 2},

@@ -35,10 +35,10 @@ from labcheck.relations import (
 )
 
 NAN, INF = np.nan, np.inf
-ERROR = Metric("x")
+ERROR = Metric("x", higher_is_better=False)
 SCORE = Metric("x", higher_is_better=True, ratio=False)
 ACCURACY = Metric("x", higher_is_better=True)
-EPOCHS = Metric("x", ratio=False)
+EPOCHS = Metric("x", higher_is_better=False, ratio=False)
 METRICS = [ERROR, SCORE, ACCURACY, EPOCHS]
 METRIC_IDS = ["error", "score", "accuracy", "epochs"]
 
@@ -183,7 +183,7 @@ def test_the_arms_may_be_compared_on_different_metrics() -> None:
         arm: Trials({"epochs": np.ones(3), "train": np.array(train), "test": np.array(test)}, {})
         for arm, train, test in (("a", [1.0, 2, 3], [9.0, 9, 9]), ("b", [9.0, 9, 9], [2.0, 2, 2]))
     }
-    train, test = Metric("train"), Metric("test")
+    train, test = Metric("train", higher_is_better=False), Metric("test", higher_is_better=False)
     assert said(beats("a", "b", train, other=test).judge(both)) == "+=-"
     assert said(no_worse("a", "b", train, other=test).judge(both)) == "++-"
     assert said(beats("a", "a", train, other=test).judge(both)) == "+++"
@@ -249,12 +249,12 @@ def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
         [1, e, 1],  # stopped
         [1, e, NAN],  # stopped, and lost
     )
-    assert said(settled("a", "loss", start=3, below=0.1).judge({"a": seeds})) == "+--=-"
-    assert said(settled("a", "loss", start=3, below=0.5).judge({"a": seeds})) == "++-=-"
-    assert said(settled("a", "loss", start=0, below=0.1).judge({"a": seeds})) == "-----"
-    assert said(unsettled("a", "loss", last=3, above=0.4).judge({"a": seeds})) == "-++++"
-    assert said(unsettled("a", "loss", last=3, above=0.5).judge({"a": seeds})) == "--+-+"
-    assert said(unsettled("a", "loss", last=2, above=0.5).judge({"a": seeds})) == "-++-+"
+    assert said(settled("a", "loss", start=3, below=0.1, rising=False).judge({"a": seeds})) == "+--=-"
+    assert said(settled("a", "loss", start=3, below=0.5, rising=False).judge({"a": seeds})) == "++-=-"
+    assert said(settled("a", "loss", start=0, below=0.1, rising=False).judge({"a": seeds})) == "-----"
+    assert said(unsettled("a", "loss", last=3, above=0.4, rising=False).judge({"a": seeds})) == "-++++"
+    assert said(unsettled("a", "loss", last=3, above=0.5, rising=False).judge({"a": seeds})) == "--+-+"
+    assert said(unsettled("a", "loss", last=2, above=0.5, rising=False).judge({"a": seeds})) == "-++-+"
 
 
 @pytest.mark.parametrize(
@@ -550,16 +550,20 @@ def test_a_pair_of_lost_seeds_has_no_part_in_an_effect() -> None:
     [
         (beats("a", "b", ERROR), "a beats b on x", ("a", "b")),
         (beats("a", "b", ERROR, by=0.1, says="Table 1"), "Table 1: a beats b (by 0.1) on x", ("a", "b")),
-        (beats("a", "b", ERROR, other=Metric("y")), "a beats b on x against y", ("a", "b")),
-        (beats("b", "b", ERROR, by=0.1, other=Metric("y")), "b: x beats y (by 0.1)", ("b",)),
+        (beats("a", "b", ERROR, other=Metric("y", higher_is_better=False)), "a beats b on x against y", ("a", "b")),
+        (beats("b", "b", ERROR, by=0.1, other=Metric("y", higher_is_better=False)), "b: x beats y (by 0.1)", ("b",)),
         (no_worse("a", "b", ERROR, margin=0.1), "a no worse than b (by 0.1) on x", ("a", "b")),
         (equivalent("a", "b", ERROR, margin=0.1), "a equivalent to b (by 0.1) on x", ("a", "b")),
         (reaches("a", 0.5, ERROR), "a has x ≤ 0.5", ("a",)),
         (reaches("a", 0.5, SCORE), "a has x ≥ 0.5", ("a",)),
         (misses("a", 0.5, ERROR, says="text"), "text: a has x > 0.5", ("a",)),
         (misses("a", 0.5, SCORE), "a has x < 0.5", ("a",)),
-        (settled("a", "loss", start=20, below=0.01), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
-        (unsettled("a", "loss", last=20, above=0.01), "a has swing of loss over the last 20 epochs > 0.01", ("a",)),
+        (settled("a", "loss", start=20, below=0.01, rising=False), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
+        (
+            unsettled("a", "loss", last=20, above=0.01, rising=False),
+            "a has swing of loss over the last 20 epochs > 0.01",
+            ("a",),
+        ),
         (diverges("a", ERROR, ERROR, ERROR), "a diverges", ("a",)),
         (
             turns("a", "loss", start=10, stop=1000, by=0.1, says="text"),
@@ -689,14 +693,26 @@ def test_quoted_numbers_are_of_metrics(quoted: Any) -> None:
     ids=lambda relate: relate.func.__name__,
 )
 def test_arms_are_compared_on_metrics_alone(relate: Any) -> None:
-    told = "arms are compared on a Metric, such as Metric('test_mse'), not on 'x'"
+    told = "arms are compared on a Metric, such as Metric('test_mse', higher_is_better=False), not on 'x'"
     with pytest.raises(TypeError, match=re.escape(told)):
         relate(**{"loss" if relate.func is diverges else "metric": "x"})
 
 
 def test_an_arm_is_measured_by_all_that_its_relations_and_quotes_need_each_once() -> None:
-    relations = beats("a", "b", ERROR, other=SCORE), reaches("a", 1, average("loss")), reaches("a", 2, ERROR)
-    told = claim(*relations, a=Arm(quoted={"Table 1": {Metric("y"): 1.5, ERROR: 2.5}, "text": {ERROR: 3}}), b=Arm())
+    relations = (
+        beats("a", "b", ERROR, other=SCORE),
+        reaches("a", 1, average("loss", rising=False)),
+        reaches("a", 2, ERROR),
+    )
+    told = claim(
+        *relations,
+        a=Arm(quoted={"Table 1": {Metric("y", higher_is_better=False): 1.5, ERROR: 2.5}, "text": {ERROR: 3}}),
+        b=Arm(),
+    )
     assert [str(metric) for metric in told.metrics("a")] == ["y", "x", "mean loss"]
     assert told.metrics("b") == [SCORE]
-    assert told.arms["a"].quotes == [("Table 1", Metric("y"), 1.5), ("Table 1", ERROR, 2.5), ("text", ERROR, 3)]
+    assert told.arms["a"].quotes == [
+        ("Table 1", Metric("y", higher_is_better=False), 1.5),
+        ("Table 1", ERROR, 2.5),
+        ("text", ERROR, 3),
+    ]

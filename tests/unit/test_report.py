@@ -23,7 +23,7 @@ from .conftest import ORDER, TOP, Project, Session, room, said
 from .test_stored_claims import MODULES
 from .test_stored_claims import claim as claim_of
 
-ERROR = Metric("error")
+ERROR = Metric("error", higher_is_better=False)
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
 NAN = float("nan")
 RUN = findings.Run()

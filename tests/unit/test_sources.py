@@ -1,11 +1,19 @@
-"""The digest of source code: what changes it, and what does not."""
+"""The source code, packages and files that results depend on: what changes them, and what does not."""
 
+import importlib
+import importlib.util
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from labcheck import sources
+from labcheck import sources as module
+from labcheck.sources import dependencies, sources
 
 FILES = {
     "lab.py": "from parts import NUMBER\nimport numpy\n",
@@ -17,63 +25,378 @@ FILES = {
 }
 
 
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    importlib.invalidate_caches()
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project in which lab.py imports all the others but one."""
-    for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in list(sys.modules):
-        if name.partition(".")[0] in ("lab", "parts", "later", "other"):
-            monkeypatch.delitem(sys.modules, name)
-    return tmp_path
+    project = tmp_path / "project"
+    write(project, FILES)
+    monkeypatch.syspath_prepend(project)
+    return project
+
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install a distribution in a folder of its own, which becomes the first of sys.path."""
+
+    def install(name: str, version: str, files: dict[str, str], **metadata: str) -> Path:
+        site = tmp_path / f"{name} {version}"
+        info = f"{name.replace('-', '_')}-{version}.dist-info"
+        record = "".join(f"{file},,\n" for file in files)
+        write(site, files | {f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"})
+        write(site / info, {"RECORD": record} | {key.replace("__", "."): text for key, text in metadata.items()})
+        monkeypatch.syspath_prepend(site)
+        return site
+
+    return install
+
+
+def changes(folder: Path, file: str, *modules: str) -> bool:
+    """Whether the digest of modules, of lab if none is named, changes with a file."""
+    before = sources(*modules or ["lab"]).digest
+    with (folder / file).open("a") as opened:
+        opened.write("# changed\n")
+    return sources(*modules or ["lab"]).digest != before
+
+
+# What counts
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_it_changes_with_what_is_imported_and_with_nothing_else(file: str, folder: Path) -> None:
-    before = sources.digest("lab")
-    assert sources.digest("lab") == before
-    (folder / file).write_text(FILES[file] + "# otherwise\n")
-    assert (sources.digest("lab") == before) is (file == "other.py")
+def test_digest_changes_with_imported_files_alone(file: str, folder: Path):
+    assert sources("lab") == sources("lab")
+    assert changes(folder, file) is (file != "other.py")
 
 
-def test_it_changes_with_what_is_imported_in_several_steps(folder: Path) -> None:
-    (folder / "later.py").write_text("import other\n")
-    before = sources.digest("lab")
-    (folder / "other.py").write_text("x = 1\n")
-    assert sources.digest("lab") != before
+def test_digest_changes_with_import_in_several_steps(folder: Path):
+    write(folder, {"later.py": "import other\n"})
+    assert changes(folder, "other.py")
 
 
-def test_it_imports_nothing(folder: Path) -> None:
-    (folder / "lab.py").write_text("import antigravity, nowhere.to_be.found, later\nfrom sys import path\n")
-    sources.digest("lab")
-    assert not {"lab", "later", "antigravity"} & sys.modules.keys()
-
-
-def test_code_that_moves_to_another_module_counts(folder: Path) -> None:
-    before = sources.digest("lab")
-    (folder / "later.py").write_text(FILES["parts/deep/numbers.py"])
-    (folder / "parts/deep/numbers.py").write_text(FILES["later.py"])
-    assert sources.digest("lab") != before
+def test_digest_changes_when_code_moves(folder: Path):
+    before = sources("lab").digest
+    write(folder, {"later.py": FILES["parts/deep/numbers.py"], "parts/deep/numbers.py": FILES["later.py"]})
+    assert sources("lab").digest != before
 
 
 @pytest.mark.parametrize(
-    ("module", "counts"),
-    [("labcheck.training", True), ("labcheck.models.scratch.layers", True), ("labcheck.checks", False),
-     ("labcheck.report.reporter", False), ("labcheck.labs.mnist", False), ("torch", False)]
+    ("imported", "counts"),
+    [("labcheck.training", True), ("labcheck.models.scratch.layers", True), ("labcheck", True), ("labcheck.labs", True),
+     ("labcheck.checks", False), ("labcheck.report.reporter", False), ("labcheck.labs.mnist", False), ("torch", False)]
 )  # fmt: skip
-def test_what_a_lab_of_ours_depends_on(module: str, counts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    imports = sources._imports
+def test_modules_are_those_that_our_lab_imports(imported: str, counts: bool):
+    assert (imported in sources("labcheck.labs.trig").modules) is counts
 
-    def noted(source: bytes, package: str):
-        seen.append(source.decode())
-        return imports(source, package)
 
-    monkeypatch.setattr(sources, "_imports", noted)
-    sources.digest("labcheck.labs.trig")
-    __import__(module)
-    file = sys.modules[module].__file__
-    assert file is not None
-    assert (Path(file).read_text() in seen) is counts
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import tree.branch.leaf",
+        "import tree.branch.leaf as leaf",
+        "from tree.branch import leaf",
+        "from tree.branch.leaf import green",
+        "import importlib\nleaf = importlib.import_module('tree.branch.leaf')",
+        "from importlib import import_module\ndef f(): import_module(name='.leaf', package='tree.branch')",
+        "__import__('tree.branch.leaf')",
+        "import pytest\nleaf = pytest.importorskip('tree.branch.leaf', reason='no leaf')",
+    ],
+)
+@pytest.mark.parametrize("package", ["regular", "namespace"])
+def test_digest_follows_import_however_it_is_written(text: str, package: str, folder: Path):
+    write(folder, {"lab.py": text, "tree/branch/leaf.py": ""})
+    if package == "regular":
+        write(folder, {"tree/__init__.py": "", "tree/branch/__init__.py": ""})
+        assert changes(folder, "tree/branch/__init__.py")
+    assert changes(folder, "tree/branch/leaf.py")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from . import leaf",
+        "from .leaf import green",
+        "from .. import fruit",
+        "from ..fruit import red",
+        "from importlib import import_module\nimport_module('..fruit', __package__)",
+    ],
+)
+def test_digest_follows_relative_import(text: str, folder: Path):
+    write(folder, {"lab.py": "import tree.branch.twig", "tree/fruit.py": "", "tree/branch/leaf.py": ""})
+    write(folder, {"tree/branch/twig.py": text})
+    assert changes(folder, "tree/fruit.py" if "fruit" in text else "tree/branch/leaf.py")
+
+
+def test_digest_changes_with_own_extension_module(folder: Path):
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    write(folder, {"lab.py": "import fast", f"fast{suffix}": "import later"})
+    assert sources("lab").modules == ("fast", "lab")
+    assert changes(folder, f"fast{suffix}")
+
+
+@pytest.mark.parametrize(
+    "content", [b"def f(:\n", b"import later\nx = '\xff'\n", b"# coding: klingon\n", b"x = 1\0\n", b"(" * 1000]
+)
+def test_digest_counts_bytes_of_file_that_does_not_parse(content: bytes, folder: Path):
+    (folder / "lab.py").write_bytes(content)
+    assert sources("lab").modules == ("lab",)
+    assert changes(folder, "lab.py")
+
+
+def test_digest_reads_source_in_its_own_encoding(folder: Path):
+    (folder / "lab.py").write_bytes("# coding: latin-1\nimport later\nx = 'é'\n".encode("latin-1"))
+    assert sources("lab").modules == ("lab", "later")
+
+
+def test_digest_ignores_warnings_of_the_parser(folder: Path):
+    write(folder, {"lab.py": "import later\nx = '\\d'\n"})  # pytest turns the SyntaxWarning into an error
+    assert sources("lab").modules == ("lab", "later")
+
+
+def test_digest_survives_imports_that_lead_nowhere(folder: Path):
+    write(folder, {"lab.py": "from ..... import x\nimport nowhere.to_be.found\nfrom later import *\n"})
+    assert sources("lab").modules == ("lab", "later")
+
+
+def test_digest_survives_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert sources("lab").modules == ("lab",)
+
+
+def test_own_module_counts_under_name_of_standard_library(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    write(folder, {"lab.py": "import this, os.path, sys, json.decoder, distutils.core", "this.py": ""})
+    assert sources("lab").modules == ("lab", "this")
+    assert changes(folder, "this.py")
+
+
+def test_file_is_parsed_once_for_each_state(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    parsed: list[object] = []
+    parse = module._imports
+    monkeypatch.setattr(module, "_imports", lambda tree: [parsed.append(tree), *parse(tree)][1:])
+    sources("lab")
+    first = len(parsed)
+    sources("lab", "later")
+    assert first == len(parsed) == len(FILES) - 1
+    assert changes(folder, "lab.py")
+    assert len(parsed) == first + 1
+
+
+# Nothing is imported
+
+
+def test_sources_imports_nothing(folder: Path):
+    package = "from pathlib import Path\nPath(__file__).with_name('executed').touch()\n"
+    write(folder, {"lab.py": "def f():\n    import a.b\nimport antigravity, distutils, later\nfrom sys import path\n"})
+    write(folder, {"a/__init__.py": package, "a/b/__init__.py": package, "a/b/c.py": ""})
+    sources("lab")  # with its caches, which read metadata through the standard library
+    before = set(sys.modules)
+    assert sources("lab").modules == ("a", "a.b", "lab", "later")
+    assert changes(folder, "a/b/__init__.py")
+    assert set(sys.modules) == before
+    assert not {"lab", "a", "antigravity", "setuptools"} & before
+    assert not list(folder.rglob("executed"))
+
+
+def test_module_on_no_path_is_found_where_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path, {"far/__init__.py": "", "far/away.py": "from . import near\n", "far/near.py": ""})
+    for name, file in (("far", "far/__init__.py"), ("far.away", "far/away.py")):
+        spec = importlib.util.spec_from_file_location(name, tmp_path / file)
+        assert spec is not None
+        monkeypatch.setitem(sys.modules, name, importlib.util.module_from_spec(spec))
+    assert sources("far.away").modules == ("far", "far.away", "far.near")
+    assert changes(tmp_path, "far/near.py", "far.away")
+
+
+class Hostile:
+    """An object that raises whatever is done to it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __eq__ = __hash__ = __bool__ = __iter__ = None  # type: ignore[assignment]
+
+
+class Lazy(ModuleType):
+    """A module that would be loaded by a look at it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+REPLACEMENTS: dict[str, Callable[[], object]] = {
+    "int": lambda: 0,
+    "None": lambda: None,
+    "mock": MagicMock,
+    "hostile object": Hostile,
+    "hostile class": lambda: Hostile,
+    "lazy module": lambda: Lazy("parts"),
+    "bare module": lambda: ModuleType("parts"),
+    "wrong attributes": lambda: SimpleNamespace(__file__=3, __path__=4, __spec__=5),
+    "wrong file": lambda: SimpleNamespace(__file__="/nowhere/parts.py"),
+}
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+@pytest.mark.parametrize("replaced", ["lab", "parts", "parts.deep"])
+def test_sources_survive_object_in_place_of_module(
+    replaced: str, replacement: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = sources("lab")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, replaced, REPLACEMENTS[replacement]())
+        after = sources("lab")
+    assert after == before
+
+
+# Packages
+
+
+@pytest.mark.parametrize("where", ["lab.py", "later.py", "parts/deep/numbers.py"])
+def test_packages_have_versions_wherever_they_are_imported(where: str, folder: Path, install: Install):
+    write(folder, {where: FILES[where] + "\ndef f():\n    from extra.part import x\n"})
+    install("Extra-Lib", "1.0", {"extra/__init__.py": "import other", "extra/part.py": ""})
+    first = sources("lab")
+    assert first.packages["Extra-Lib"] == first.foreign["Extra-Lib"] == "1.0"
+    assert not {"extra", "other"} & set(first.modules)
+    install("Extra-Lib", "2.0", {"extra/__init__.py": "", "extra/part.py": ""})
+    second = sources("lab")
+    assert (second.packages["Extra-Lib"], second.digest) == ("2.0", first.digest)
+
+
+def test_packages_count_by_name_without_list_of_files(folder: Path, install: Install):
+    site = install("extra", "1.0", {"extra.py": ""})
+    (site / "extra-1.0.dist-info" / "RECORD").unlink()
+    write(folder, {"lab.py": "import extra"})
+    assert sources("lab").packages == {"extra": "1.0"}
+
+
+def test_packages_are_sorted(folder: Path, install: Install):
+    write(folder, {"lab.py": "import zebra, ape, numpy"})
+    for name in ("zebra", "ape"):
+        install(name, "1", {f"{name}.py": ""})
+    assert list(sources("lab").packages) == ["ape", "numpy", "zebra"]
+
+
+def test_packages_of_shared_namespace_are_told_apart(folder: Path, install: Install):
+    write(folder, {"lab.py": "import shared.one, shared.mine", "shared/mine.py": ""})
+    one = install("shared-one", "1", {"shared/one.py": ""})
+    write(one, {"shared_two-2.dist-info/METADATA": "Name: shared-two\nVersion: 2\n", "shared/two.py": ""})
+    write(one, {"shared_two-2.dist-info/RECORD": "shared/two.py,,\n"})
+    found = sources("lab")
+    assert found.packages == {"shared-one": "1"}
+    assert found.modules == ("lab", "shared.mine")
+
+
+@pytest.mark.parametrize("how", ["editable", "beside its metadata", "named", "shadowed", "broken"])
+def test_distribution_counts_by_source(how: str, folder: Path, install: Install):
+    write(folder, {"lab.py": "import extra"})
+    editable = json.dumps({"url": "file:///extra", "dir_info": {"editable": True}})
+    metadata = {"direct_url__json": editable} if how == "editable" else {}
+    place = install("extra", "1.0", {"extra.py": "import later\n"}, **metadata)
+    if how == "beside its metadata":  # as python -m build and pip install --editable leave it
+        write(place, {"extra.egg-info/PKG-INFO": "Name: extra\nVersion: 1.0\n"})
+    elif how == "shadowed":
+        write(folder, {"extra.py": "import later\n"})
+        sys.path.insert(0, str(folder))
+        place = folder
+    elif how == "broken":
+        (place / "extra-1.0.dist-info" / "METADATA").unlink()
+    modules = ["lab", "extra"] if how == "named" else ["lab"]
+    found = sources(*modules)
+    assert (found.packages, found.modules) == ({}, ("extra", "lab", "later"))
+    assert changes(place, "extra.py", *modules)
+
+
+def test_foreign_packages_are_those_that_others_import(folder: Path, install: Install):
+    install("extra", "1.0", {"extra.py": ""})
+    text = "import numpy, torch, pytest\nfrom labcheck.labs.mnist import Mnist\n"
+    write(folder, {"lab.py": text})
+    found = sources("lab")
+    assert {"numpy", "torch", "pytest", "torchvision"} <= found.packages.keys()
+    assert found.foreign == {}
+    write(folder, {"lab.py": text + "import extra, torchvision\n"})
+    foreign = sources("lab").foreign
+    assert foreign == {"extra": "1.0", "torchvision": found.packages["torchvision"]}
+
+
+# What a lab names
+
+
+def test_dependencies_find_packages_by_either_name(folder: Path, install: Install):
+    install("Extra-Lib", "1.0", {"extra/__init__.py": ""})
+    for name in ("Extra-Lib", "extra-lib", "extra"):
+        assert dependencies("lab", [name]).packages == {"Extra-Lib": "1.0"}
+        assert dependencies("lab", [name]).files_digest == ""
+    assert list(dependencies("lab", ("pytest", "numpy", "extra")).packages) == ["Extra-Lib", "numpy", "pytest"]
+    assert dependencies("lab", ()).packages == {}
+
+
+@pytest.mark.parametrize("entry", ["data/*.csv", "data/a.csv", "data/**", "../project/data/?.csv", "{folder}/data/*"])
+def test_dependencies_change_with_named_files(entry: str, folder: Path):
+    write(folder, {"data/a.csv": "1", "data/b.txt": "2"})
+    entries = [entry.format(folder=folder)]
+    seen = [dependencies("lab", entries)]
+    write(folder, {"data/a.csv": "3"})
+    seen.append(dependencies("lab", entries))
+    write(folder, {"other.txt": "4"})
+    assert dependencies("lab", entries) == seen[-1]
+    assert seen[0] != seen[1]
+    assert len(seen[0].files_digest) == len(sources("lab").digest) == 16
+
+
+def test_dependencies_change_when_file_is_renamed(folder: Path):
+    write(folder, {"data/a.csv": "1"})
+    before = dependencies("lab", ["data/*"])
+    (folder / "data/a.csv").rename(folder / "data/b.csv")
+    assert dependencies("lab", ["data/*"]) != before
+
+
+def test_dependencies_are_the_same_where_the_project_moves(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    write(folder, {"data/a.csv": "1", "data/b.csv": "2"})
+    before = [dependencies("lab", ["data/*"]), dependencies("lab", [f"{folder}/data/*"])]
+    moved = folder.rename(folder.with_name("moved"))
+    monkeypatch.syspath_prepend(moved)
+    assert [dependencies("lab", ["data/*"]), dependencies("lab", [f"{moved}/data/*"])] == before
+
+
+@pytest.mark.parametrize("entry", ["configs/*.yaml", "parts", "nowhere.csv", ""])
+def test_dependencies_refuse_entry_that_is_nowhere(entry: str, folder: Path):
+    with pytest.raises(ValueError, match=r"^depends: ") as caught:
+        dependencies("lab", ["numpy", entry])
+    assert str(caught.value) == f"depends: {entry!r} matches no file in {folder} and is no installed package"
+
+
+@pytest.mark.parametrize(
+    ("depends", "message"),
+    [
+        ("data.csv", "depends: must be a sequence of texts, got 'data.csv'"),
+        (None, "depends: must be a sequence of texts, got None"),
+        ({"numpy"}, "depends: must be a sequence of texts, got {'numpy'}"),
+        (["numpy", 3], "depends: each entry must be a text, got 3"),
+    ],
+)
+def test_dependencies_refuse_what_is_no_sequence_of_texts(depends: Any, message: str, folder: Path):
+    with pytest.raises(ValueError, match=r"^depends: ") as caught:
+        dependencies("lab", depends)
+    assert str(caught.value) == message
+
+
+def test_dependencies_refuse_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(file: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module, "_file_digest", refuse)
+    with pytest.raises(ValueError, match=r"^depends: 'lab.py' cannot be read: .*Permission denied$"):
+        dependencies("lab", ["lab.py"])

@@ -33,7 +33,7 @@ best = Metric("val_loss", reduction=lambda values, after: values.min(), label="b
 BOSTON = """
 from labcheck.labs.boston import FINAL_LOSS, Boston
 
-numbers = {best: 1.0, first: 1.0, FINAL_LOSS: 1.0, Metric("epochs"): 1.0}
+numbers = {best: 1.0, first: 1.0, FINAL_LOSS: 1.0, Metric("epochs", higher_is_better=False): 1.0}
 claim = Claim(
     id="boston/small",
     statement="", source="", lab=Boston, seeds={"quick": 3},

@@ -18,7 +18,7 @@ from labcheck.planning import plan
 from labcheck.relations import beats
 from labcheck.trials import TrialStore
 
-ERROR = Metric("error")
+ERROR = Metric("error", higher_is_better=False)
 
 
 @dataclass

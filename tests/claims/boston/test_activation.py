@@ -4,8 +4,8 @@ from labcheck.metrics import average, epochs_to
 from labcheck.relations import beats, no_worse
 
 THERE = epochs_to("val_loss", below=20)  # where the report's sigmoid ends
-AT_10, AT_20 = average("val_loss", 10, 15), average("val_loss", 20, 25)
-AT_50, AT_60 = average("val_loss", 45, 50), average("val_loss", 55, 60)
+AT_10, AT_20 = average("val_loss", 10, 15, rising=False), average("val_loss", 20, 25, rising=False)
+AT_50, AT_60 = average("val_loss", 45, 50, rising=False), average("val_loss", 55, 60, rising=False)
 
 
 def trained_with(activation: str) -> dict[str, object]:

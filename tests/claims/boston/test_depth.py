@@ -3,10 +3,10 @@ from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
 from labcheck.metrics import average, swing
 from labcheck.relations import beats
 
-LATE_TRAINING = average("batch_loss", -7)  # the epochs in which the report sees 8 layers below the others
-LATE_VALIDATION = average("val_loss", -2)  # the epochs in which it sees them above
-TRAINING_SWING = swing("batch_loss")
-SWING = swing("val_loss")
+LATE_TRAINING = average("batch_loss", -7, rising=False)  # the epochs in which the report sees 8 layers below the others
+LATE_VALIDATION = average("val_loss", -2, rising=False)  # the epochs in which it sees them above
+TRAINING_SWING = swing("batch_loss", rising=False)
+SWING = swing("val_loss", rising=False)
 
 claim = Claim(
     id="boston/depth",

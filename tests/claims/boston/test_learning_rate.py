@@ -4,7 +4,7 @@ from labcheck.metrics import epochs_to, swing
 from labcheck.relations import beats, diverges
 
 THERE = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
-SWING = swing("val_loss")
+SWING = swing("val_loss", rising=False)
 
 claim = Claim(
     id="boston/learning-rate",

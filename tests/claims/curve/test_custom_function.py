@@ -10,7 +10,7 @@ claim = Claim(
     lab=Curve,
     arms={name: Arm({"function": name, "epochs": 4000, "lr": 0.001}) for name in ("g", "g as printed")},
     relations=[
-        beats(name, name, at("grid_loss", 3500), other=at("grid_loss", epochs))
+        beats(name, name, at("grid_loss", 3500, rising=False), other=at("grid_loss", epochs, rising=False))
         for name in ("g", "g as printed")
         for epochs in (200, 500, 1000, 2000, 3000, 4000)
     ],

@@ -3,7 +3,7 @@ from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 from labcheck.metrics import CPU_SECONDS, at, swing
 from labcheck.relations import beats, some_miss
 
-SWING = swing("test_loss")
+SWING = swing("test_loss", rising=False)
 HIGHER = {f"lr {lr:g}": Arm({"lr": lr}) for lr in (1.0, 2.0, 5.0, 10.0)}
 ASSERTED = {FINAL_LOSS: 0.5, at("batch_accuracy", 5, rising=True): 0.7, TEST_ACCURACY: 0.7}
 

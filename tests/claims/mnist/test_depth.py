@@ -4,7 +4,7 @@ from labcheck.metrics import CPU_SECONDS, at, average, swing
 from labcheck.relations import beats, equivalent, no_worse
 
 MET_VAL_ACCURACY = average("val_accuracy", 14, rising=True)
-FIRST_LOSS = at("batch_loss", 1)
+FIRST_LOSS = at("batch_loss", 1, rising=False)
 JITTER = swing("val_accuracy", 0, 8, rising=True)
 
 claim = Claim(

@@ -4,8 +4,8 @@ from labcheck.metrics import at, average
 from labcheck.relations import beats, equivalent
 
 FIRST_VAL_ACCURACY = at("val_accuracy", 1, rising=True)
-EARLY_LOSS = average("batch_loss", 0, 5)
-EARLY_VAL_LOSS = average("val_loss", 0, 5)
+EARLY_LOSS = average("batch_loss", 0, 5, rising=False)
+EARLY_VAL_LOSS = average("val_loss", 0, 5, rising=False)
 
 claim = Claim(
     id="mnist/dropout",

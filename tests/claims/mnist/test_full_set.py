@@ -5,7 +5,7 @@ from labcheck.relations import beats, number
 
 ALL = {"train_size": 48_000, "val_size": 12_000, "test_size": 10_000, "epochs": 20}
 JITTER = swing("val_accuracy", 0, 8, rising=True)
-EARLY_LOSSES = average("batch_loss", 0, 5), average("val_loss", 0, 5)
+EARLY_LOSSES = average("batch_loss", 0, 5, rising=False), average("val_loss", 0, 5, rising=False)
 FIRST_VAL_ACCURACY = at("val_accuracy", 1, rising=True)
 ARMS = {
     "base": {},

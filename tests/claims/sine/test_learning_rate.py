@@ -3,8 +3,8 @@ from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 from labcheck.metrics import average
 from labcheck.relations import beats
 
-LATE = average("batch_loss", -200, -100)
-LAST = average("batch_loss", -100)
+LATE = average("batch_loss", -200, -100, rising=False)
+LAST = average("batch_loss", -100, rising=False)
 
 claim = Claim(
     id="sine/learning-rate",

@@ -9,8 +9,8 @@ PRINTED = {
     VAL_MSE: 0.002732498338446021,
     TEST_MSE: 0.0010319595457985997,
     GRID_MSE: 0.0003351727209519595,
-    Metric("grid_max"): 0.0075248233042657375,
-    Metric("grid_min"): 1.3219647598816664e-11,
+    Metric("grid_max", higher_is_better=False): 0.0075248233042657375,
+    Metric("grid_min", higher_is_better=False): 1.3219647598816664e-11,
 }
 
 claim = Claim(

@@ -11,11 +11,11 @@ claim = Claim(
     lab=Trig,
     arms={"base": Arm({"train_curve": True})},
     relations=[
-        misses("base", 0.1, swing("train_loss", 0, 50)),
-        misses("base", 0.1, swing("val_loss", 0, 50)),
-        beats("base", "base", average("train_loss"), other=average("val_loss")),
-        settled("base", "train_loss", start=100, below=0.1),
-        settled("base", "val_loss", start=100, below=0.1),
+        misses("base", 0.1, swing("train_loss", 0, 50, rising=False)),
+        misses("base", 0.1, swing("val_loss", 0, 50, rising=False)),
+        beats("base", "base", average("train_loss", rising=False), other=average("val_loss", rising=False)),
+        settled("base", "train_loss", start=100, below=0.1, rising=False),
+        settled("base", "val_loss", start=100, below=0.1, rising=False),
     ],
     seeds={"quick": 40, "full": 200},
     notes=[

@@ -23,7 +23,13 @@ LOG = {
 
 def row(epoch: int) -> dict[Metric, float]:
     """Return the losses of one line of the log, by metric."""
-    return dict(zip((at("train_loss", epoch + 1), at("val_loss", epoch + 1)), LOG[epoch], strict=True))
+    return dict(
+        zip(
+            (at("train_loss", epoch + 1, rising=False), at("val_loss", epoch + 1, rising=False)),
+            LOG[epoch],
+            strict=True,
+        )
+    )
 
 
 claim = Claim(
@@ -47,9 +53,9 @@ claim = Claim(
     },
     relations=[
         *(matches("replay", loss, metric, digits=3) for epoch in (0, 10, 20) for metric, loss in row(epoch).items()),
-        matches("replay", 0.1, at("lr", 52), digits=3),
-        matches("replay", 0.01, at("lr", 62), digits=3),
-        matches("replay", 121, Metric("epochs"), digits=3),
+        matches("replay", 0.1, at("lr", 52, rising=False), digits=3),
+        matches("replay", 0.01, at("lr", 62, rising=False), digits=3),
+        matches("replay", 121, Metric("epochs", higher_is_better=False), digits=3),
         *(reaches("replay", 0.01, metric) for metric in (VAL_MSE, TEST_MSE, GRID_MSE)),
     ],
     seeds={"quick": 20, "full": 20},

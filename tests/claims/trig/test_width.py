@@ -3,7 +3,7 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 from labcheck.metrics import Metric
 from labcheck.relations import beats
 
-GAP = Metric("gap", ratio=False)
+GAP = Metric("gap", higher_is_better=False, ratio=False)
 
 claim = Claim(
     id="trig/width",

@@ -1,0 +1,185 @@
+"""Settings: values that can be written down, read back and compared, whoever made them."""
+
+import dataclasses
+import sys
+import types
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class SettingType(NamedTuple):
+    """A type of settings: what its values are called, which values are of it, and how a command line gives one."""
+
+    description: str
+    accepts: Callable[[Any], bool]
+    parse: Callable[[str], Any]
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+TYPES: dict[Any, SettingType] = {
+    bool: SettingType(
+        "true or false",
+        lambda value: isinstance(value, bool),
+        lambda text: {"true": True, "false": False}[text.lower()],
+    ),
+    int: SettingType("a whole number", _whole, int),
+    float: SettingType("a number", lambda value: isinstance(value, float) or _whole(value), float),
+    str: SettingType("a word", lambda value: isinstance(value, str), str),
+    tuple[int, ...]: SettingType(
+        "a tuple of whole numbers, 32-32 on a command line",
+        lambda value: isinstance(value, tuple) and all(map(_whole, value)),
+        lambda text: tuple(map(int, text.split("-"))),
+    ),
+    tuple[float, ...]: SettingType(
+        "a tuple of numbers, 0.2-0.5 on a command line",
+        lambda value: isinstance(value, tuple) and all(isinstance(part, float) or _whole(part) for part in value),
+        lambda text: tuple(map(float, text.split("-"))),
+    ),
+}
+
+
+class Described(ABC):
+    """An object that serves as a setting because it has a text of its own: equal ones have equal texts."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the text that stands for this object in files and on pages."""
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed and so can be part of a lab, which has a hash."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a setting cannot be changed: copy the dict first")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+
+def freeze(value: Any) -> Any:
+    """Return a setting as a lab keeps it: numbers of NumPy as Python's, lists as tuples, dicts and sets frozen.
+
+    Any other value is returned as it is.
+    """
+    if isinstance(value, np.generic):
+        return freeze(value.item())
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(freeze, value))
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value))
+    if isinstance(value, set | frozenset):
+        return frozenset(map(freeze, value))
+    if isinstance(value, dict):
+        return FrozenDict({freeze(key): freeze(part) for key, part in value.items()})
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as JSON has it, equal for equal settings in any process.
+
+    A function or class is written as module and name, an enumeration's member as type and name, a path as text, a
+    dataclass as its fields, a number that is not finite as text.
+
+    Raises:
+        ValueError: the value cannot be written down and read back; the message says what to use.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Enum) and not isinstance(value, int | float | str):
+        return f"{type(value).__qualname__}.{value.name}"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else str(float(value))
+    if isinstance(value, str):
+        return _encodable(str(value))
+    if isinstance(value, PurePath):
+        return _encodable(value.as_posix())
+    if isinstance(value, Described):
+        return value.describe()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise ValueError(f"the keys of a dict must be texts, got {odd[0]!r}")
+        return {_encodable(key): plain(value[key]) for key in sorted(value)}
+    if isinstance(value, tuple | list):
+        return [plain(part) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(part) for part in value), key=lambda part: (type(part).__name__, str(part)))
+    if _named(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    raise ValueError(f"{_shown(value)} cannot be written down and read back; {_advice(value)}")
+
+
+def modules(value: Any) -> Iterator[str]:
+    """Yield the modules whose source a setting depends on: those of functions, classes and their instances."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list | set | frozenset):
+        for part in value:
+            yield from modules(part)
+    elif _named(value):
+        yield value.__module__
+    elif dataclasses.is_dataclass(value) or isinstance(value, Enum):
+        yield type(value).__module__
+
+
+def require_hashable(value: Any) -> None:
+    """Refuse a value that can be changed later.
+
+    Raises:
+        ValueError: the value has no hash; the message says what to use.
+    """
+    try:
+        hash(value)
+    except TypeError:
+        raise ValueError(f"{_shown(value)} can be changed later; {_advice(value)}") from None
+
+
+def _named(value: Any) -> bool:
+    """Whether this is a function or class that its module has under its name."""
+    if not isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+        return False
+    found: Any = sys.modules.get(value.__module__ or "")
+    for name in value.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is value
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!a} cannot be written as UTF-8; use another text") from None
+    return text
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(f"{value!a:.60}".split())
+    return type(value).__name__ if " at 0x" in text else text
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return "use a tuple of numbers"
+    if dataclasses.is_dataclass(value):
+        return "use a dataclass with frozen=True"
+    if callable(value):
+        return "use a function that a module defines under its own name, or a word that names it"
+    return "use numbers, words, true and false, tuples and dicts of them, paths, enumerations or frozen dataclasses"

@@ -1,0 +1,126 @@
+"""What a lab's results depend on: data, source code, packages, settings and the machine."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from labcheck import environment, results
+from labcheck.data import DataError
+from labcheck.environment import Fingerprint
+from labcheck.labs import settings
+from labcheck.labs.lab import Data, Lab
+from labcheck.sources import Dependencies, Sources, dependencies, sources
+
+NAME = re.compile(r"\w[\w.+ -]*")
+NAMES_SHOWN = 3
+"""Data sets of a claim whose names are written out; of more, the first one and their number."""
+
+
+@dataclass
+class Provenance:
+    """Finds out once in a session what each lab's results depend on."""
+
+    _data: dict[str, Data] = field(default_factory=dict)
+    _keys: dict[tuple[str, str, bool], str] = field(default_factory=dict)
+
+    def data(self, lab: Lab) -> Data:
+        """Return name and digest of a lab's data, files that it names in `depends` included.
+
+        Raises:
+            DataError: the data is missing, or what `data` returns is not a name and a digest.
+        """
+        name = identity(lab)
+        if name not in self._data:
+            self._data[name] = _data(lab)
+        return self._data[name]
+
+    def data_of(self, labs: Iterable[Lab]) -> Data:
+        """Return the data of a claim whose arms have these labs: that of all of them, or a name and digest of several.
+
+        Raises:
+            DataError: some data is missing.
+        """
+        several = list(dict.fromkeys(map(self.data, labs)))
+        if len(several) == 1:
+            return several[0]
+        names = list(dict.fromkeys(data.name for data in several))
+        name = "+".join(names) if len(names) <= NAMES_SHOWN else f"{names[0]}+{len(names) - 1} more"
+        digests = [data.digest for data in several]
+        return Data(name, _digest("\n".join(digests)) if all(digests) else "")
+
+    def fingerprint(self, labs: Iterable[Lab], device: str) -> Fingerprint:
+        """Return what results of these labs are measured on, with the packages that their own modules import."""
+        labs = list(labs)
+        precision = ", ".join(sorted({lab.precision(device) for lab in labs}))
+        found = environment.fingerprint(device, precision)
+        packages: dict[str, str] = {}
+        for lab in labs:
+            packages |= _sources(lab).foreign | _dependencies(lab).packages
+        if packages:
+            found["packages"] = _listed(packages)
+        return found
+
+    def resumable(self, lab: Lab) -> bool:
+        """Whether a later session can tell that nothing that a lab's results depend on has changed."""
+        return bool(self.data(lab).digest)
+
+    def key(self, lab: Lab, device: str, lasting: bool) -> str:
+        """Return a text that two labs have in common only if their results are the same.
+
+        Args:
+            lasting: the text must hold beyond this session, in which neither code nor machine changes.
+        """
+        place = identity(lab), device, lasting
+        if place not in self._keys:
+            parts: list[object] = [identity(lab), device]
+            if lasting:
+                code = _sources(lab)
+                parts += [code.digest, _listed(code.packages), self.data(lab), self.fingerprint([lab], device)]
+            self._keys[place] = _digest("\n".join(map(str, parts)))
+        return self._keys[place]
+
+
+def identity(lab: Lab) -> str:
+    """Return a text of a lab's class and settings; 1, 1.0 and true, which are equal in Python, are three."""
+    return f"{type(lab).__module__}.{type(lab).__qualname__} {json.dumps(lab.plain(), sort_keys=True)}"
+
+
+def _data(lab: Lab) -> Data:
+    try:
+        found = lab.data()
+    except DataError:
+        raise
+    except Exception as error:  # whatever a lab's own code raises
+        raise DataError(f"{lab.name}: data() raised {results.line(error)}") from error
+    if not (isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, str) for part in found)):
+        raise DataError(f"{lab.name}: data() must return Data(name, digest), two texts, got {found!r:.60}")
+    name, digest = found
+    if not NAME.fullmatch(name):
+        raise DataError(
+            f"{lab.name}: the name of data is part of a file's name and must be of letters, digits, ' ', '-', '_', '.' "
+            f"and '+', got {name!a}"
+        )
+    files = _dependencies(lab).files_digest
+    return Data(name, _digest(f"{digest} {files}") if files and digest else digest)
+
+
+def _sources(lab: Lab) -> Sources:
+    of_settings = sorted({*settings.modules(tuple(vars(lab).values()))})
+    return sources(type(lab).__module__, results.__name__, also=of_settings)
+
+
+def _dependencies(lab: Lab) -> Dependencies:
+    try:
+        return dependencies(type(lab).__module__, lab.depends)
+    except ValueError as error:
+        raise DataError(f"{lab.name}: {error}") from None
+
+
+def _listed(packages: dict[str, str]) -> str:
+    return ", ".join(f"{name} {packages[name]}" for name in sorted(packages))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
