@@ -25,29 +25,32 @@ THREADS = 1
 def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
     """Fix what results on a device depend on, whatever a conftest or another test has set, and restore that after.
 
-    That is: threads, precision, default dtype and device, oneDNN, gradients, autocast, NumPy's handling of floating
-    point errors, and the global random streams of Python, NumPy and torch, which start from the seed.
+    That is: threads, precision, default dtype and device, oneDNN, deterministic algorithms, denormal numbers,
+    gradients, autocast, NumPy's handling of floating point errors, and the global random streams of Python, NumPy and
+    torch, which start from the seed.
     """
     import torch
 
     _prepare(device)
-    # never TF32 or bfloat16 by accident; not restored, as torch does not let all of them be read once they are mixed
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    if device != "cpu":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
     with ExitStack() as stack:
+        stack.enter_context(torch.backends.__allow_nonbracketed_mutation())  # after torch.backends.disable_global_flags
+        _forbid_low_precision()
+        if device != "cpu":
+            torch.backends.cudnn.benchmark = False
         states: list[tuple[Callable[[], Any], Callable[[Any], object], Any]] = [
             (torch.get_num_threads, torch.set_num_threads, THREADS),
             (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+            (
+                torch.get_deterministic_debug_mode,
+                torch.set_deterministic_debug_mode,
+                "default" if device == "cpu" else "warn",
+            ),
             (_onednn, _set_onednn, True),
+            (_flushes_denormals, torch.set_flush_denormal, False),
         ]
         for get, put, value in states:
-            if (before := get()) != value:
-                stack.callback(put, before)
-                put(value)
+            stack.callback(put, get())
+            put(value)
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
@@ -60,21 +63,38 @@ def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
         yield
 
 
+def _forbid_low_precision() -> None:
+    """Compute with float32 in float32, never TF32 or bfloat16 by accident.
+
+    Not restored: torch does not let all of this be read once its two interfaces, of which both are needed, are mixed.
+    """
+    import torch
+
+    mkldnn, cudnn = torch.backends.mkldnn, torch.backends.cudnn
+    parts: list[Any] = [torch.backends, mkldnn, mkldnn.conv, mkldnn.rnn, cudnn]  # type: ignore[attr-defined]
+    for part in parts:
+        part.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    cudnn.allow_tf32 = False
+
+
 @contextmanager
 def _streams(seed: int) -> Iterator[None]:
     """Start the global random streams from a seed, for trainers that draw from them, and restore them."""
     import torch
 
-    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    numpy.random.seed(seed)
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        numpy.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+    states = random.getstate(), numpy.random.get_state()
+    gpus = torch.cuda.device_count() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(range(gpus)):
+        random.seed(seed)
+        numpy.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            numpy.random.set_state(states[1])
 
 
 def _onednn() -> bool:
@@ -87,6 +107,12 @@ def _set_onednn(enabled: bool) -> None:
     import torch
 
     torch.backends.mkldnn.enabled = enabled  # type: ignore[assignment]
+
+
+def _flushes_denormals() -> bool:
+    import torch
+
+    return not torch.tensor(1e-40, dtype=torch.float32, device="cpu").mul(1)
 
 
 @cache

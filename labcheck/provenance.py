@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from labcheck import environment, results
 from labcheck.data import DataError
@@ -42,7 +42,7 @@ class Provenance:
         Raises:
             DataError: some data is missing.
         """
-        several = list(dict.fromkeys(map(self.data, labs)))
+        several = sorted(set(map(self.data, labs)))
         if len(several) == 1:
             return several[0]
         names = list(dict.fromkeys(data.name for data in several))
@@ -107,7 +107,7 @@ def _data(lab: Lab) -> Data:
 
 
 def _sources(lab: Lab) -> Sources:
-    of_settings = sorted({*settings.modules(tuple(vars(lab).values()))})
+    of_settings = sorted({*settings.modules(tuple(getattr(lab, field.name) for field in fields(lab)))})
     return sources(type(lab).__module__, results.__name__, also=of_settings)
 
 

@@ -10,6 +10,7 @@ from labcheck.labs.lab import Lab
 from labcheck.metrics import Floats, Ints, Trials
 
 ACCEPTED = "`train` must return Trials, or a dict of numbers and curves by name"
+NOT_NUMBERS = (TypeError, ValueError, OverflowError)
 
 
 class ResultError(ValueError):
@@ -37,12 +38,13 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
     return Trials.join([train(lab, [seed], device) for seed in seeds])
 
 
+@np.errstate(all="ignore")  # of a cast beyond the range of float64, or of NaN
 def checked(returned: Any, seeds: Sequence[int]) -> Trials:
     """Return a lab's results as Trials.
 
     A dict is accepted in its place: one number for each seed (n,) is a metric, one row for each seed (n, E) or a list
     of rows of unlike lengths is a curve, and anything with more axes a table. Of a single seed, a number is a metric
-    and a row is a curve.
+    and a row is a curve. `recorded`, after how many epochs each record was taken, is not one of each seed.
 
     Raises:
         ResultError: it is not one result for each seed; the message names what is wrong, and with which seed.
@@ -51,6 +53,9 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
         returned = _sorted(returned, seeds)
     if not isinstance(returned, Trials):
         raise ResultError(f"{ACCEPTED}, got {type(returned).__name__}")
+    for part in (returned.metrics, returned.curves, returned.tables):
+        if not isinstance(part, Mapping):
+            raise ResultError(f"metrics, curves and tables of Trials must be dicts by name, got {type(part).__name__}")
     metrics = {_name(name): _metric(name, value, seeds) for name, value in returned.metrics.items()}
     tables = {_name(name): _table(name, value, seeds) for name, value in returned.tables.items()}
     rows = {_name(name): _rows(name, value, seeds) for name, value in returned.curves.items()}
@@ -67,11 +72,13 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
 def _sorted(returned: Mapping[Any, Any], seeds: Sequence[int]) -> Trials:
     """Results given as a dict, sorted into metrics, curves and tables by their shapes."""
     parts: dict[str, dict[str, Any]] = {"metrics": {}, "curves": {}, "tables": {}}
+    returned = dict(returned)
+    recorded = returned.pop("recorded", None)
     if returned and all(name in parts and isinstance(part, Mapping) for name, part in returned.items()):
         parts |= {name: dict(part) for name, part in returned.items()}
-        return Trials(parts["metrics"], parts["curves"], None, parts["tables"])
+        return Trials(parts["metrics"], parts["curves"], recorded, parts["tables"])
     for name, value in returned.items():
-        numbers = _numbers(name, value, seeds)
+        numbers = _numbers(_name(name), value, seeds)
         if isinstance(numbers, list):
             kind = "curves"
         elif numbers.ndim < 2:
@@ -79,13 +86,13 @@ def _sorted(returned: Mapping[Any, Any], seeds: Sequence[int]) -> Trials:
         else:
             kind = "curves" if numbers.ndim == 2 else "tables"
         parts[kind][name] = value
-    return Trials(parts["metrics"], parts["curves"], None, parts["tables"])
+    return Trials(parts["metrics"], parts["curves"], recorded, parts["tables"])
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not name.isprintable() or not name:
         raise ResultError(f"names of metrics and curves must be printable texts, got {name!a}")
-    return name
+    return str.__str__(name)  # the text itself, also of an enumeration's member
 
 
 def _metric(name: str, value: Any, seeds: Sequence[int]) -> Floats:
@@ -105,18 +112,16 @@ def _table(name: str, value: Any, seeds: Sequence[int]) -> Floats:
     """Several numbers for each seed, (n, …)."""
     numbers = _numbers(name, value, seeds)
     if isinstance(numbers, list) or numbers.ndim < 2 or len(numbers) != len(seeds):
-        raise ResultError(
-            f"table '{name}' must have one array for {_described(seeds)}, got {_shape(numbers)}"
-        )
+        raise ResultError(f"table '{name}' must have one array for {_described(seeds)}, got {_shape(numbers)}")
     return numbers
 
 
 def _rows(name: str, value: Any, seeds: Sequence[int]) -> list[Floats]:
     """The records of each seed, n arrays (E,), of unlike lengths where seeds stop early."""
     numbers = _numbers(name, value, seeds)
-    if not isinstance(numbers, list) and numbers.ndim < 2 and (len(seeds) == 1 or not numbers.ndim):
+    if not isinstance(numbers, list) and numbers.ndim < 2 and len(seeds) == 1:
         numbers = numbers.reshape(1, -1)
-    if len(numbers) != len(seeds) or not (isinstance(numbers, list) or numbers.ndim == 2):
+    if not (isinstance(numbers, list) or numbers.ndim == 2) or len(numbers) != len(seeds):
         raise ResultError(f"curve '{name}' must have a row for {_described(seeds)}, got {_shape(numbers)}")
     rows = list(numbers)
     for seed, row in zip(seeds, rows, strict=True):
@@ -129,10 +134,14 @@ def _recorded(given: Any, rows: Mapping[str, Sequence[Floats]]) -> Ints | None:
     """After how many epochs each record was taken, (E,), if the lab says so."""
     if given is None:
         return None
-    recorded = np.asarray(given)
+    recorded = _numbers("recorded", given, ())
     longest = max(len(row) for curve in rows.values() for row in curve)
-    if recorded.dtype.kind not in "iu" or recorded.ndim != 1 or (np.diff(recorded) <= 0).any() or (recorded < 0).any():
-        raise ResultError(f"`recorded` must be ascending whole numbers of epochs, got {given!r:.60}")
+    if (
+        isinstance(recorded, list)
+        or recorded.ndim != 1
+        or not (np.isfinite(recorded) & (recorded % 1 == 0) & (np.diff(recorded, prepend=-1) > 0)).all()
+    ):
+        raise ResultError(f"`recorded` must be ascending whole numbers of epochs, got {_repr(given)}")
     if len(recorded) != longest:
         raise ResultError(f"`recorded` must name the epochs of all {longest} records, got {len(recorded)}")
     return recorded.astype(np.int64)
@@ -170,7 +179,7 @@ def _epochs(
 
 def _match(name: str, row: Floats, epochs: float, recorded: Ints | None, seed: int) -> None:
     """Refuse a curve that has not one record for each epoch, or for each one in `recorded`, that its seed trained."""
-    if not (epochs >= 0 and epochs == int(epochs)):
+    if not (epochs >= 0 and float(epochs).is_integer()):
         raise ResultError(f"'epochs' of seed {seed} must be a whole number, got {epochs:g}")
     after = np.arange(len(row)) + 1 if recorded is None else recorded[: len(row)]
     beyond = np.flatnonzero((after > epochs) & ~np.isnan(row))
@@ -179,10 +188,13 @@ def _match(name: str, row: Floats, epochs: float, recorded: Ints | None, seed: i
             f"curve '{name}' of seed {seed} has a record after {after[beyond[-1]]} epochs, and 'epochs' is {epochs:g}; "
             "after a seed's last epoch it must be NaN"
         )
-    if epochs > after[-1]:
+    following = [len(row) + 1] if recorded is None else recorded[len(row) :]
+    if len(following) and following[0] <= epochs:
+        advice = (
+            "`recorded`, after how many epochs each record was taken" if recorded is None else "a record after each"
+        )
         raise ResultError(
-            f"curve '{name}' of seed {seed} ends after {after[-1]} epochs, and 'epochs' is {epochs:g}; return "
-            "`recorded`, after how many epochs each record was taken"
+            f"curve '{name}' of seed {seed} ends after {after[-1]} epochs, and 'epochs' is {epochs:g}; return {advice}"
         )
 
 
@@ -196,31 +208,39 @@ def _padded(rows: Sequence[Floats]) -> Floats:
 
 def _numbers(name: Any, value: Any, seeds: Sequence[int]) -> Floats | list[Floats]:
     """A value as an array of float64, or rows of unlike lengths as a list of arrays."""
-    value = _host(value)
+    value = _host(name, value)
     try:
         return _floats(value)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         pass
-    if isinstance(value, list | tuple):
-        rows = []
-        for index, row in enumerate(value):
-            try:
-                array = _floats(row)
-            except (TypeError, ValueError):
-                array = np.zeros(())
-            if array.ndim != 1:
-                seed = f" of seed {seeds[index]}" if len(value) == len(seeds) else ""
-                raise ResultError(f"'{name}'{seed} must be numbers, got {' '.join(repr(row).split())!s:.40}")
-            rows.append(array)
-        return rows
-    raise ResultError(f"'{name}' must be numbers, got {type(value).__name__}")
+    if not isinstance(value, list):
+        raise ResultError(f"'{name}' must be numbers, got {getattr(value, 'dtype', type(value).__name__)}")
+    rows = []
+    seed = [f" of seed {seed}" for seed in seeds] if len(value) == len(seeds) else [""] * len(value)
+    for index, row in enumerate(value):
+        try:
+            rows.append(_floats(row))
+        except NOT_NUMBERS:
+            raise ResultError(f"'{name}'{seed[index]} must be numbers, got {_repr(row)}") from None
+    for index, row in enumerate(rows):
+        if row.ndim != 1:
+            raise ResultError(f"'{name}'{seed[index]} must be a row of numbers where lengths differ, got {_shape(row)}")
+    return rows
 
 
-def _host(value: Any) -> Any:
-    """Tensors, on whatever device and with whatever gradients, as arrays; also those in a list."""
+def _host(name: Any, value: Any) -> Any:
+    """Tensors, on whatever device and with whatever gradients, and masked arrays as arrays; also those in a list."""
     if isinstance(value, list | tuple):
-        return [_host(part) for part in value]
-    return value.detach().cpu().double().numpy() if hasattr(value, "detach") else value
+        return [_host(name, part) for part in value]
+    if np.ma.isMaskedArray(value) and value.dtype.kind in "biuf":
+        return np.ma.filled(value.astype(np.float64), np.nan)
+    if not hasattr(value, "detach"):
+        return value
+    try:
+        tensor = value.detach().cpu()
+        return (tensor if tensor.is_complex() else tensor.double()).numpy()
+    except (RuntimeError, TypeError) as error:  # such as one without data, or a sparse one
+        raise ResultError(f"'{name}' must be numbers, got a tensor that has none: {line(error):.80}") from None
 
 
 def _floats(value: Any) -> Floats:
@@ -229,9 +249,11 @@ def _floats(value: Any) -> Floats:
     Raises:
         TypeError: the value is no array of real numbers.
         ValueError: its rows have unlike lengths.
+        OverflowError: a whole number is beyond the range of float64.
     """
-    array = np.ma.filled(value.astype(np.float64), np.nan) if np.ma.isMaskedArray(value) else np.asarray(value)
-    if array.dtype.kind not in "biuf":
+    array = np.asarray(value)
+    whole = array.dtype == object and all(isinstance(number, int) for number in array.flat)  # beyond 64 bits
+    if not whole and array.dtype.kind not in "biuf":
         raise TypeError(f"{array.dtype} is no real number")
     return array.astype(np.float64)
 
@@ -246,6 +268,10 @@ def _shape(numbers: Floats | list[Floats]) -> str:
     if numbers.ndim == 0:
         return "one number"
     return f"{len(numbers)} numbers" if numbers.ndim == 1 else f"an array of shape {numbers.shape}"
+
+
+def _repr(value: Any) -> str:
+    return f"{' '.join(repr(value).split()):.60}"
 
 
 def line(error: BaseException) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -75,14 +75,14 @@ def freeze(value: Any) -> Any:
     Any other value is returned as it is.
     """
     if isinstance(value, np.generic):
-        return freeze(value.item())
+        return _item(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(freeze, value))
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value))
     if isinstance(value, set | frozenset):
         return frozenset(map(freeze, value))
-    if isinstance(value, dict):
+    if isinstance(value, dict | types.MappingProxyType):
         return FrozenDict({freeze(key): freeze(part) for key, part in value.items()})
     return value
 
@@ -91,19 +91,19 @@ def plain(value: Any) -> Any:
     """Return a setting as JSON has it, equal for equal settings in any process.
 
     A function or class is written as module and name, an enumeration's member as type and name, a path as text, a
-    dataclass as its fields, a number that is not finite as text.
+    dataclass as type and fields, a number that is not finite as text.
 
     Raises:
         ValueError: the value cannot be written down and read back; the message says what to use.
     """
     if isinstance(value, np.generic):
-        value = value.item()
+        value = _item(value)
     if isinstance(value, Enum) and not isinstance(value, int | float | str):
-        return f"{type(value).__qualname__}.{value.name}"
+        return f"{_type(value)}.{value.name}"
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value)
+        return int(str(int(value)))  # refuses more digits than files can have
     if isinstance(value, float):
         return float(value) if np.isfinite(value) else str(float(value))
     if isinstance(value, str):
@@ -113,10 +113,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, Described):
         return value.describe()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {_type(value): {name: plain(part) for name, part in _compared(value).items()}}
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            raise ValueError(f"the keys of a dict must be texts, got {odd[0]!r}")
+            raise ValueError(f"the keys of a dict must be texts, got {odd[0]!r}; use a tuple of pairs")
         return {_encodable(key): plain(value[key]) for key in sorted(value)}
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
@@ -136,8 +136,11 @@ def modules(value: Any) -> Iterator[str]:
             yield from modules(part)
     elif _named(value):
         yield value.__module__
-    elif dataclasses.is_dataclass(value) or isinstance(value, Enum):
+    elif isinstance(value, Enum | Described):
         yield type(value).__module__
+    elif dataclasses.is_dataclass(value):
+        yield type(value).__module__
+        yield from modules(_compared(value))
 
 
 def require_hashable(value: Any) -> None:
@@ -149,17 +152,35 @@ def require_hashable(value: Any) -> None:
     try:
         hash(value)
     except TypeError:
+        if dataclasses.is_dataclass(value) and isinstance(value, Hashable):  # what cannot be hashed is in it
+            for part in _compared(value).values():
+                require_hashable(part)
         raise ValueError(f"{_shown(value)} can be changed later; {_advice(value)}") from None
 
 
 def _named(value: Any) -> bool:
     """Whether this is a function or class that its module has under its name."""
-    if not isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+    module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not (callable(value) and isinstance(module, str) and isinstance(qualname, str)):
         return False
-    found: Any = sys.modules.get(value.__module__ or "")
-    for name in value.__qualname__.split("."):
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
         found = getattr(found, name, None)
     return found is value
+
+
+def _item(value: np.generic) -> Any:
+    """A number or text of NumPy as Python's; one that Python has none of, such as a date, as it is."""
+    return value.item() if value.dtype.kind in "biufU" else value
+
+
+def _type(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _compared(value: Any) -> dict[str, Any]:
+    """The fields by which a dataclass tells its instances apart."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.compare}
 
 
 def _encodable(text: str) -> str:
@@ -171,15 +192,17 @@ def _encodable(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = " ".join(f"{value!a:.60}".split())
-    return type(value).__name__ if " at 0x" in text else text
+    text = " ".join(ascii(value).split())
+    return type(value).__name__ if " at 0x" in text else f"{text:.60}"
 
 
 def _advice(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return "use a tuple of numbers"
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "use a dataclass with frozen=True"
+    if isinstance(value, list | dict | set):
+        return "use a tuple, or labcheck.labs.settings.freeze"
     if callable(value):
         return "use a function that a module defines under its own name, or a word that names it"
     return "use numbers, words, true and false, tuples and dicts of them, paths, enumerations or frozen dataclasses"

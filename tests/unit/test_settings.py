@@ -1,0 +1,326 @@
+"""Settings: what can be written down and read back, and what is refused in one line."""
+
+import copy
+import dataclasses
+import datetime
+import functools
+import json
+import math
+import operator
+import pickle
+import re
+import types
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum, Flag, IntEnum, StrEnum
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from labcheck import provenance
+from labcheck.labs import settings
+from labcheck.labs.lab import Data, Lab
+from labcheck.metrics import Trials
+
+HERE = __name__
+
+
+class Color(Enum):
+    RED = 1
+
+
+class Access(Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Word(StrEnum):
+    TANH = "tanh"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class Sgd:
+    lr: Any = 0.1
+    log: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Adam:
+    lr: Any = 0.1
+
+
+@dataclass
+class Mutable:
+    lr: float = 0.1
+
+
+class Shape(settings.Described):
+    def describe(self) -> str:
+        return "a shape"
+
+
+def square(x: Any) -> Any:
+    return x * x
+
+
+@functools.cache
+def remembered(x: Any) -> Any:
+    return x
+
+
+class Net:
+    @staticmethod
+    def build() -> None: ...
+
+    def method(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Any1(Lab):
+    """One setting of any type."""
+
+    name: ClassVar[str] = "any"
+
+    x: Any = 0
+
+    def data(self) -> Data:
+        return Data("none", "0")
+
+    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+        raise NotImplementedError
+
+
+def configured(value: Any) -> Lab:
+    return Any1.configure("", {}, {"x": value})
+
+
+def local() -> Any:
+    def function() -> None: ...
+
+    return function
+
+
+WRITTEN: dict[str, tuple[Any, Any]] = {
+    "none": (None, None),
+    "true": (True, True),
+    "int": (1, 1),
+    "float": (1.0, 1.0),
+    "long int": (2**70, 2**70),
+    "minus zero": (-0.0, -0.0),
+    "nan": (math.nan, "nan"),
+    "inf": (-math.inf, "-inf"),
+    "text": ("größe", "größe"),
+    "np.float64": (np.logspace(-3, -1, 3)[0], 0.001),
+    "np.float32": (np.float32(0.5), 0.5),
+    "np.float16 nan": (np.float16("nan"), "nan"),
+    "np.int64": (np.int64(3), 3),
+    "np.uint8": (np.uint8(3), 3),
+    "np.bool": (np.True_, True),
+    "np.str": (np.str_("x"), "x"),
+    "list": ([1, 2], [1, 2]),
+    "lists of lists": ([[1, [np.int64(2)]], 3], [[1, [2]], 3]),
+    "tuple": ((1, 2.0), [1, 2.0]),
+    "named tuple": (Pair([1], np.float64(2)), [[1], 2.0]),
+    "set": ({3, 1, 2}, [1, 2, 3]),
+    "set of a mixture": ({"a", (1, 2)}, [[1, 2], "a"]),
+    "dict": ({"b": 1, "a": [np.int64(2)]}, {"a": [2], "b": 1}),
+    "dicts in dicts": ({"a": {"b": {"c": [1]}}}, {"a": {"b": {"c": [1]}}}),
+    "ordered dict": (OrderedDict(a=1), {"a": 1}),
+    "proxy of a dict": (types.MappingProxyType({"a": [1]}), {"a": [1]}),
+    "path": (Path("a") / "b", "a/b"),
+    "path of Windows": (PureWindowsPath("a\\b"), "a/b"),
+    "enum": (Color.RED, f"{HERE}.Color.RED"),
+    "flags": (Access.READ | Access.WRITE, f"{HERE}.Access.READ|WRITE"),
+    "text enum": (Word.TANH, "tanh"),
+    "int enum": (Level.LOW, 1),
+    "dataclass": (Sgd(0.5, log=object()), {f"{HERE}.Sgd": {"lr": 0.5}}),
+    "dataclasses in a list": ([Sgd(), Adam()], [{f"{HERE}.Sgd": {"lr": 0.1}}, {f"{HERE}.Adam": {"lr": 0.1}}]),
+    "described": (Shape(), "a shape"),
+    "function": (square, f"{HERE}.square"),
+    "decorated function": (remembered, f"{HERE}.remembered"),
+    "static method": (Net.build, f"{HERE}.Net.build"),
+    "class": (Net, f"{HERE}.Net"),
+    "type": (int, "builtins.int"),
+    "dataclass itself": (Sgd, f"{HERE}.Sgd"),
+    "built-in function": (math.sin, "math.sin"),
+    "function of torch": (torch.nn.functional.relu, "torch.nn.functional.relu"),
+    "module of torch": (torch.nn.ReLU, "torch.nn.modules.activation.ReLU"),
+    "function of NumPy": (np.tanh, "numpy.tanh"),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), WRITTEN.values(), ids=WRITTEN)
+def test_setting_is_written_as(value: Any, expected: Any):
+    lab = configured(value)
+    (written,) = lab.plain().values()
+    assert repr(written) == repr(expected)
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+    assert hash(lab) == hash(configured(value)) or value != value
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "complex": (1j, "1j cannot be written down and read back; use numbers, words, "),
+    "bytes": (b"x", "b'x' cannot be written down and read back; use numbers, words, "),
+    "np.bytes": (np.bytes_(b"x"), "np.bytes_(b'x') cannot be written down"),
+    "np.datetime64": (np.datetime64("2020-01-01", "ns"), "np.datetime64('2020-01-01T00:00:00.000000000') cannot be "),
+    "np.longdouble": (np.longdouble("0.5"), "np.longdouble('0.5') cannot be written down"),
+    "np.clongdouble": (np.clongdouble(1), "np.clongdouble('1+0j') cannot be written down"),
+    "date": (datetime.date(2020, 1, 1), "datetime.date(2020, 1, 1) cannot be written down"),
+    "decimal": (Decimal("0.1"), "Decimal('0.1') cannot be written down"),
+    "fraction": (Fraction(1, 3), "Fraction(1, 3) cannot be written down"),
+    "range": (range(3), "range(0, 3) cannot be written down"),
+    "deque": (deque([1]), "deque([1]) cannot be written down"),
+    "array": (np.arange(2), "array([0, 1]) cannot be written down and read back; use a tuple of numbers"),
+    "array of lines": (np.zeros((3, 2)), "array([[0., 0.], [0., 0.], [0., 0.]]) cannot be written down"),
+    "tensor": (torch.zeros(2), "tensor([0., 0.]) cannot be written down"),
+    "dtype of torch": (torch.float32, "torch.float32 cannot be written down and read back; use numbers, words, "),
+    "device of torch": (torch.device("cpu"), "device(type='cpu') cannot be written down"),
+    "dtype of NumPy": (np.dtype("f4"), "dtype('float32') cannot be written down"),
+    "lambda": (lambda: 0, "function cannot be written down and read back; use a function that a module defines under "),
+    "local function": (local(), "function cannot be written down and read back; use a function that "),
+    "method": (Net().method, "method cannot be written down and read back; use a function that a module defines"),
+    "partial": (functools.partial(square, 1), "partial cannot be written down and read back; use a function that "),
+    "getter": (operator.itemgetter(1), "operator.itemgetter(1) cannot be written down and read back; use a function "),
+    "object": (Net(), "Net cannot be written down and read back; use numbers, words, true and false, "),
+    "object in a list": ([1, [Net()]], "Net cannot be written down and read back; use numbers, "),
+    "object in a dict": ({"a": {"b": Net()}}, "Net cannot be written down and read back; use numbers, "),
+    "object in a dataclass": (Sgd(Net()), "Net cannot be written down and read back; use numbers, "),
+    "mutable dataclass": (Mutable(), "Mutable(lr=0.1) can be changed later; use a dataclass with frozen=True"),
+    "list in a dataclass": (Sgd([1]), "[1] can be changed later; use a tuple, or labcheck.labs.settings.freeze"),
+    "dict in a dataclass": (Sgd(Adam({"a": 1})), "{'a': 1} can be changed later; use a tuple, or "),
+    "whole numbers as keys": ({0: 0.1}, "the keys of a dict must be texts, got 0; use a tuple of pairs"),
+    "surrogate": ("\ud800", r"'\ud800' cannot be written as UTF-8; use another text"),
+    "surrogate as a key": ({"\ud800": 1}, r"'\ud800' cannot be written as UTF-8; use another text"),
+    "surrogate in a path": (Path("\ud800"), r"'\ud800' cannot be written as UTF-8; use another text"),
+    "too many digits": (10**5000, "Exceeds the limit (4300 digits)"),
+}
+
+
+@pytest.mark.parametrize(("value", "message"), REFUSED.values(), ids=REFUSED)
+def test_setting_is_refused_in_a_line_that_names_it(value: Any, message: str):
+    with pytest.raises(ValueError, match=rf"^any\.x: {re.escape(message)}") as caught:
+        configured(value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+EQUAL = [1, 1.0, True, Pair(1, 2), -0.0, 0.0, False, "1", "true", None, "None"]
+
+
+def test_identity_tells_settings_apart_that_are_equal():
+    values = [
+        *EQUAL,
+        *([value] for value in EQUAL),
+        *({"a": value} for value in EQUAL),
+        Sgd(),
+        Adam(),
+        Sgd(1),
+        Sgd(1.0),
+    ]
+    assert len({provenance.identity(configured(value)) for value in values}) == len(values)
+
+
+def test_identity_tells_enumerations_of_two_modules_apart(monkeypatch: pytest.MonkeyPatch):
+    other = Enum("Color", ["RED"], module="elsewhere")
+    assert provenance.identity(configured(other["RED"])) != provenance.identity(configured(Color.RED))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.True_, True),
+        (np.str_("x"), "x"),
+        ([np.int64(1), [2]], (1, (2,))),
+        (Pair([1], 2), Pair((1,), 2)),
+        ({1, 2}, frozenset({1, 2})),
+        ({"a": [1]}, {"a": (1,)}),
+        (PurePosixPath("a"), PurePosixPath("a")),
+    ],
+)
+def test_freeze_gives_values_of_python(value: Any, expected: Any):
+    frozen = settings.freeze(value)
+    assert frozen == expected
+    assert type(frozen) is (settings.FrozenDict if isinstance(expected, dict) else type(expected))
+    assert settings.freeze(frozen) == frozen
+
+
+def test_freeze_keeps_what_it_does_not_know():
+    for value in (Mutable(), np.arange(2), np.datetime64("2020", "ns"), square, 1j):
+        assert settings.freeze(value) is value
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5, np.float64(0.5)], [(1, 2), [1, 2], [np.int64(1), 2]], [{"a": [1]}, {"a": (1,)}]]
+)
+def test_settings_are_equal_whoever_made_them(values: list[Any]):
+    labs = [configured(value) for value in values]
+    assert len(set(labs)) == len({provenance.identity(lab) for lab in labs}) == 1
+
+
+CHANGES = {
+    "set": lambda value: value.__setitem__("a", 2),
+    "delete": lambda value: value.__delitem__("a"),
+    "update": lambda value: value.update(a=2),
+    "or": lambda value: operator.ior(value, {"a": 2}),
+    "pop": lambda value: value.pop("a"),
+    "clear": lambda value: value.clear(),
+    "default": lambda value: value.setdefault("b", 2),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_frozen_dict_cannot_be_changed(change: Any):
+    value = settings.freeze({"a": 1})
+    with pytest.raises(TypeError, match=r"^a setting cannot be changed: copy the dict first$"):
+        change(value)
+    assert value == {"a": 1}
+
+
+def test_frozen_dict_is_a_dict():
+    value = settings.freeze({"a": 1, "b": {"c": [2]}})
+    assert value == {"a": 1, "b": {"c": (2,)}}
+    assert {**value, "a": 2} == value | {"a": 2} == {"a": 2, "b": {"c": (2,)}}
+    for copied in (copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+        assert (copied, type(copied), hash(copied)) == (value, settings.FrozenDict, hash(value))
+    assert hash(settings.freeze({"b": 2, "a": 1})) == hash(settings.freeze({"a": 1, "b": 2}))
+
+
+@pytest.mark.parametrize(
+    ("value", "modules"),
+    [
+        (1, []),
+        ("text", []),
+        (square, [HERE]),
+        ([math.sin, {"a": torch.nn.ReLU}], ["math", "torch.nn.modules.activation"]),
+        (Color.RED, [HERE]),
+        (Shape(), [HERE]),
+        (Sgd(), [HERE]),
+        (Sgd((math.sin, Adam(np.tanh))), [HERE, "math", HERE, "numpy"]),
+        (Sgd(log=math.sin), [HERE]),
+    ],
+)
+def test_modules_are_those_of_functions_and_classes(value: Any, modules: list[str]):
+    assert list(settings.modules(value)) == modules
+
+
+def test_setting_is_kept_in_replaced_labs():
+    lab = configured({"a": [1, np.float64(2)]})
+    assert dataclasses.replace(lab) == lab
+    assert lab.plain() == {"x": {"a": [1, 2.0]}}
