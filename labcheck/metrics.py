@@ -52,7 +52,7 @@ class Trials:
 
     def _with_curves(self, names: set[str]) -> "Trials":
         """Of a single seed, a number that other seeds have as a curve is a curve with one record."""
-        moved = {name: self.metrics[name] for name in names & self.metrics.keys()}
+        moved = {name: self.metrics[name] for name in names & self.metrics.keys() - self.curves.keys()}
         if not moved or len(self) > 1:
             return self
         metrics = {name: value for name, value in self.metrics.items() if name not in moved}
@@ -251,7 +251,9 @@ def at(curve: str, epoch: int, *, rising: bool) -> Metric:
     def reduce(values: Floats, after: Ints) -> float:
         return float(values[min(int(np.searchsorted(after, epoch)), len(after) - 1)])
 
-    return Metric(curve, rising, not rising, reduction=reduce, label=f"{curve} after {epoch} epochs", needs=_records(epoch))
+    return Metric(
+        curve, rising, not rising, reduction=reduce, label=f"{curve} after {epoch} epochs", needs=_records(epoch)
+    )
 
 
 def fall(curve: str, after: int) -> Metric:

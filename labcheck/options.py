@@ -181,7 +181,7 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
         try:
             check.validate(found)
         except ValueError as error:
-            raise pytest.UsageError(f"--claims-set: {error}") from None
+            raise pytest.UsageError(f"--claims-set: an arm cannot be trained so: {error}") from None
     try:
         planned = plan(checks, found)
     except DataError as error:

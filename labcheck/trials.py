@@ -80,7 +80,7 @@ class TrialStore:
     """
 
     def __init__(self, session: Path, lasting: Path | None = None):
-        self.session, self.lasting = session, lasting
+        self.folder, self.lasting = session, lasting
         self.notes = Notes(session, lasting)
         self.provenance = Provenance()
         self._loaded: dict[str, tuple[Trials, float]] = {}
@@ -96,11 +96,11 @@ class TrialStore:
         return self.lasting is not None and self.provenance.resumable(lab)
 
     def _path(self, block: Block) -> Path:
-        folder = self.lasting if self.lasting is not None and self._lasts(block.lab) else self.session
+        folder = self.lasting if self.lasting is not None and self._lasts(block.lab) else self.folder
         return folder / f"{self.key(block)}.npz"
 
     def _failed(self, block: Block) -> Path:
-        return self.session / f"{self.key(block)}.failed"
+        return self.folder / f"{self.key(block)}.failed"
 
     def expect(self, needs: Mapping[Block, Collection[str]]) -> None:
         """Announce the blocks of this session, each with the tests that need it; the first are trained ahead first."""
@@ -112,7 +112,7 @@ class TrialStore:
             self._finished(test).touch()
 
     def _finished(self, test: str) -> Path:
-        return self.session / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
+        return self.folder / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
 
     def retry(self, blocks: Iterable[Block]) -> None:
         """Forget that blocks could not be trained, as a test that has met this runs once more."""
@@ -223,7 +223,7 @@ class TrialStore:
             self._complain(error)
 
     def _complain(self, error: OSError) -> None:
-        self.problem = f"trials could not be shared, free some space in {self.lasting or self.session}: {error}"
+        self.problem = f"trials could not be shared, free some space in {self.lasting or self.folder}: {error}"
 
 
 def _load(path: Path) -> tuple[Trials, float] | None:

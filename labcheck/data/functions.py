@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from labcheck.data.examples import Examples, digest, permutations
+from labcheck.labs.settings import Described
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
@@ -75,7 +76,7 @@ def values(function: Function, x: Tensor) -> Tensor:
     return torch.from_numpy(found.astype(np.float64)).view_as(x)
 
 
-class Own:
+class Own(Described):
     """A function of the user's, told from others by its name and its values at some points (n, 1).
 
     Raises:
@@ -97,6 +98,9 @@ class Own:
 
     def __call__(self, x: Array) -> Array:
         return self.function(x)
+
+    def describe(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return self.name

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from labcheck.report.findings import Finding
 
 
+NARROWING = ("lf", "ignore", "ignore_glob", "pyargs")
+"""Options with which not all claims of a folder are collected."""
+
+
 @dataclass
 class Attempt:
     """What a test of a claim came to the last time that it ran; plugins may run it several times.
@@ -290,13 +294,12 @@ class Reporter:
 
     def _orphans(self) -> list[str]:
         """Stored results that no claim uses, of labs whose claims were collected from whole folders."""
+        tests, option = self.notes.tests(), self.option
         whole = all(Path(arg).is_dir() for arg in self.config.args)
-        option = self.option
-        if not whole or any(getattr(option, name, None) for name in ("lf", "ignore", "ignore_glob", "pyargs")):
+        if not tests or not whole or any(getattr(option, name, None) for name in NARROWING):
             return []
         from labcheck import baselines
 
-        tests = self.notes.tests()
         used = {file for test in tests for file in (self.baselines / test.claim).glob(f"{test.scale}-*")}
         return [
             f"{file}: no claim of this run uses it; remove it if its claim is gone"

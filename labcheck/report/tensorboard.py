@@ -26,7 +26,7 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
     for file in folder.glob("seed-*/events.out.tfevents.*"):
         file.unlink()
     graph = lab.graph()
-    for seed, epochs in enumerate(trials.metrics["epochs"]):
+    for seed, epochs in enumerate(trials.metrics.get("epochs", np.zeros(len(trials)))):
         with _errors_told_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
             if graph:
                 with warnings.catch_warnings():  # add_graph uses what torch itself calls deprecated

@@ -56,7 +56,9 @@ def _relation(finding: Finding, name: str) -> list[str]:
         needed = judged["seeds_to_decide"]
         told.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
     start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>6}"
-    return textwrap.wrap(f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ")
+    return textwrap.wrap(
+        f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ", break_on_hyphens=False
+    )
 
 
 def _numbers(terms: Sequence[Mapping[str, Any]]) -> str:

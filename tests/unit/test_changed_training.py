@@ -29,7 +29,7 @@ claim = Claim(
     source="here",
     lab={name},
     arms={{"base": Arm({base}), "other": Arm({other})}},
-    relations=[beats("base", "other", Metric("{metric}"))],
+    relations=[beats("base", "other", Metric("{metric}", False))],
     seeds={{"quick": {seeds}}},
 )
 """

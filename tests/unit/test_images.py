@@ -942,8 +942,8 @@ claim = Claim(
     [
         ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA", "0"),
         ([], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA", "2"),
-        (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "0"),
-        (["--claims-data-root", "empty"], "no MNIST that can be read under empty", "1"),
+        (["--claims-data-root", "empty"], "no MNIST that can be read under {}/empty", "0"),
+        (["--claims-data-root", "empty"], "no MNIST that can be read under {}/empty", "1"),
     ],
 )
 def test_without_real_images_nothing_is_trained(project: Project, options: list[str], told: str, workers: str) -> None:
@@ -954,7 +954,7 @@ def test_without_real_images_nothing_is_trained(project: Project, options: list[
     project.write("test_small.py", DIGITS)
     result = project.run("-n", workers, "--claims-data", "real", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, f"ERROR: {told}")
+    assert in_one_line(result, "ERROR: " + told.format(project.folder))
     assert said(result, "it could not be downloaded, so put torchvision's files there") == bool(options)
     assert project.trained() == []
 
@@ -979,7 +979,7 @@ def test_a_run_leaves_the_environment_as_it_was(project: Project, before: str | 
     project.run("--claims-data-root", root)
     assert os.environ.get(ROOT) == before
     seen = project.folder / "seen"
-    assert (seen.read_text() if seen.exists() else None) == ("here" if root == "here" else None)
+    assert (seen.read_text() if seen.exists() else None) == (str(project.folder / "here") if root == "here" else None)
 
 
 # what is measured

@@ -105,7 +105,7 @@ def test_not_a_number_is_too_small() -> None:
         *(("water", value, "a word") for value in (7, None, ("tap",), b"tap")),
         *(
             ("cups", value, "a tuple of whole numbers, ")
-            for value in (2, "2-2", (2, 0.5), ("a",), (True,), (2, None), {2, 3})
+            for value in (2, "2-2", (2, 0.5), ("a",), (True,), (2, None), frozenset({2, 3}))
         ),
     ],
 )

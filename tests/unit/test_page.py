@@ -340,7 +340,10 @@ def test_a_report_says_what_drifted_and_what_could_not_be_run(project: Project) 
     ]
     text = text_of((project.folder / "out" / "report.html").read_text())
     assert "Drifted: arm[high-quick]: arm 'high' has drifted: error: 2 of 10 seeds differ, first seed 0" in text
-    assert "Could not be run: arm[top-quick]: ZeroDivisionError: division by zero" in text
+    assert (
+        "Could not be run: arm[top-quick]: arm 'top' (level=3.0), seeds 0-5: ZeroDivisionError: division by zero"
+        in text
+    )
     assert "Not measured in this run: top;" in text
 
 
@@ -348,14 +351,17 @@ def test_a_claim_of_which_nothing_ran_stands_at_the_head(project: Project) -> No
     project.change("1 / (lab.level != 3 and lab.level != 1)")
     project.run("--claims-report", "out")
     text = text_of((project.folder / "out" / "report.html").read_text())
-    assert re.search(r"cannot show toy/top \(quick\) arm\[low-quick\]: ZeroDivisionError", text)
+    assert re.search(
+        r"cannot show toy/top \(quick\) arm\[low-quick\]: arm 'low' \(level=1.0\), seeds 0-5: ZeroDivisionError", text
+    )
 
 
 @pytest.mark.parametrize(
     ("low", "high", "told"),
     [
         (0.5, 2.0, " (95 % interval 0.5 to 2)"),
-        (0.5, None, " (95 % interval 0.5 to not finite)"),
+        (0.5, None, " (95 % interval: 0.5 or more; some seeds have no finite number)"),
+        (None, 0.5, " (95 % interval: 0.5 or less; some seeds have no finite number)"),
         (None, None, ""),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_claim_that_cannot_be_judged_is_a_collection_error(project: Project, b
         (["--claims-device", "cuda:0"], "--claims-device cuda:0: torch sees no such GPU; use cpu or auto"),
         (["--claims-data", "unreal"], "argument --claims-data: invalid choice: 'unreal'"),
         (["--claims-data", "real"], "--claims-data real needs --claims-data-root DIR, or LABCHECK_DATA"),
-        (["--claims-data-root", "nowhere"], "no folder nowhere: --claims-data-root, or LABCHECK_DATA, names where"),
+        (["--claims-data-root", "nowhere"], "/nowhere: --claims-data-root, or LABCHECK_DATA, names where"),
         (["--claims-report", ""], "argument --claims-report: a folder, not an empty name"),
         (["--claims-update", " "], "argument --claims-update: a reason that a reviewer can read"),
         (["--claims-update", "x", "--claims-set", "toy.noise=1"], "--claims-update records no overridden settings"),
@@ -160,7 +160,7 @@ def test_workers_refuse_it_too(project: Project):
 
 def test_the_folder_of_real_data_may_stand_in_the_environment(project: Project):
     project.monkeypatch.setenv("LABCHECK_DATA", "nowhere")
-    assert in_one_line(project.run("--claims-data", "real"), "no folder nowhere")
+    assert in_one_line(project.run("--claims-data", "real"), f"no folder {project.folder / 'nowhere'}")
     assert project.run("--collect-only", "-q", "--claims-data-root", ".").ret == pytest.ExitCode.OK
 
 
@@ -169,7 +169,7 @@ def test_a_report_that_could_not_be_written_is_a_usage_error(project: Project, p
     (project.folder / "taken").touch()
     result = project.run("--claims-report", place)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, f"--claims-report cannot write to {place}: ")
+    assert in_one_line(result, f"--claims-report cannot write to {project.folder / place}: ")
     assert project.trained() == []
 
 

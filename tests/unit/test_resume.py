@@ -94,11 +94,38 @@ def test_a_result_of_other_circumstances_is_not_used(interrupted: Project, chang
     assert len(trained_since(interrupted)) == BLOCKS + 3
 
 
-def test_a_lab_that_only_this_process_can_tell_from_others_is_trained_again(project: Project):
-    setting = "    by: object = object()\n    noise:"
-    (project.folder / "toy.py").write_text(LAB.replace("    noise:", setting))
-    for _ in range(2):
-        assert said(resumed(project), f"0 of {BLOCKS} blocks") == 1
+def test_a_lab_without_a_digest_is_trained_again_and_says_so(project: Project):
+    (project.folder / "toy.py").write_text(LAB.replace('Data("drawn", "0123456789abcdef")', 'Data("drawn", "")'))
+    project.recorded()
+    for workers in ("0", "2"):
+        before = len(project.trained())
+        result = resumed(project, "-n", workers)
+        assert said(result, f"0 of {BLOCKS} blocks") == 1
+        assert said(result, "toy: its trials are not kept for --claims-resume, as data() returns no digest") == 1
+        assert len(project.trained()) == before + BLOCKS
+
+
+@pytest.mark.parametrize("file", ["toy.yaml", "tables/one.csv"])
+def test_a_file_that_a_lab_names_is_looked_at(project: Project, file: str):
+    path = project.folder / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("level: 1")
+    names = LAB.replace("    level: float", '    depends: ClassVar = ["*.yaml", "tables/*"]\n\n    level: float')
+    (project.folder / "toy.py").write_text(names if file == "toy.yaml" else names.replace('"*.yaml", ', ""))
+    if file == "toy.yaml":
+        (project.folder / "tables").mkdir()
+        (project.folder / "tables" / "two.csv").touch()
+    project.recorded()
+    resumed(project)
+    assert said(resumed(project), f"{BLOCKS} of {BLOCKS} blocks") == 1
+    path.write_text("level: 2")
+    result = resumed(project)
+    assert said(result, f"0 of {BLOCKS} blocks") == 1
+    assert said(result, "arm 'low' has drifted: trained on other data (digest") > 0
+    path.unlink()
+    gone = resumed(project, "-n", "2")
+    assert gone.ret == pytest.ExitCode.USAGE_ERROR
+    assert said(gone, "ERROR: toy: depends: ") == 1
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "one byte", "no results"])

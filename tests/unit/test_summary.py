@@ -82,6 +82,7 @@ def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
             "fit": {"low": [1.2, None], "median": [2, None], "high": [2.8, None]},
             "confusion": {"mean": [[3.5, 0.5]]},
         },
+        "diverged": [],
     }
 
 

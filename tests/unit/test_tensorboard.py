@@ -18,7 +18,7 @@ import labcheck.labs.curve  # noqa: F401
 from labcheck.labs.boston import Boston
 from labcheck.report import tensorboard
 
-from .conftest import ORDER, Project, said
+from .conftest import LAB, ORDER, Project, said
 from .test_plugin import in_one_line
 
 REAL = """
@@ -26,9 +26,9 @@ from labcheck.claims import Arm, Claim
 from labcheck.metrics import Metric
 from labcheck.relations import beats
 
-first = Metric("batch_loss", reduction=lambda values, after: values[0], label="first loss")
-late = Metric("grid_loss", reduction=lambda values, after: values[after == 110][0], label="late loss")
-best = Metric("val_loss", reduction=lambda values, after: values.min(), label="best loss")
+first = Metric("batch_loss", False, reduction=lambda values, after: values[0], label="first loss")
+late = Metric("grid_loss", False, reduction=lambda values, after: values[after == 110][0], label="late loss")
+best = Metric("val_loss", False, reduction=lambda values, after: values.min(), label="best loss")
 """
 BOSTON = """
 from labcheck.labs.boston import FINAL_LOSS, Boston
@@ -217,7 +217,7 @@ def test_another_run_takes_the_place_of_the_first(project: Project):
     project.run("test_top.py", *ALL)
     first = runs(project.folder / "tb")
     (project.folder / "tb" / "notes").write_text("mine")
-    project.change("metrics['epochs'][:] = 2")
+    (project.folder / "toy.py").write_text(LAB.replace('{"epochs": 3}', '{"epochs": 2}'))
     project.run("test_top.py", *ALL, "--claims-set", "toy.noise=0.9")
     second = runs(project.folder / "tb")
     assert first.keys() == second.keys()
@@ -296,7 +296,7 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(project: Project, plac
     (project.folder / "taken").touch()
     result = project.run("-n", workers, "--claims-tensorboard", place)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, f"--claims-tensorboard cannot write to {place}: ")
+    assert in_one_line(result, f"--claims-tensorboard cannot write to {project.folder / place}: ")
     assert project.trained() == []
 
 

@@ -1,6 +1,7 @@
 """Time: arms in turn, by the clock of the processor; of it only verdicts are kept."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
-from labcheck import baselines, timing
+from labcheck import baselines, environment, timing
 from labcheck.checks import ArmCheck, Bench, Check, RelationCheck, checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import CPU_SECONDS, Metric, Trials
-from labcheck.planning import plan
+from labcheck.planning import Plan, plan
 from labcheck.relations import beats
 from labcheck.trials import TrialStore
 
@@ -68,7 +69,7 @@ def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
         setattr(WORKSHOP, name, value)
     clocks = SimpleNamespace(process_time=lambda: WORKSHOP.clock)
     monkeypatch.setattr(timing, "time", clocks)
-    monkeypatch.setattr(timing.environment, "pin", lambda device: None)
+    monkeypatch.setattr(environment, "pinned", lambda *args: nullcontext())
     return WORKSHOP
 
 
@@ -165,8 +166,8 @@ def test_relations_about_cpu_seconds_are_timed_and_others_are_not() -> None:
 
 
 def test_nothing_is_planned_for_a_timed_relation(tmp_path: Path) -> None:
-    assert plan([timed(claim())], bench(tmp_path)) == {}
-    everything = plan(checks(claim()), bench(tmp_path))
+    assert plan([timed(claim())], bench(tmp_path)) == Plan()
+    everything = plan(checks(claim()), bench(tmp_path)).blocks
     assert len(everything) == 2 * 2
     assert {block.lab.short for block in everything} == {False}
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 from labcheck import baselines, progress
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Trials
-from labcheck.trials import Block, TrialStore, blocks
+from labcheck.trials import Block, TrainingError, TrialStore, blocks
 
 from .conftest import LAB, WITHOUT_TORCH, Project, Session, said
 
@@ -77,6 +77,10 @@ class Broken(Counted):
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
         super().train(seeds, device)
         raise ValueError("no luck")
+
+
+def needed_by_one_test(*labs: Lab, seeds: int) -> dict[Block, set[str]]:
+    return {block: {"a test"} for lab in labs for block in blocks(lab, seeds, "cpu")}
 
 
 def errors(store: TrialStore, lab: Lab, seeds: int) -> list[float]:
@@ -149,7 +153,7 @@ def test_a_block_that_another_process_trained_took_the_time_that_it_took_there(
 
 def test_a_block_takes_no_time_of_the_one_before(store: TrialStore, clock: SimpleNamespace):
     one, two = Slow(clock=clock), Slow(clock=clock, level=2.0)
-    store.expect([Block(one, 0, "cpu"), Block(two, 0, "cpu")])
+    store.expect(needed_by_one_test(one, two, seeds=4))
     assert store.seconds(two, 4, "cpu") == store.seconds(one, 4, "cpu") == 3
 
 
@@ -208,19 +212,75 @@ def test_where_no_lock_can_be_made_results_stay_in_the_process(tmp_path: Path):
     assert len(lab.asked) == 1
 
 
-def test_an_error_of_a_lab_is_raised_each_time_and_leaves_no_lock(store: TrialStore):
+def test_a_block_that_raises_is_trained_once_and_leaves_no_lock(store: TrialStore):
+    lab = Broken()
+    for again in (store, store, TrialStore(store.folder)):
+        with pytest.raises(TrainingError, match=r"^seeds 0-3: ValueError: no luck$") as caught:
+            again.trials(lab, 1, "cpu")
+        assert 'raise ValueError("no luck")' in caught.value.traceback
+        assert "labcheck/" not in caught.value.traceback
+    assert len(lab.asked) == 1
+    assert list(store.folder.glob("*.npz")) == []
+
+
+def test_a_block_that_raised_is_trained_again_on_request(store: TrialStore):
     lab = Broken()
     for _ in range(2):
-        with pytest.raises(ValueError, match="no luck"):
+        store.retry(blocks(lab, 1, "cpu"))
+        with pytest.raises(TrainingError):
             store.trials(lab, 1, "cpu")
     assert len(lab.asked) == 2
-    assert list(store.folder.glob("*.npz")) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_block_counts_as_untouched(store: TrialStore, error: type[BaseException]):
+    class Interrupted(Counted):
+        def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+            super().train(seeds, device)
+            raise error
+
+    lab = Interrupted()
+    for _ in range(2):
+        with pytest.raises(error):
+            store.trials(lab, 1, "cpu")
+    assert len(lab.asked) == 2
+    assert list(store.folder.glob("*.failed")) == []
+
+
+def test_a_block_whose_test_ran_out_of_time_is_not_trained_ahead(store: TrialStore):
+    class OutOfTimeError(BaseException):
+        """As pytest's own, no Exception."""
+
+    class Endless(Counted):
+        def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
+            super().train(seeds, device)
+            raise OutOfTimeError
+
+    lab = Endless()
+    store.expect(needed_by_one_test(lab, seeds=4))
+    with pytest.raises(OutOfTimeError):
+        store.trials(lab, 4, "cpu")
+    other = TrialStore(store.folder)
+    other.expect(needed_by_one_test(lab, seeds=4))
+    other.train_ahead()
+    assert len(lab.asked) == 1
+    with pytest.raises(OutOfTimeError):  # another test may have more time
+        other.trials(lab, 4, "cpu")
+
+
+def test_a_block_that_only_finished_tests_need_is_not_trained_ahead(store: TrialStore):
+    lab = Counted()
+    first, second = blocks(lab, 8, "cpu")
+    store.expect({first: {"a", "b"}, second: {"a"}})
+    TrialStore(store.folder).finish("a")
+    store.train_ahead()
+    assert [list(seeds) for _, seeds in lab.asked] == [[0, 1, 2, 3]]
 
 
 def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialStore):
     asked: list[tuple[float, Sequence[int]]] = []
     needed, broken, later = Counted(asked=asked), Broken(level=2.0, asked=asked), Counted(level=3.0, asked=asked)
-    store.expect(block for lab in (needed, broken, later) for block in blocks(lab, 4, "cpu"))
+    store.expect(needed_by_one_test(needed, broken, later, seeds=4))
     path = store.folder / f"{store.key(Block(needed, 0, 'cpu'))}.npz"
     other = TrialStore(store.folder / "other")
     other.folder.mkdir()
@@ -239,7 +299,7 @@ def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialSt
 
 def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: TrialStore):
     lab = Counted()
-    store.expect(blocks(lab, 16, "cpu"))
+    store.expect(needed_by_one_test(lab, seeds=16))
     store.trials(lab, 4, "cpu")
     with FileLock(store.folder / f"{store.key(Block(lab, 2, 'cpu'))}.lock"):
         store.train_ahead()
@@ -250,7 +310,7 @@ def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: Tria
 
 def test_nothing_is_trained_ahead_once_the_session_ends(store: TrialStore):
     lab = Counted()
-    store.expect(blocks(lab, 16, "cpu"))
+    store.expect(needed_by_one_test(lab, seeds=16))
     store.notes.end()
     store.train_ahead()
     assert lab.asked == []
@@ -259,14 +319,14 @@ def test_nothing_is_trained_ahead_once_the_session_ends(store: TrialStore):
 def test_what_others_trained_is_not_read_ahead(store: TrialStore):
     lab = Counted()
     TrialStore(store.folder).trials(lab, 16, "cpu")
-    store.expect(blocks(lab, 20, "cpu"))
+    store.expect(needed_by_one_test(lab, seeds=20))
     store.train_ahead()
-    assert [block.index for block in store._loaded] == [4]
+    assert list(store._loaded) == [store.key(Block(lab, 4, "cpu"))]
 
 
 def test_nothing_is_trained_ahead_that_cannot_be_shared(store: TrialStore):
     lab = Vandal(folder=store.folder)
-    store.expect(blocks(lab, 16, "cpu"))
+    store.expect(needed_by_one_test(lab, seeds=16))
     store.train_ahead()
     assert len(lab.asked) == 1
 

@@ -1,0 +1,504 @@
+"""What happened to real users: each case is one line that says what to do, or the right number, in a whole session."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from labcheck import workspace
+from labcheck.workspace import Workspace
+
+from .conftest import LAB, ORDER, Project, said
+from .test_page import SCHEMA
+from .test_plugin import in_one_line
+
+WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
+SINGLE = LAB.replace("        return 6\n", "        return 1\n")
+"""The lab, one seed at a time."""
+
+
+def output(result: pytest.RunResult) -> str:
+    return "\n".join([*result.outlines, *result.errlines])
+
+
+def assert_clear(result: pytest.RunResult) -> None:
+    """No traceback of labcheck's, and nothing that pytest calls an internal error."""
+    text = output(result)
+    assert "INTERNALERROR" not in text
+    assert "labcheck/" not in re.sub(r"labcheck/(labs|models)/\w+\.py", "", text.replace("/labcheck/\n", ""))
+
+
+# what a lab returns
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("Trials({'error': error[1:]}, {})", "metric 'error' must have one number for each of the 6 seeds from 0 to 5"),
+        ("Trials({'error': error[:1]}, {})", "metric 'error' must have one number for each of the 6 seeds from 0 to 5"),
+        ("Trials({'error': error.mean()}, {})", "metric 'error' must have one number for each of the 6 seeds from 0"),
+        ("Trials({'error': error}, {'loss': error})", "curve 'loss' must have a row for each of the 6 seeds from 0 to"),
+        ("Trials({'error': [None] * 6}, {})", "'error' of seed 0 must be numbers, got None"),
+        ("None", "`train` must return Trials, or a dict of numbers and curves by name, got NoneType"),
+    ],
+)
+def test_results_that_are_not_one_a_seed_are_refused(project: Project, workers: str, returned: str, message: str):
+    (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", f"return {returned}", LAB))
+    result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
+    assert said(result, f"toy/order (quick): arm 'low' (level=1.0), seeds 0-5: {message}") >= 1
+    assert_clear(result)
+    assert not project.file("order").exists()
+    jsonschema.validate(project.report(), SCHEMA)
+    assert any(message in problem["text"] for problem in project.report()["problems"])
+
+
+@WORKERS
+def test_a_seed_that_is_left_out_shifts_no_other(project: Project, workers: str):
+    """A trainer that drops the seeds that diverge is refused, and judged rightly once it returns NaN for them."""
+    drop = "metrics.update({name: value[np.array(seeds) != 3] for name, value in metrics.items()})"
+    project.change(drop)
+    assert said(project.run("test_order.py", "-n", workers), "must have one number for each of the 6 seeds") >= 1
+    project.change("metrics['error'][np.array(seeds) == 3] = np.nan if lab.level == 2 else 1")
+    result = project.run("test_order.py", "-n", workers, "--claims-update", "first")
+    assert said(result, "low beats high on error: none → REPRODUCED 16/16") == 1
+
+
+@WORKERS
+def test_a_dict_with_curves_of_unlike_lengths_is_accepted(project: Project, workers: str):
+    returned = "return {'error': error[0], 'loss': [3.0, 2.0, 1.0][: 1 + seeds[0] % 3]}"
+    (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
+    claim = ORDER.replace('"high", ERROR)]', '"high", ERROR), beats("low", "high", last("loss", rising=False))]')
+    project.write(
+        "test_order.py", "from labcheck.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+    )
+    result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
+    assert said(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
+    assert project.report()["claims"][0]["arms"][0]["curves"]["loss"]["median"] == [3, 2, 2]
+
+
+@WORKERS
+def test_no_more_seeds_are_trained_than_asked_for(project: Project, workers: str):
+    (project.folder / "toy.py").write_text(
+        re.sub(r"    @property\n    def stack\(self\):\n        return 6\n", "", LAB)
+    )
+    project.run("test_order.py", "-n", workers, "--claims-seeds", "3")
+    assert sorted(project.trained()) == [f"{level} [{seed}]" for level in (1, 2) for seed in range(3)]
+
+
+# a trainer that raises
+
+
+@WORKERS
+def test_a_seed_that_raises_is_named_and_trained_once(project: Project, workers: str):
+    (project.folder / "toy.py").write_text(SINGLE)
+    project.change("if seeds[0] == 2 and lab.level == 2: raise ValueError('loss is NaN')")
+    result = project.run("test_order.py", "-n", workers, "--claims-report", "out")
+    message = "toy/order (quick): arm 'high' (level=2.0), seed 2: ValueError: loss is NaN"
+    assert said(result, message) == 2  # of the arm, and of the relation
+    assert project.trained().count("2 [2]") == 1
+    assert_clear(result)
+    problems = [problem["text"] for problem in project.report()["problems"] if problem["kind"] == "error"]
+    assert problems == [message.partition(": ")[2]] * 2
+
+
+@WORKERS
+def test_a_seed_that_diverges_by_an_exception_counts_as_not_finite(project: Project, workers: str):
+    lab = SINGLE.replace("    level: float", "    diverged: ClassVar = (ArithmeticError,)\n\n    level: float", 1)
+    (project.folder / "toy.py").write_text(lab)
+    project.change("if seeds[0] == 2 and lab.level == 2: raise FloatingPointError('loss is NaN')")
+    result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
+    assert said(result, "REPRODUCED                  16/16") == 1
+    report = project.report()
+    jsonschema.validate(report, SCHEMA)
+    (high,) = (arm for arm in report["claims"][0]["arms"] if arm["name"] == "high")
+    assert high["diverged"] == [{"seed": 2, "error": "FloatingPointError: loss is NaN"}]
+    assert [seed for seed, value in enumerate(high["metrics"]["error"]) if value is None] == [2]
+    assert "seed 2: FloatingPointError: loss is NaN" in (project.folder / "out" / "report.html").read_text()
+    assert project.run("test_order.py", "-n", workers).ret == pytest.ExitCode.OK
+
+
+@WORKERS
+def test_a_value_beyond_float32_is_not_finite(project: Project, workers: str):
+    project.change("metrics['error'][np.array(seeds) == 3] = 1e300; metrics['accuracy'][:] = -1e300")
+    result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
+    assert said(result, "low beats high on error: none → REPRODUCED 15/16") == 1
+    assert_clear(result)
+
+
+# settings
+
+
+SETTINGS = {
+    "np.float64(2)": 2.0,
+    "np.int64(2)": 2,
+    "np.bool_(True)": True,
+    "[[1, 2], [3]]": [[1, 2], [3]],
+    "{'lr': np.float32(0.5), 'betas': [1, 2]}": {"lr": 0.5, "betas": [1, 2]},
+    "{3, 1}": [1, 3],
+    "Path('a') / 'b'": "a/b",
+    "Color.RED": "test_order.Color.RED",
+    "None": None,
+}
+
+
+@WORKERS
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_can_be_written_down_is_a_setting(project: Project, workers: str, setting: str):
+    (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
+    claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
+    imports = "import enum\nimport numpy as np\nfrom pathlib import Path\nColor = enum.Enum('Color', 'RED GREEN')\n"
+    project.write("test_order.py", imports + claim)
+    project.run("test_order.py", "-n", workers, "--claims-update", "first", "--claims-report", "out")
+    result = project.run("test_order.py", "-n", workers)
+    assert result.ret == pytest.ExitCode.OK, output(result)
+    jsonschema.validate(project.report(), SCHEMA)
+    assert project.report()["claims"][0]["arms"][1]["settings"]["extra"] == SETTINGS[setting]
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("np.zeros(2)", "array([0., 0.]) cannot be written down and read back; use a tuple of numbers"),
+        ("functools.partial(max, 2)", "cannot be written down and read back; use a function that a module defines"),
+        ("1j", "1j cannot be written down and read back; use numbers"),
+        ("b'a'", "b'a' cannot be written down and read back; use numbers"),
+        ("Mutable()", "use a dataclass with frozen=True"),
+        ("'\\udcff'", "cannot be written as UTF-8"),
+    ],
+)
+def test_what_cannot_be_written_down_is_refused_at_collection(
+    project: Project, workers: str, setting: str, message: str
+):
+    (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
+    claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
+    imports = "import functools\nfrom dataclasses import dataclass\nimport numpy as np\n"
+    imports += "@dataclass\nclass Mutable: x: int = 1\n"
+    project.write("test_order.py", imports + claim)
+    result = project.run("-n", workers, "--continue-on-collection-errors")
+    assert said(result, "toy/order: arm 'high': toy.extra: ") >= 1
+    assert said(result, message) >= 1
+    assert_clear(result)
+    assert not any(line.startswith("2 ") for line in project.trained())
+
+
+# what is not quite a lab
+
+
+@pytest.mark.parametrize(
+    ("lab", "message"),
+    [
+        (LAB.replace('    name: ClassVar[str] = "toy"\n', ""), "toy/order: Toy.name must be a text"),
+        (LAB.replace('ClassVar[str] = "toy"', 'ClassVar[str] = "a/b"'), "toy/order: Toy.name must be a text"),
+        (LAB.replace('ClassVar[str] = "toy"', 'ClassVar[str] = "train"'), "must be the lab's name, 'train'"),
+        (LAB.replace("@dataclass(frozen=True, kw_only=True)\n", ""), "Toy.level is no setting yet: decorate the class"),
+        (LAB.replace("epochs: int = 9", "epochs: int\n    must: int"), "toy.must has no default: each arm must set it"),
+        (
+            LAB + "\ndef train(seed): pass\nToy = train\n",
+            "lab must be a subclass of labcheck.labs.lab.Lab, got <function",
+        ),
+        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.labs.lab.Lab, got Toy("),
+        (LAB.replace("def data(cls)", "def datum(cls)"), "arm 'low': Can't instantiate abstract class Toy"),
+        (
+            LAB.replace("    level: float", "    diverged: ClassVar = ('NaN',)\n    level: float", 1),
+            "must be exception",
+        ),
+    ],
+)
+def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, lab: str, message: str):
+    (project.folder / "toy.py").write_text(lab)
+    project.write("test_other.py", "1 / 0")
+    result = project.run()
+    assert said(result, message) >= 1
+    assert said(result, "ZeroDivisionError") >= 1  # other errors are still reported
+    assert_clear(result)
+
+
+def test_a_required_setting_may_be_given_by_each_arm(project: Project):
+    (project.folder / "toy.py").write_text(LAB.replace("level: float = 1.0", "level: float"))
+    project.recorded("--claims-report", "out")
+    assert project.run("--claims-set", "toy.noise=0.2").ret == pytest.ExitCode.OK
+    assert project.run().ret == pytest.ExitCode.OK
+
+
+def test_a_metric_without_direction_is_refused(project: Project):
+    project.write("test_order.py", ORDER.replace("ACCURACY: 0.5", "Metric('accuracy'): 0.5"))
+    text = (project.folder / "test_order.py").read_text()
+    (project.folder / "test_order.py").write_text("from labcheck.metrics import Metric\n" + text)
+    result = project.run()
+    assert said(result, "Metric('accuracy') must say which direction is better: higher_is_better=True for a score") >= 1
+
+
+# data
+
+
+def test_arms_with_data_of_their_own_are_shown_with_it(project: Project):
+    lab = LAB.replace("    @classmethod\n    def data(cls):", "    def data(self):")
+    lab = lab.replace('Data("drawn", "0123456789abcdef")', 'Data(f"level {self.level:g}", f"digest {self.level:g}")')
+    (project.folder / "toy.py").write_text(lab)
+    project.run("test_order.py", "--claims-update", "first", "--claims-report", "out")
+    assert project.run("test_order.py").ret == pytest.ExitCode.OK
+    assert (project.folder / "baselines/toy/order/quick-level 1+level 2.json").exists()
+    report = project.report()
+    jsonschema.validate(report, SCHEMA)
+    assert [arm["data"]["name"] for arm in report["claims"][0]["arms"]] == ["level 1", "level 2"]
+    assert "level 2, digest digest 2" in (project.folder / "out/report.html").read_text()
+    (project.folder / "toy.py").write_text(lab.replace("digest {self", "other {self"))
+    assert said(project.run("test_order.py"), "trained on other data (digest") >= 1
+
+
+def test_data_without_a_digest_are_shown_without_one(project: Project):
+    (project.folder / "toy.py").write_text(LAB.replace('"0123456789abcdef"', '""'))
+    project.run("test_order.py", "--claims-report", "out")
+    page = (project.folder / "out/report.html").read_text()
+    assert "<dd>drawn</dd>" in page
+    assert "drawn, digest" not in page
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 'drawn'", "toy: data() must return Data(name, digest), two texts, got 'drawn'"),
+        ("return Data('a/b', '0')", "toy: the name of data is part of a file's name and must be of letters"),
+        (
+            "return open('nowhere')",
+            "toy: data() raised FileNotFoundError: [Errno 2] No such file or directory: 'nowhere'",
+        ),
+    ],
+)
+def test_data_that_cannot_be_named_is_a_usage_error(project: Project, workers: str, body: str, message: str):
+    (project.folder / "toy.py").write_text(LAB.replace('return Data("drawn", "0123456789abcdef")', body))
+    result = project.run("-n", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, f"ERROR: {message}")
+
+
+# places
+
+
+@pytest.mark.parametrize("option", ["--claims-data-root", "--claims-report", "--claims-tensorboard", "--claims-update"])
+def test_a_value_that_moves_the_root_directory_is_refused(project: Project, option: str):
+    outside = project.folder / "outside"
+    work = outside.parent / "work"
+    for folder in (outside, work):
+        folder.mkdir()
+    for name in ("pytest.ini", "toy.py", "conftest.py", "test_order.py"):
+        (project.folder / name).rename(work / name)
+    project.monkeypatch.chdir(work)
+    refused = project.run(option, "../outside")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(refused, f"{option} ../outside: as this exists, pytest takes it for the place of tests, and so")
+    assert in_one_line(refused, f"write {option}=../outside")
+    assert project.run(f"{option}=../outside", "--collect-only").ret == pytest.ExitCode.OK
+    assert (
+        project.run("--rootdir=.", "-c", "pytest.ini", option, "../outside", "--collect-only").ret == pytest.ExitCode.OK
+    )
+
+
+def test_a_value_that_does_not_move_the_root_directory_is_accepted(project: Project):
+    for _ in range(2):  # in the second run the folder exists
+        result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "test_order.py")
+        assert said(result, f"report: {project.folder / 'out' / 'report.html'}") == 1
+    assert project.file("order").exists()
+
+
+@WORKERS
+def test_folders_stay_where_they_were_named_though_a_test_moves(project: Project, workers: str):
+    project.write("test_aaa.py", "import os\ndef test_it(tmp_path): os.chdir(tmp_path)")
+    (project.folder / "data").mkdir()
+    project.change("import os; open(os.environ['LABCHECK_DATA'] + '/seen', 'w').close()")
+    here = os.getcwd()
+    try:
+        project.run(
+            "-n", workers, "--claims-report", "out", "--claims-tensorboard", "tb", "--claims-data-root=data",
+            "--claims-update", "first",
+        )  # fmt: skip
+    finally:
+        os.chdir(here)
+    for name in ("out/report.json", "tb/toy", "baselines/toy", "data/seen"):
+        assert (project.folder / name).exists()
+
+
+def test_the_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "import os, labcheck.workspace as w; print(w.Workspace().folder, flush=True); os.kill(os.getpid(), 9)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    abandoned = Path(killed.stdout.strip())
+    living, foreign = Workspace(), tmp_path / "labcheck-notes"
+    foreign.mkdir()
+    assert abandoned.exists()  # too young
+    for folder in (abandoned, living.folder):
+        os.utime(folder / workspace.OWNER, (time.time() - 3600,) * 2)
+    workspace.remove_abandoned()
+    assert (abandoned.exists(), living.folder.exists(), foreign.exists()) == (False, True, True)
+    living.close()
+    assert not living.folder.exists()
+
+
+# text
+
+
+@WORKERS
+def test_a_lone_surrogate_in_an_error_costs_no_report(project: Project, workers: str):
+    project.change("if lab.level == 2: raise ValueError('no file \\udcff')")
+    result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
+    assert "INTERNALERROR" not in output(result)
+    assert said(result, "report: ") == 1
+    assert any("no file \\udcff" in problem["text"] for problem in project.report()["problems"])
+
+
+def test_a_repository_with_names_in_no_encoding_is_recorded(project: Project):
+    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
+    for name in ("größe.txt".encode(), b"gr\xf6\xdfe.txt"):
+        Path(os.fsdecode(os.path.join(os.fsencode(project.folder), name))).touch()
+    subprocess.run(["git", "config", "core.quotepath", "off"], cwd=project.folder, check=True)
+    subprocess.run(["git", "add", "."], cwd=project.folder, check=True)
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]
+    subprocess.run(commit, cwd=project.folder, check=True)
+    Path(os.fsdecode(os.path.join(os.fsencode(project.folder), b"\xfc"))).touch()
+    project.monkeypatch.setenv("LC_ALL", "C")
+    project.recorded()
+    assert '"dirty": true' in project.file("order").read_text()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_without_arrows_changes_no_exit_code(project: Project, encoding: str):
+    project.recorded("--claims-report", "one")
+    project.change("metrics['error'] *= 100")
+    project.run("--claims-report", "two")
+    (project.folder / "three").mkdir()
+    text = (project.folder / "one/report.json").read_text()
+    (project.folder / "three/report.json").write_text(text.replace("toy/order", "toy/größe → 1"))
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for other, code in (("one", 0), ("two", 1), ("three", 1)):
+        command = [sys.executable, "-m", "labcheck", "compare", "one/report.json", f"{other}/report.json"]
+        ended = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, check=False)
+        assert (ended.returncode, ended.stderr) == (code, b"")
+
+
+# what a run reports
+
+
+@WORKERS
+def test_drift_under_xfail_is_reported(project: Project, workers: str):
+    project.recorded()
+    project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(reason='known')\n")
+    project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
+    result = project.run("test_order.py", "-n", workers, "--claims-report", "out")
+    result.assert_outcomes(xfailed=1, xpassed=2)
+    (problem,) = project.report()["problems"]
+    assert (problem["kind"], problem["test"]) == ("drift", "arm[high-quick]")
+    assert problem["text"].startswith("arm 'high' has drifted")
+    assert problem["text"].endswith("(expected to fail: known)")
+    assert "(expected to fail: known)" in (project.folder / "out/report.html").read_text()
+
+
+def test_a_strict_xfail_that_passes_is_a_failure(project: Project):
+    project.recorded()
+    project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(strict=True)\n")
+    project.run("test_order.py", "--claims-report", "out").assert_outcomes(failed=3)
+    assert {problem["kind"] for problem in project.report()["problems"]} == {"failure"}
+
+
+def test_an_update_that_ended_early_writes_no_part_of_a_claim(project: Project):
+    result = project.run("-x", "--claims-strict", "--claims-update", "first", "test_top.py")
+    assert (
+        said(result, "toy/top (quick): not written: the run ended before relation[low beats top on error-quick]") == 1
+    )
+    assert not project.file("top").exists()
+
+
+def test_an_update_of_selected_tests_says_what_it_leaves_out(project: Project):
+    result = project.run("test_order.py::arm[low-quick]", "--claims-update", "first")
+    assert said(result, "toy/order (quick): stored without high, low beats high on error, whose tests were not") == 1
+
+
+def test_a_claim_that_is_gone_leaves_a_line(project: Project):
+    project.recorded()
+    (project.folder / "test_top.py").unlink()
+    gone = f"{project.file('top')}: no claim of this run uses it; remove it if its claim is gone"
+    for options in ([], ["-n", "2"], ["-k", "low"], [str(project.folder)]):
+        result = project.run(*options)
+        assert result.ret == pytest.ExitCode.OK
+        assert said(result, gone) == 1
+    assert said(project.run("test_order.py"), "no claim of this run uses it") == 0
+
+
+def test_a_worker_that_dies_names_its_test(project: Project):
+    project.change("if lab.level == 2: os._exit(1)")
+    result = project.run_apart("-n", "2", "--max-worker-restart", "0", "--claims-report", "out", "test_order.py")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    problems = project.report()["problems"]
+    died = [problem for problem in problems if problem["text"] == "the worker process died in this test"]
+    assert {problem["claim"] for problem in died} == {"toy/order"}
+    assert {problem["test"] for problem in died} <= {"arm[high-quick]", "relation[low beats high on error-quick]"}
+
+
+def test_an_open_claim_says_what_to_type(project: Project):
+    project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 3}'))
+    result = project.run("test_order.py", "--claims-report", "out")
+    assert re.search(r"seeds\s+would\s+decide:\s+--claims-seeds\s+\d+", output(result))
+    assert "<code>--claims-seeds " in (project.folder / "out/report.html").read_text()
+
+
+STATE = """
+import numpy as np
+import torch
+
+torch.set_num_threads(2)
+torch.set_default_dtype(torch.float64)
+torch.set_default_device("meta")
+torch.backends.mkldnn.enabled = False
+torch.set_grad_enabled(False)
+torch.manual_seed(5)
+np.seterr(all="raise")
+"""
+SMALL = """
+from labcheck.claims import Arm, Claim
+from labcheck.labs.{module} import {name}
+from labcheck.metrics import Metric
+from labcheck.relations import beats
+
+small = {settings}
+claim = Claim(
+    id="{module}/small", statement="", source="", lab={name},
+    arms={{"a": Arm(small), "b": Arm({{**small, **{other}}})}},
+    relations=[beats("a", "b", Metric("{metric}", higher_is_better=False))], seeds={{"quick": 2}},
+)
+"""
+SMALL_LABS = {
+    "boston": ("Boston", {"epochs": 2}, {"activation": "tanh"}, "test_mse"),
+    "sine": ("Sine", {"epochs": 2}, {"net": "shallow"}, "val_mse"),
+    "mnist": (
+        "Mnist",
+        {"epochs": 1, "train_size": 64, "val_size": 32, "test_size": 32, "channels": (2, 3)},
+        {"kernel": 3},
+        "val_loss",
+    ),
+}
+
+
+@pytest.mark.parametrize("module", SMALL_LABS)
+def test_global_state_of_others_changes_no_value(project: Project, module: str):
+    for file in project.folder.glob("*.py"):
+        file.unlink()
+    name, settings, other, metric = SMALL_LABS[module]
+    claim = SMALL.format(module=module, name=name, settings=settings, other=other, metric=metric)
+    (project.folder / "test_small.py").write_text(claim)
+    assert project.run_apart("--claims-update", "first").ret == pytest.ExitCode.TESTS_FAILED
+    (project.folder / "test_aaa.py").write_text(
+        f"def test_state():\n    {STATE.strip().replace(chr(10), chr(10) + '    ')}\n"
+    )
+    project.run_apart().assert_outcomes(passed=4)
+    (project.folder / "conftest.py").write_text(STATE)
+    result = project.run_apart()
+    result.assert_outcomes(passed=4)
+    assert said(result, "measured elsewhere") == 0
