@@ -404,7 +404,7 @@ def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, floa
 
 def planned(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
     bench = Bench(TrialStore(tmp_path), tmp_path, seeds=seeds)
-    blocks = plan([check for claim in claims for check in checks(claim)], bench)
+    blocks = plan([check for claim in claims for check in checks(claim)], bench).blocks
     assert [bench.store.key(block) for block in blocks] == [told.key for told in blocks.values()]
     return [(block.label, block.seconds) for block in blocks.values()]
 
