@@ -14,12 +14,12 @@ from labcheck.baselines import Baseline
 from labcheck.claims import Claim, Quoted
 from labcheck.environment import Fingerprint
 from labcheck.labs.lab import Data, Lab, Settings
-from labcheck.labs.settings import plain
 from labcheck.metrics import CPU_SECONDS, MetricError, Trials, rounded
 from labcheck.relations import Relation, Term
 from labcheck.report import tensorboard
 from labcheck.report.findings import Finding
 from labcheck.report.summary import summary
+from labcheck.settings import plain
 from labcheck.trials import Block, TrainingError, TrialStore, blocks
 
 

@@ -1,6 +1,6 @@
 """What trials measured, and the numbers that claims take from it: one per seed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,10 +80,7 @@ class Trials:
                 record is not None and longest is not None and not np.array_equal(record, longest[: len(record)])
             ):
                 raise MetricError("curves were recorded after different epochs for some seeds than for others")
-        metrics, curves, tables = (
-            _joined(kind, [getattr(block, kind) for block in blocks], list(map(len, blocks)))
-            for kind in ("metrics", "curves", "tables")
-        )
+        metrics, curves, tables = (_joined(kind, blocks) for kind in ("metrics", "curves", "tables"))
         return Trials(metrics, curves, longest, tables, diverged)
 
 
@@ -91,25 +88,23 @@ class MetricError(LookupError):
     """A metric that trials do not have, in a line."""
 
 
-def _joined(kind: str, parts: Sequence[Mapping[str, Floats]], sizes: Sequence[int]) -> dict[str, Floats]:
-    """Arrays of blocks one after the other, by name; a block without any name is of seeds that have diverged."""
-    measured = [set(part) for part in parts if part]
-    for names in measured:
-        if odd := sorted(names ^ measured[0]):
+def _joined(kind: str, blocks: Sequence[Trials]) -> dict[str, Floats]:
+    """Arrays of blocks one after the other, by name: NaN for blocks that have diverged and at the ends of curves."""
+    measured = [getattr(block, kind) for block in blocks if len(block.diverged) < len(block)]
+    for part in measured:
+        if odd := sorted(part.keys() ^ measured[0].keys()):
             raise MetricError(f"{kind}: '{odd[0]}' was returned for some seeds and not for others")
     joined = {}
     for name in measured[0] if measured else ():
-        rows = [part[name] for part in parts if part]
-        shape = np.max([row.shape[1:] for row in rows], axis=0).astype(int)
-        if any(len(row.shape) != len(rows[0].shape) for row in rows):
+        shapes = {part[name].shape[1:] for part in measured}
+        if len(shapes) > 1 and kind != "curves":
             raise MetricError(f"{kind}: '{name}' has another shape for some seeds than for others")
-        whole = np.full((sum(sizes), *shape), np.nan)
+        whole = np.full((sum(map(len, blocks)), *max(shapes)), np.nan)
         first = 0
-        for part, size in zip(parts, sizes, strict=True):
-            if part:
-                place = (slice(first, first + size), *map(slice, part[name].shape[1:]))
-                whole[place] = part[name]
-            first += size
+        for block in blocks:
+            if (rows := getattr(block, kind).get(name)) is not None:
+                whole[(slice(first, first + len(block)), *map(slice, rows.shape[1:]))] = rows
+            first += len(block)
         joined[name] = whole
     return joined
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
-from labcheck import environment, results
+from labcheck import environment, results, settings
 from labcheck.data import DataError
 from labcheck.environment import Fingerprint
-from labcheck.labs import settings
 from labcheck.labs.lab import Data, Lab
 from labcheck.sources import Dependencies, Sources, dependencies, sources
 

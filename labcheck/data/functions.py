@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from labcheck.data.examples import Examples, digest, permutations
-from labcheck.labs.settings import Described
+from labcheck.settings import Described
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
 
-from labcheck.labs import settings
+from labcheck import settings
 from labcheck.metrics import Trials
 
 Settings = Mapping[str, Any]
@@ -100,15 +100,18 @@ class Lab(ABC):
     diverged: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __post_init__(self) -> None:
-        """Refuse values of another type than their setting's.
+        """Freeze the settings, and refuse values of another type than their setting's.
 
         Raises:
             ValueError: the message names the setting and its type.
         """
+        for field in dataclasses.fields(self):
+            if field.compare:
+                object.__setattr__(self, field.name, settings.freeze(getattr(self, field.name)))
         for name, annotation in self._annotations().items():
             kind = settings.TYPES.get(annotation) if isinstance(annotation, typing.Hashable) else None
             if kind and not kind.accepts(getattr(self, name)):
-                raise ValueError(f"{self.name}.{name} is {kind.description}, not {getattr(self, name)!r}")
+                raise ValueError(f"{self.name}.{name} is {kind.description}, not {settings.shown(getattr(self, name))}")
 
     @property
     def stack(self) -> int:
@@ -159,7 +162,7 @@ class Lab(ABC):
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
         if missing := [field.name for field in dataclasses.fields(cls) if _required(field) and field.name not in given]:
             raise ValueError(f"{cls.name}.{missing[0]} has no default: each arm must set it")
-        lab = cls(**{name: settings.freeze(value) for name, value in given.items()})
+        lab = cls(**given)
         lab.plain()
         return lab
 

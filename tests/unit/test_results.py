@@ -464,3 +464,29 @@ def test_join_refuses_records_of_other_epochs(other: Any):
 def test_join_refuses_a_metric_of_some_seeds_only():
     with pytest.raises(MetricError, match=r"^metrics: 'b' was returned for some seeds and not for others$"):
         joined({"a": 1}, {"a": 1, "b": 2})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ({"loss": [3.0, 2.0], "epochs": 2}, {"epochs": 1}, "curves: 'loss' was returned for some seeds and not for"),
+        ({"x": 1.0}, {"x": 1.0, "y": 1.0}, "metrics: 'y' was returned for some seeds and not for others"),
+        (
+            {"x": 1.0, "t": np.zeros((1, 2, 2))},
+            {"x": 1.0, "t": np.zeros((1, 3, 3))},
+            "tables: 't' has another shape for some seeds than for others",
+        ),
+    ],
+)
+def test_seeds_that_measure_different_things_are_not_joined(one: Any, other: Any, message: str) -> None:
+    with pytest.raises(MetricError, match=f"^{re.escape(message)}"):
+        Trials.join([results.checked(one, [0]), results.checked(other, [1])])
+
+
+def test_seeds_that_diverged_are_joined_as_nan() -> None:
+    diverged = Trials({}, {}, diverged={0: "ValueError: no luck"})
+    joined = Trials.join([diverged, results.checked({"x": 1.0, "loss": [3.0, 2.0]}, [1]), diverged])
+    assert (len(joined), sorted(joined.diverged)) == (3, [0, 2])
+    np.testing.assert_array_equal(joined.metrics["x"], [np.nan, 1, np.nan])
+    np.testing.assert_array_equal(joined.curves["loss"], [[np.nan, np.nan], [3, 2], [np.nan, np.nan]])
+    assert len(Trials.join([diverged, diverged])) == 2

@@ -23,8 +23,7 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck import provenance
-from labcheck.labs import settings
+from labcheck import provenance, settings
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Trials
 
@@ -201,7 +200,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "object in a dict": ({"a": {"b": Net()}}, "Net cannot be written down and read back; use numbers, "),
     "object in a dataclass": (Sgd(Net()), "Net cannot be written down and read back; use numbers, "),
     "mutable dataclass": (Mutable(), "Mutable(lr=0.1) can be changed later; use a dataclass with frozen=True"),
-    "list in a dataclass": (Sgd([1]), "[1] can be changed later; use a tuple, or labcheck.labs.settings.freeze"),
+    "list in a dataclass": (Sgd([1]), "[1] can be changed later; use a tuple, or labcheck.settings.freeze"),
     "dict in a dataclass": (Sgd(Adam({"a": 1})), "{'a': 1} can be changed later; use a tuple, or "),
     "whole numbers as keys": ({0: 0.1}, "the keys of a dict must be texts, got 0; use a tuple of pairs"),
     "surrogate": ("\ud800", r"'\ud800' cannot be written as UTF-8; use another text"),

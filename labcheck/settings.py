@@ -124,7 +124,7 @@ def plain(value: Any) -> Any:
         return sorted((plain(part) for part in value), key=lambda part: (type(part).__name__, str(part)))
     if _named(value):
         return f"{value.__module__}.{value.__qualname__}"
-    raise ValueError(f"{_shown(value)} cannot be written down and read back; {_advice(value)}")
+    raise ValueError(f"{shown(value)} cannot be written down and read back; {_advice(value)}")
 
 
 def modules(value: Any) -> Iterator[str]:
@@ -155,7 +155,7 @@ def require_hashable(value: Any) -> None:
         if dataclasses.is_dataclass(value) and isinstance(value, Hashable):  # what cannot be hashed is in it
             for part in _compared(value).values():
                 require_hashable(part)
-        raise ValueError(f"{_shown(value)} can be changed later; {_advice(value)}") from None
+        raise ValueError(f"{shown(value)} can be changed later; {_advice(value)}") from None
 
 
 def _named(value: Any) -> bool:
@@ -191,7 +191,8 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value for a message: in one line, not too long, and without its address."""
     text = " ".join(ascii(value).split())
     return type(value).__name__ if " at 0x" in text else f"{text:.60}"
 
@@ -202,7 +203,7 @@ def _advice(value: Any) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "use a dataclass with frozen=True"
     if isinstance(value, list | dict | set):
-        return "use a tuple, or labcheck.labs.settings.freeze"
+        return "use a tuple, or labcheck.settings.freeze"
     if callable(value):
         return "use a function that a module defines under its own name, or a word that names it"
     return "use numbers, words, true and false, tuples and dicts of them, paths, enumerations or frozen dataclasses"
