@@ -65,7 +65,7 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
         return Trials(metrics, {}, None, tables)
     recorded = _recorded(returned.recorded, rows)
     epochs = _epochs(metrics.get("epochs"), returned.curves, rows, recorded, seeds)
-    curves = {name: _padded(curve) for name, curve in rows.items()}
+    curves = {name: _padded(curve, epochs, recorded) for name, curve in rows.items()}
     return Trials({**metrics, "epochs": epochs}, curves, recorded, tables)
 
 
@@ -173,20 +173,23 @@ def _epochs(
         else:
             found[index] = given[index]
             for name, curve in rows.items():
-                _match(name, curve[index], given[index], recorded, seed)
+                _match(name, curve[index], given[index], given.max(), recorded, seed)
     return found
 
 
-def _match(name: str, row: Floats, epochs: float, recorded: Ints | None, seed: int) -> None:
-    """Refuse a curve that has not one record for each epoch, or for each one in `recorded`, that its seed trained."""
+def _match(name: str, row: Floats, epochs: float, longest: float, recorded: Ints | None, seed: int) -> None:
+    """Refuse a curve that has not one record for each epoch, or for each one in `recorded`, that its seed trained.
+
+    Whatever follows a seed's last epoch is no record, as far as other seeds have trained longer.
+    """
     if not (epochs >= 0 and float(epochs).is_integer()):
         raise ResultError(f"'epochs' of seed {seed} must be a whole number, got {epochs:g}")
     after = np.arange(len(row)) + 1 if recorded is None else recorded[: len(row)]
-    beyond = np.flatnonzero((after > epochs) & ~np.isnan(row))
+    beyond = np.flatnonzero((after > longest) & ~np.isnan(row))
     if len(beyond):
         raise ResultError(
-            f"curve '{name}' of seed {seed} has a record after {after[beyond[-1]]} epochs, and 'epochs' is {epochs:g}; "
-            "after a seed's last epoch it must be NaN"
+            f"curve '{name}' of seed {seed} has a record after {after[beyond[-1]]} epochs, and 'epochs' is {epochs:g}: "
+            "a curve must end with its seed's last epoch, or be NaN from there on"
         )
     following = [len(row) + 1] if recorded is None else recorded[len(row) :]
     if len(following) and following[0] <= epochs:
@@ -198,11 +201,13 @@ def _match(name: str, row: Floats, epochs: float, recorded: Ints | None, seed: i
         )
 
 
-def _padded(rows: Sequence[Floats]) -> Floats:
-    """Rows of unlike lengths as one array (n, E), NaN after each row's end."""
+def _padded(rows: Sequence[Floats], epochs: Floats, recorded: Ints | None) -> Floats:
+    """Rows of unlike lengths as one array (n, E), NaN after each seed's last epoch."""
     padded = np.full((len(rows), max(map(len, rows))), np.nan)
     for row, values in zip(padded, rows, strict=True):
         row[: len(values)] = values
+    after = np.arange(padded.shape[1]) + 1 if recorded is None else recorded[: padded.shape[1]]
+    padded[after > epochs[:, None]] = np.nan
     return padded
 
 

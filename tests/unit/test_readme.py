@@ -1,5 +1,6 @@
 """What the README shows runs."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,38 @@ def test_a_claim_in_a_project_of_its_own_is_recorded_and_holds(pytester: pytest.
     second.stdout.fnmatch_lines(
         ["boston-dropout/rate  INCONCLUSIVE  0 / 0 / 1 *2  *boston", "* with beats without on test_mse; ours *"]
     )
+
+
+OWN_CLAIM = """
+from labcheck.claims import Arm, Claim
+from labcheck.metrics import Metric, at
+from labcheck.relations import beats
+
+claim = Claim(
+    id="digits/loss", statement="The logistic loss is better.", source="our lab book", lab=Digits,
+    arms={"hinge": Arm(), "log": Arm({"loss": "log_loss", "epochs": 3})},
+    relations=[
+        beats("log", "hinge", Metric("test_accuracy", higher_is_better=True)),
+        beats("log", "hinge", at("val_accuracy", 3, rising=True)),
+    ],
+    seeds={"quick": 4},
+)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_lab_of_ones_own_is_trained_and_resumed(pytester: pytest.Pytester, workers: str) -> None:
+    [example] = [example for example in EXAMPLES if "class Digits(Lab)" in example]
+    pytester.makepyfile(test_digits=example + OWN_CLAIM)
+    first, second = (
+        pytester.runpytest_inprocess("-n", workers, "--claims-resume", *options)
+        for options in (["--claims-update", "a look"], [])
+    )
+    assert first.ret == pytest.ExitCode.TESTS_FAILED
+    second.assert_outcomes(passed=4)
+    second.stdout.fnmatch_lines(["8 of 8 blocks of seeds are there from an earlier run"])
+    stored = json.loads((pytester.path / "baselines/digits/loss/quick-sklearn-digits.json").read_text())
+    assert "scikit-learn " in stored["environment"]["packages"]
 
 
 def test_the_network_by_hand_learns_what_no_line_can_tell_apart() -> None:

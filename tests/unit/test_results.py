@@ -267,9 +267,9 @@ def test_curve_is_refused_unless_a_row_a_seed(curve: Any, given: str):
         ({"l": [[1, 2], [1, 2]], "epochs": [2, INF]}, "'epochs' of seed 5 must be a whole number, got inf"),
         ({"l": [[1, 2], [1, 2]], "epochs": [-1, 2]}, "'epochs' of seed 4 must be a whole number, got -1"),
         (
-            {"l": [[1, 2], [1, 2]], "epochs": [2, 1]},
-            "curve 'l' of seed 5 has a record after 2 epochs, and 'epochs' is 1; after a seed's last epoch it must "
-            "be NaN",
+            {"l": [[1, 2, 3], [1, 2, NAN]], "epochs": [2, 1]},
+            "curve 'l' of seed 4 has a record after 3 epochs, and 'epochs' is 2: a curve must end with its seed's last "
+            "epoch, or be NaN from there on",
         ),
         (
             {"l": [[1, 2], [1, 2]], "epochs": [2, 3]},
@@ -285,6 +285,11 @@ def test_curve_is_refused_unless_a_row_a_seed(curve: Any, given: str):
 def test_epochs_are_refused_unless_of_the_records(returned: Any, message: str):
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
         results.checked(returned, SEEDS)
+
+
+def test_records_after_the_last_epoch_of_a_seed_are_left_out():
+    found = results.checked({"l": [[3, 2, 1], [3, 0, 0]], "epochs": [3, 1]}, SEEDS)
+    assert parts(found) == {"l": [[3, 2, 1], [3, None, None]], "epochs": [3, 1]}
 
 
 def test_epochs_of_padded_arrays_are_as_given():
