@@ -375,7 +375,7 @@ def test_what_turns_shows_how_far_it_rises() -> None:
 def test_diverges(last: float, lowest: float, mean: float, expected: str) -> None:
     names = ("final_loss", "val_mse", "mean_val_mse")
     numbers = dict(zip(names, map(np.atleast_1d, (last, lowest, mean)), strict=True))
-    relation = diverges("a", *map(Metric, names))
+    relation = diverges("a", *(Metric(name, higher_is_better=False) for name in names))
     assert said(relation.judge({"a": Trials({"epochs": np.ones(1), **numbers}, {})})) == expected
 
 
