@@ -20,10 +20,12 @@ from labcheck.data import ROOT
 from labcheck.files import portable
 from labcheck.progress import Collected, Notes
 from labcheck.report.live import Live
-from labcheck.report.reporter import Reporter
+from labcheck.report.reporter import PROPERTIES, Reporter
 from labcheck.workspace import Workspace
 
 if TYPE_CHECKING:
+    from _pytest._code import Traceback, TracebackEntry
+
     from labcheck.checks import Bench, Check
 
 SESSION = pytest.StashKey[Path]()
@@ -33,8 +35,6 @@ BENCH: pytest.StashKey[Bench] = pytest.StashKey()
 NO_GPU = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 COLLECTED: pytest.StashKey[list[ClaimItem]] = pytest.StashKey()
-PROPERTIES = ("verdict", "tag", "p", "holds", "drift", "failure")
-"""Properties of tests in JUnit XML; a repeated test has only those of its last attempt."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,12 +118,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     try:
         _tell_apart(items)
-        if items := _on_a_device(config, items):
+        if items := [item for item in _on_a_device(config, items) if not item.get_closest_marker("skip")]:
+            import scipy.special  # noqa: F401 - like torch before any test's clock starts
+
             from labcheck import environment
             from labcheck.trials import TrialStore
 
             store = TrialStore(config.stash[SESSION], config.stash[TRIALS])
-            with environment.pinned():  # imports torch before any test's clock starts
+            with environment.pinned():
                 config.stash[BENCH] = options.bench(config, [item.check for item in items], store)
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
@@ -206,8 +208,6 @@ class ClaimItem(pytest.Item):
         from labcheck.checks import CheckFailedError, NotMeasuredError
 
         bench = self.config.stash[BENCH]
-        self.found = {}
-        self.user_properties[:] = [known for known in self.user_properties if known[0] not in PROPERTIES]
         self.attempts += 1
         if self.attempts > 1:  # a plugin repeats the test
             self.check.retry(bench)
@@ -217,8 +217,6 @@ class ClaimItem(pytest.Item):
         except NotMeasuredError as error:
             self.found = {"error": portable(str(error))}
             raise
-        finally:
-            bench.store.finish(self.check.id)
         self.found = portable({"record": asdict(answer.finding), "notes": answer.notes})
         for judged in answer.finding.judged.values():  # JUnit XML has these as properties
             held = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")
@@ -236,11 +234,37 @@ class ClaimItem(pytest.Item):
             return portable(name + "\n".join(map(str, error.args)))
         if isinstance(error, NotMeasuredError):
             return portable("\n".join(filter(None, [name + str(error), error.traceback.rstrip()])))
-        excinfo.traceback = excinfo.traceback.cut(path=__file__)  # without pytest's own calls
         return super().repr_failure(excinfo, style)
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+        """As pytest does for functions, without the calls that lead to the user's code."""
+        others = excinfo.traceback.filter(lambda call: _package(call) not in ("labcheck", "pluggy", "_pytest"))
+        return others or excinfo.traceback
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, f"{self.check.claim.id} {self.name}"
+
+
+def _package(call: TracebackEntry) -> str:
+    """The package whose code makes a call of a traceback."""
+    return str(call.frame.f_globals.get("__name__")).partition(".")[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note that a test needs nothing more, whatever became of it."""
+    ended = yield
+    if isinstance(item, ClaimItem) and BENCH in item.config.stash:
+        item.config.stash[BENCH].store.finish(item.check.id)
+    return ended
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget an earlier attempt, as a plugin may repeat a test."""
+    if isinstance(item, ClaimItem):
+        item.found = {}
+        item.user_properties[:] = [known for known in item.user_properties if known[0] not in PROPERTIES]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -249,7 +273,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if isinstance(item, ClaimItem):
-        found = item.found if report.when == "call" or not report.passed else {}
+        found = item.found if report.when == "call" else {}
         # whatever a report carries travels from an xdist worker to the controller
         report.claim = {"id": item.check.claim.id, "scale": item.check.scale, **found}  # type: ignore[attr-defined]
     return report

@@ -68,7 +68,8 @@ class TrialStore:
 
     A worker that needs a block which another one is training does not wait: it trains one of those that an unfinished
     test of the session will need later. So does one whose tests are done. A block that cannot be trained is not tried
-    again in the session, unless a test that has met its error runs once more.
+    again in the session, unless a test that has met its error runs once more; one whose test or process ended in the
+    middle, as its time was over, only by a test that needs it.
 
     Args:
         session: a folder that exists, and is this session's own.
@@ -115,7 +116,7 @@ class TrialStore:
         return self.folder / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
 
     def retry(self, blocks: Iterable[Block]) -> None:
-        """Forget that blocks could not be trained, as a test that has met this runs once more."""
+        """Forget that blocks could not be trained, as they are now, or as a test that has met this runs once more."""
         for block in blocks:
             with suppress(OSError):
                 self._failed(block).unlink(missing_ok=True)
@@ -168,29 +169,28 @@ class TrialStore:
         return True
 
     def _train(self, block: Block) -> tuple[Trials, float]:
-        failure = _read(self._failed(block))
-        if failure is not None and failure[0]:
+        failed = self._failed(block)
+        if (failure := _read(failed)) is not None:
             raise TrainingError(*failure)
+        with suppress(OSError):
+            failed.touch()  # without a reason until it is trained: if its test or process ends, nobody trains it ahead
         try:
             with self.notes.training(self.key(block)):
                 start = time.process_time()
                 trials = results.train(block.lab, block.seeds, block.device)
-                return trials, time.process_time() - start
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
+                seconds = time.process_time() - start
         except Exception as error:
             own = isinstance(error, results.ResultError | MetricError | DataError)
             reason = " ".join(str(error).split()) if own else results.line(error)
             failure = str(block), reason, "" if own else _traceback(error)
-            self._fail(block, failure)
+            with suppress(OSError):
+                files.write(failed, json.dumps(failure))
             raise TrainingError(*failure) from error
-        except BaseException:  # one of pytest's, such as the end of a test's time: its next test may have more
-            self._fail(block, ("", "", ""))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            self.retry([block])
             raise
-
-    def _fail(self, block: Block, failure: tuple[str, str, str]) -> None:
-        with suppress(OSError):
-            files.write(self._failed(block), json.dumps(failure))
+        self.retry([block])
+        return trials, seconds
 
     def _obtain_another(self) -> bool:
         """Train and store the next block that an unfinished test needs and nobody has begun; False if there is none."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NARROWING = ("lf", "ignore", "ignore_glob", "pyargs")
 """Options with which not all claims of a folder are collected."""
+PROPERTIES = ("verdict", "tag", "p", "holds", "drift", "failure")
+"""Properties of tests in JUnit XML; a repeated test has only those of its last attempt."""
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Attempt:
         problems: kind and text of what failed.
         crashed: whether it could not be run, wholly.
         skipped: the reason for which it was skipped, if it was.
+        repeated: whether pytest-rerunfailures runs it again.
     """
 
     claim: str
@@ -44,6 +47,7 @@ class Attempt:
     problems: list[tuple[str, str]] = field(default_factory=list)
     crashed: bool = False
     skipped: str = ""
+    repeated: bool = False
 
     def add(self, report: pytest.TestReport, found: dict[str, Any]) -> None:
         """Take in the report of one of its phases."""
@@ -92,14 +96,19 @@ class Reporter:
         self.usage_error = ""
         self.deaths = 0
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         claim = getattr(report, "claim", None)
         if claim is None:
             return
         if report.when == "setup" or report.nodeid not in self.attempts:
             self.attempts[report.nodeid] = Attempt(claim["id"], claim["scale"], report.nodeid.partition("::")[2])
-        if str(report.outcome) != "rerun":  # of pytest-rerunfailures: another attempt follows
-            self.attempts[report.nodeid].add(report, claim)
+        attempt = self.attempts[report.nodeid]
+        attempt.repeated |= str(report.outcome) == "rerun"
+        if attempt.repeated:  # JUnit XML has every attempt, and only the last one counts
+            report.user_properties = [known for known in report.user_properties if known[0] not in PROPERTIES]
+        else:
+            attempt.add(report, claim)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -118,12 +127,15 @@ class Reporter:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
         """xdist: a worker has died in this test."""
+        from labcheck.trials import TrialStore
+
         self.deaths -= 1
         test = next((test for test in self.notes.tests() if test.nodeid == crashitem), None)
         name = crashitem.partition("::")[2] if test else crashitem
         attempt = Attempt(test.claim if test else "", test.scale if test else "", name, crashed=True)
         attempt.problems.append(("error", "the worker process died in this test"))
         self.attempts[crashitem] = attempt
+        TrialStore(self.notes.folder).finish(f"{attempt.claim} {name.rpartition('::')[2]}")  # the check's id
 
     @property
     def claims(self) -> list[Attempt]:
@@ -310,6 +322,8 @@ class Reporter:
 
 def _failures(report: pytest.TestReport, found: dict[str, Any]) -> list[tuple[str, str]]:
     """Kind and text of what failed in a test."""
+    if report.when != "call":
+        return [("error", _crash(report))]
     texts = {
         kind: "\n".join(str(text) for name, text in report.user_properties if name == kind)
         for kind in ("drift", "failure")
