@@ -1,0 +1,212 @@
+"""Sessions with the plugins that users have: what is repeated, timed out, shuffled, covered or shown counts once."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+for plugin in ("pytest_cov", "pytest_html", "pytest_randomly", "pytest_rerunfailures", "pytest_timeout"):
+    pytest.importorskip(plugin)
+
+from ..unit.conftest import WITHOUT_TORCH, Project, Session, _at_a_desk, alone, project  # noqa: E402, F401
+from ..unit.test_page import SCHEMA  # noqa: E402
+from ..unit.test_real_use import assert_clear  # noqa: E402
+
+WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
+DRIFT = "metrics['error'] *= 1.01 if lab.level == 2 else 1"
+HIGH = "arm[high-quick]"
+LOST = """
+with open("where.log", "a") as log:
+    log.write(f"{{lab.level:g}} {{os.environ.get('PYTEST_CURRENT_TEST')}}\\n")
+if lab.level == 2:
+    {end}
+"""
+"""Notes in which test each block is trained, and ends the second arm's."""
+SHAKY = """
+import pytest
+
+ran = []
+
+
+def pytest_runtest_setup(item):
+    if item.name == "arm[high-quick]":
+        ran.append(item)
+        {setup}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+    if item.name == "arm[high-quick]":
+        {teardown}
+"""
+"""For a conftest: fails around the test of an arm."""
+
+
+@pytest.fixture
+def recorded(project: Project, alone: Session) -> Project:  # noqa: F811
+    """The project with its baselines."""
+    project.monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name, text in alone.baselines.items():
+        file = project.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return project
+
+
+def run(project: Project, *args: str) -> pytest.RunResult:  # noqa: F811
+    """In a process of its own, without the plugin flaky, which would take the place of pytest-rerunfailures."""
+    result = project.run_apart("-p", "no:randomly", "-p", "no:flaky", "-p", "no:benchmark", *args)
+    assert_clear(result)
+    return result
+
+
+def once(code: str) -> str:
+    """What happens the first time that the second arm is trained."""
+    return f"if lab.level == 2 and not os.path.exists('happened'):\n    open('happened', 'w').close()\n    {code}"
+
+
+def problems(project: Project) -> list[tuple[str, str]]:  # noqa: F811
+    """Test and kind of each problem that the report shows."""
+    report = project.report()
+    jsonschema.validate(report, SCHEMA)
+    return [(problem["test"], problem["kind"]) for problem in report["problems"]]
+
+
+def drifts(file: Path) -> int:
+    """How many properties of JUnit XML name a drift."""
+    return sum(known.get("name") == "drift" for known in ElementTree.parse(file).iter("property"))
+
+
+def values(file: Path) -> dict[str, Any]:
+    """What a baseline holds besides the time that it took."""
+    stored: dict[str, Any] = json.loads(file.read_text())
+    return {name: value for name, value in stored.items() if name not in ("cpu_seconds", "digest")}
+
+
+# pytest-rerunfailures
+
+
+@WORKERS
+def test_a_drift_that_is_repeated_is_reported_once(recorded: Project, workers: str):
+    recorded.change(DRIFT)
+    options = ("--reruns", "3", "--claims-report", "out", "--junitxml", "results.xml")
+    result = run(recorded, "-n", workers, *options)
+    assert result.parseoutcomes() == {"failed": 1, "passed": 6, "rerun": 3}
+    assert drifts(recorded.folder / "results.xml") == 1
+    assert problems(recorded) == [(HIGH, "drift")]
+    assert (recorded.folder / "out/report.html").read_text().count("has drifted") == 1
+
+
+@WORKERS
+def test_a_claim_that_works_on_its_second_try_is_recorded(recorded: Project, workers: str):
+    before = values(recorded.file("order"))
+    recorded.file("order").unlink()
+    recorded.change(once("raise ValueError('no luck')"))
+    result = run(recorded, "-n", workers, "--reruns", "2", "--claims-update", "first", "--claims-report", "out")
+    assert result.parseoutcomes() == {"passed": 7, "rerun": 1}
+    assert values(recorded.file("order")) == before
+    assert problems(recorded) == []
+
+
+def test_a_worker_that_dies_once_costs_no_result(recorded: Project):
+    before = values(recorded.file("order"))
+    recorded.file("order").unlink()
+    recorded.change(once("os._exit(3)"))
+    run(recorded, "-n", "2", "--reruns", "2", "--claims-update", "first", "--claims-report", "out")
+    assert values(recorded.file("order")) == before
+    assert problems(recorded) == []
+
+
+@pytest.mark.parametrize(
+    ("setup", "teardown", "expected"),
+    [
+        ("assert len(ran) < 2, 'shaky'", "pass", [(HIGH, "error")]),
+        ("pass", "assert len(ran) > 1, 'shaky'", [(HIGH, "drift")]),
+    ],
+)
+def test_only_the_last_attempt_is_reported(recorded: Project, setup: str, teardown: str, expected: list[Any]):
+    conftest = WITHOUT_TORCH + SHAKY.format(setup=setup, teardown=teardown)
+    (recorded.folder / "conftest.py").write_text(conftest)
+    recorded.change(DRIFT)
+    run(recorded, "test_order.py", "--reruns", "1", "--claims-report", "out", "--junitxml", "results.xml")
+    assert problems(recorded) == expected
+    assert drifts(recorded.folder / "results.xml") == (expected == [(HIGH, "drift")])
+
+
+def test_an_error_after_a_drift_is_reported_besides_it(recorded: Project):
+    conftest = WITHOUT_TORCH + SHAKY.format(setup="pass", teardown="assert False, 'shaky'")
+    (recorded.folder / "conftest.py").write_text(conftest)
+    recorded.change(DRIFT)
+    run(recorded, "test_order.py", "--claims-report", "out")
+    assert problems(recorded) == [(HIGH, "drift"), (HIGH, "error")]
+
+
+def test_a_drift_that_is_expected_is_not_repeated(recorded: Project):
+    mark = f"def pytest_itemcollected(item): item.name == '{HIGH}' and item.add_marker('xfail')\n"
+    (recorded.folder / "conftest.py").write_text(WITHOUT_TORCH + mark)
+    recorded.change(DRIFT)
+    result = run(recorded, "test_order.py", "--reruns", "2", "--claims-report", "out")
+    assert result.parseoutcomes() == {"passed": 2, "xfailed": 1}
+    assert problems(recorded) == [(HIGH, "drift")]
+
+
+# pytest-timeout
+
+
+@pytest.mark.parametrize(
+    ("workers", "end", "method"),
+    [
+        ("0", "import time; time.sleep(100)", "signal"),
+        ("2", "import time; time.sleep(100)", "thread"),
+        ("2", "os._exit(3)", "signal"),
+    ],
+)
+def test_a_block_that_ends_its_test_is_trained_in_no_other_place(
+    recorded: Project, workers: str, end: str, method: str
+):
+    recorded.change(LOST.format(end=end))
+    run(recorded, "-n", workers, "--timeout", "3", "--timeout-method", method, "--claims-report", "out")
+    failed = {test for test, kind in problems(recorded)}
+    assert failed >= {HIGH, "relation[low beats high on error-quick]"}  # and who trains it for them
+    trained = (recorded.folder / "where.log").read_text().splitlines()
+    tests = [line.partition("::")[2].removesuffix(" (call)") for line in trained if line.startswith("2 ")]
+    assert sorted(tests) == sorted(failed)
+
+
+def test_torch_is_there_before_the_first_clock_starts(recorded: Project):
+    """Its import takes longer than a cheap test may."""
+    watch = (
+        "import pytest, sys\n@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_runtest_protocol(): assert 'torch' in sys.modules\n"
+    )
+    (recorded.folder / "conftest.py").write_text(watch)
+    result = run(recorded, "-n", "2", "--timeout", "60", "test_order.py")
+    assert result.parseoutcomes() == {"passed": 3}
+
+
+# pytest-randomly
+
+
+def test_the_order_of_tests_changes_nothing(recorded: Project):
+    before = [values(recorded.file(name)) for name in ("order", "top")]
+    for name in ("order", "top"):
+        recorded.file(name).unlink()
+    recorded.run_apart("-p", "no:flaky", "--randomly-seed=3", "--claims-update", "first")
+    assert [values(recorded.file(name)) for name in ("order", "top")] == before
+
+
+# pytest-cov, pytest-html
+
+
+@WORKERS
+def test_pages_of_other_plugins_show_what_failed(recorded: Project, workers: str):
+    recorded.change(DRIFT)
+    options = ("--cov", "toy", "--cov-report", "json", "--html", "page.html", "--claims-report", "out")
+    result = run(recorded, "-n", workers, "test_order.py", *options)
+    assert result.parseoutcomes() == {"failed": 1, "passed": 2}
+    assert problems(recorded) == [(HIGH, "drift")]
+    assert "has drifted" in (recorded.folder / "page.html").read_text()
+    assert json.loads((recorded.folder / "coverage.json").read_text())["files"]["toy.py"]["summary"]["covered_lines"]
