@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from labcheck import baselines, results, timing, verdicts
+from labcheck import baselines, timing, verdicts
 from labcheck.baselines import Baseline
 from labcheck.claims import Claim, Quoted
 from labcheck.environment import Fingerprint
@@ -362,8 +362,9 @@ class RelationCheck(Check):
         labs = {arm: self.lab(bench, arm) for arm in self.arms}
         try:
             return timing.in_turn(labs, self.seeds(bench), self.device(bench))
-        except results.ResultError as error:
-            raise NotMeasuredError(f"{' or '.join(map(self._shown, self.arms))}: {error}") from None
+        except timing.TimingError as error:
+            arm, found = error.args
+            raise NotMeasuredError(f"{self._shown(arm)}, {found}", found.traceback) from None
 
     def measure(self, trials: Mapping[str, Trials], bench: Bench, finding: Finding) -> None:
         stored, shown, effect = self.relation.conclude(trials, len(self.claim.relations))

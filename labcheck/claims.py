@@ -106,6 +106,12 @@ class Claim:
             isinstance(name, str) and isinstance(arm, Arm) for name, arm in self.arms.items()
         ):
             raise ClaimError(f"{self.id}: arms are an Arm for each name, such as {{'relu': Arm({{…}})}}")
+        for name, one in self.arms.items():
+            if not isinstance(one.settings, Mapping) or not isinstance(one.quoted, Mapping):
+                raise ClaimError(
+                    f"{self.id}: arm '{name}': settings must be a dict of them, and quoted a dict of what each place "
+                    "prints, such as Arm({'lr': 0.1}, {'Table 1': {TEST_MSE: 9.5}})"
+                )
         if not isinstance(self.relations, Sequence) or not all(isinstance(one, Relation) for one in self.relations):
             raise ClaimError(f"{self.id}: relations are a list of them, such as [beats('relu', 'tanh', TEST_MSE)]")
         if isinstance(self.notes, str):
@@ -123,6 +129,8 @@ class Claim:
                 f"{self.id}: comparable must be a list of the scales {' and '.join(SCALES)}, got {self.comparable!r}"
             )
         names = [relation.name for relation in self.relations]
+        if odd := [name for name in [*self.arms, *names] if not name.isprintable() or not name]:
+            raise ClaimError(f"{self.id}: names of arms and relations must be printable texts, got {odd[0]!a}")
         for relation in self.relations:
             if names.count(relation.name) > 1:
                 raise ClaimError(f"{self.id}: two relations are called '{relation.name}'")

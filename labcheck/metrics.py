@@ -57,7 +57,8 @@ class Trials:
             return self
         metrics = {name: value for name, value in self.metrics.items() if name not in moved}
         curves = {**self.curves, **{name: value.reshape(1, 1) for name, value in moved.items()}}
-        return Trials({"epochs": np.ones(1), **metrics}, curves, self.recorded, self.tables, self.diverged)
+        first = np.ones(1) if self.recorded is None else self.recorded[:1].astype(np.float64)
+        return Trials({"epochs": first, **metrics}, curves, self.recorded, self.tables, self.diverged)
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
@@ -80,7 +81,7 @@ class Trials:
                 record is not None and longest is not None and not np.array_equal(record, longest[: len(record)])
             ):
                 raise MetricError("curves were recorded after different epochs for some seeds than for others")
-        metrics, curves, tables = (_joined(kind, blocks) for kind in ("metrics", "curves", "tables"))
+        curves, metrics, tables = (_joined(kind, blocks) for kind in ("curves", "metrics", "tables"))
         return Trials(metrics, curves, longest, tables, diverged)
 
 
@@ -90,10 +91,17 @@ class MetricError(LookupError):
 
 def _joined(kind: str, blocks: Sequence[Trials]) -> dict[str, Floats]:
     """Arrays of blocks one after the other, by name: NaN for blocks that have diverged and at the ends of curves."""
-    measured = [getattr(block, kind) for block in blocks if len(block.diverged) < len(block)]
-    for part in measured:
-        if odd := sorted(part.keys() ^ measured[0].keys()):
-            raise MetricError(f"{kind}: '{odd[0]}' was returned for some seeds and not for others")
+    measured: list[dict[str, Floats]] = []
+    first = earlier = 0
+    for block in blocks:
+        if len(block.diverged) < len(block):
+            part = getattr(block, kind)
+            if measured and (odd := sorted(part.keys() ^ measured[0].keys())):
+                seeds = (first, earlier) if odd[0] in part else (earlier, first)
+                raise MetricError(f"{kind}: '{odd[0]}' was returned for seed {seeds[0]} and not for seed {seeds[1]}")
+            earlier = earlier if measured else first
+            measured.append(part)
+        first += len(block)
     joined = {}
     for name in measured[0] if measured else ():
         shapes = {part[name].shape[1:] for part in measured}
@@ -159,9 +167,16 @@ class Metric:
         """
         if len(trials.diverged) == len(trials):
             return np.full(len(trials), np.nan)
-        kind, known = ("curve", trials.curves) if self.reduction else ("metric", trials.metrics)
+        if self.reduction and not trials.curves and self.name in trials.metrics:  # one record a seed
+            metrics = {"epochs": np.ones(len(trials)), **trials.metrics}
+            curves = {self.name: trials.metrics[self.name].reshape(-1, 1)}
+            trials = Trials(metrics, curves, trials.recorded, {}, trials.diverged)
+        parts = {"metric": trials.metrics, "curve": trials.curves}
+        kind, other = ("curve", "metric") if self.reduction else ("metric", "curve")
+        known = parts[kind]
         if self.name not in known:
-            raise MetricError(f"there is no {kind} '{self.name}'; there are {', '.join(sorted(known)) or 'none'}")
+            odd = f", but a {other} of that name" if self.name in parts[other] else ""
+            raise MetricError(f"there is no {kind} '{self.name}'{odd}; there are {', '.join(sorted(known)) or 'none'}")
         if self.reduction is None:
             return rounded(trials.metrics[self.name])
         after = trials.after(self.name)
@@ -171,7 +186,7 @@ class Metric:
         for seed, curve in enumerate(trials.curves[self.name].astype(np.float64)):
             if seed not in trials.diverged:
                 last = np.searchsorted(after, trials.metrics["epochs"][seed], "right")
-                values[seed] = self._reduced(seed, curve[:last], after[:last])
+                values[seed] = self._reduced(seed, curve[:last], after[:last]) if last else np.nan
         return rounded(values)
 
     def _reduced(self, seed: int, curve: Floats, after: Ints) -> float:

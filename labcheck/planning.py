@@ -48,11 +48,12 @@ def plan(checks: Sequence[Check], bench: Bench) -> Plan:
 
 def _recorded(check: Check, bench: Bench) -> tuple[Baseline | None, bool]:
     """The baseline of a check, if there is one, and whether it was recorded on a machine of another speed."""
+    fingerprint = check.fingerprint(bench)
     try:
         stored = check.stored(bench)
     except baselines.BaselineError:
         return None, False
-    return stored, _speed(stored.environment) != _speed(check.fingerprint(bench))
+    return stored, _speed(stored.environment) != _speed(fingerprint)
 
 
 def _speed(environment: Fingerprint) -> list[str | int | None]:

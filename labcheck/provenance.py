@@ -1,8 +1,8 @@
 """What a lab's results depend on: data, source code, packages, settings and the machine."""
 
 import hashlib
-import json
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
@@ -52,7 +52,7 @@ class Provenance:
     def fingerprint(self, labs: Iterable[Lab], device: str) -> Fingerprint:
         """Return what results of these labs are measured on, with the packages that their own modules import."""
         labs = list(labs)
-        precision = ", ".join(sorted({lab.precision(device) for lab in labs}))
+        precision = ", ".join(sorted({_precision(lab, device) for lab in labs}))
         found = environment.fingerprint(device, precision)
         packages: dict[str, str] = {}
         for lab in labs:
@@ -77,13 +77,22 @@ class Provenance:
             if lasting:
                 code = _sources(lab)
                 parts += [code.digest, _listed(code.packages), self.data(lab), self.fingerprint([lab], device)]
+                parts += [sys.version]
             self._keys[place] = _digest("\n".join(map(str, parts)))
         return self._keys[place]
 
 
 def identity(lab: Lab) -> str:
     """Return a text of a lab's class and settings; 1, 1.0 and true, which are equal in Python, are three."""
-    return f"{type(lab).__module__}.{type(lab).__qualname__} {json.dumps(lab.plain(), sort_keys=True)}"
+    given = {field.name: getattr(lab, field.name) for field in fields(lab) if field.compare}
+    return f"{lab.name} {type(lab).__module__}.{type(lab).__qualname__} {settings.identity(given)}"
+
+
+def _precision(lab: Lab, device: str) -> str:
+    try:
+        return str(lab.precision(device))
+    except Exception as error:  # whatever a lab's own code raises
+        raise DataError(f"{lab.name}: precision({device!r}) raised {results.line(error)}") from error
 
 
 def _data(lab: Lab) -> Data:
@@ -107,14 +116,26 @@ def _data(lab: Lab) -> Data:
 
 def _sources(lab: Lab) -> Sources:
     of_settings = sorted({*settings.modules(tuple(getattr(lab, field.name) for field in fields(lab)))})
-    return sources(type(lab).__module__, results.__name__, also=of_settings)
+    return sources(*(owner.__module__ for owner in _owners(lab)), results.__name__, also=of_settings)
+
+
+def _owners(lab: Lab) -> list[type[Lab]]:
+    """A lab's class and those that it inherits from."""
+    return [owner for owner in type(lab).__mro__ if issubclass(owner, Lab)]
 
 
 def _dependencies(lab: Lab) -> Dependencies:
-    try:
-        return dependencies(type(lab).__module__, lab.depends)
-    except ValueError as error:
-        raise DataError(f"{lab.name}: {error}") from None
+    """What a lab's class and those that it inherits from name, each relative to its own module."""
+    digests: list[str] = []
+    packages: dict[str, str] = {}
+    for owner in _owners(lab):
+        try:
+            found = dependencies(owner.__module__, vars(owner).get("depends", ()))
+        except ValueError as error:
+            raise DataError(f"{lab.name}: {error}") from None
+        digests.append(found.files_digest)
+        packages |= found.packages
+    return Dependencies(_digest(" ".join(digests)) if any(digests) else "", packages)
 
 
 def _listed(packages: dict[str, str]) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from labcheck.checks import Bench, Check
 
+PACKAGE = Path(__file__).parent
 SESSION = pytest.StashKey[Path]()
 WORKSPACE = pytest.StashKey[Workspace]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
@@ -248,6 +249,28 @@ class ClaimItem(pytest.Item):
 def _package(call: TracebackEntry) -> str:
     """The package whose code makes a call of a traceback."""
     return str(call.frame.f_globals.get("__name__")).partition(".")[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Show of an error in a module the module's own lines and the message, without the calls within labcheck."""
+    report = yield
+    for traceback, *_ in getattr(report.longrepr, "chain", ()):
+        entries = traceback.reprentries
+        others = [entry for entry in entries if not _is_own(entry, collector.config.invocation_params.dir)]
+        if others and entries[-1] not in others:
+            message = [line for line in entries[-1].lines if line.startswith("E ")]
+            others[-1].lines = [*others[-1].lines, *message]
+            traceback.reprentries = others
+    return report
+
+
+def _is_own(entry: Any, folder: Path) -> bool:
+    """Whether a call of a traceback is within labcheck."""
+    place = getattr(entry, "reprfileloc", None)
+    return place is not None and (folder / place.path).resolve().is_relative_to(PACKAGE)
 
 
 @pytest.hookimpl(wrapper=True)

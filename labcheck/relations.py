@@ -127,7 +127,10 @@ class Relation:
         values = [term.of(trials) for term in self.terms]
         try:
             with np.errstate(all="ignore"):
-                holds, ties = (np.asarray(answers, dtype=bool) for answers in self.rule(*values))
+                answers = self.rule(*values)
+            if not isinstance(answers, tuple) or len(answers) != 2:
+                raise MetricError(f"{self.name}: its rule must return (holds, ties), got {type(answers).__name__}")
+            holds, ties = (np.asarray(answer, dtype=bool) for answer in answers)
         except MetricError:
             raise
         except Exception as error:  # whatever a rule of the user's raises

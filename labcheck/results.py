@@ -62,7 +62,8 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
     if not (metrics or rows):
         raise ResultError(f"{ACCEPTED}, got no number for seed {seeds[0]}")
     if not rows:
-        return Trials(metrics, {}, None, tables)
+        recorded = None if returned.recorded is None else _recorded(returned.recorded, {"": [np.zeros(1)]})
+        return Trials(metrics, {}, recorded, tables)
     recorded = _recorded(returned.recorded, rows)
     epochs = _epochs(metrics.get("epochs"), returned.curves, rows, recorded, seeds)
     curves = {name: _padded(curve, epochs, recorded) for name, curve in rows.items()}
@@ -123,11 +124,7 @@ def _rows(name: str, value: Any, seeds: Sequence[int]) -> list[Floats]:
         numbers = numbers.reshape(1, -1)
     if not (isinstance(numbers, list) or numbers.ndim == 2) or len(numbers) != len(seeds):
         raise ResultError(f"curve '{name}' must have a row for {_described(seeds)}, got {_shape(numbers)}")
-    rows = list(numbers)
-    for seed, row in zip(seeds, rows, strict=True):
-        if not len(row):
-            raise ResultError(f"curve '{name}' of seed {seed} must have one record or more, got none")
-    return rows
+    return list(numbers)
 
 
 def _recorded(given: Any, rows: Mapping[str, Sequence[Floats]]) -> Ints | None:
@@ -163,13 +160,15 @@ def _epochs(
                 told = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
                 raise ResultError(f"curves of seed {seed} must have equally many records, got {told}")
             for name, curve in rows.items():
-                if np.isnan(curve[index][-1]) and hasattr(returned[name], "shape") and len(seeds) > 1:
+                if np.isnan(curve[index][-1:]).any() and hasattr(returned[name], "shape") and len(seeds) > 1:
                     raise ResultError(
                         f"curve '{name}' of seed {seed} ends with NaN, and `epochs` is missing: return `epochs`, or "
                         "lists that end where a seed stopped"
                     )
-            last = lengths.popitem()[1] - 1
-            found[index] = last + 1 if recorded is None else recorded[last]
+            records = lengths.popitem()[1]
+            found[index] = records if recorded is None or not records else recorded[records - 1]
+        elif np.isnan(given[index]) and all(np.isnan(curve[index]).all() for curve in rows.values()):
+            found[index] = 0  # diverged at once
         else:
             found[index] = given[index]
             for name, curve in rows.items():

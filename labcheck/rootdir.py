@@ -26,8 +26,8 @@ def validate(config: pytest.Config, args: Sequence[str]) -> None:
     for option, value in _values(args):
         if (found := _setup(config)) != (config.rootpath, config.inipath):
             raise pytest.UsageError(
-                f"{option} {value}: as this exists, pytest takes it for the place of tests, and so {config.rootpath} "
-                f"for the root directory instead of {found[0]}; write {option}={value}"
+                f"{option} {value}: as this exists, pytest takes it for the place of tests, and its root directory is "
+                f"{_described(config.rootpath, config.inipath)} instead of {_described(*found)}; write {option}={value}"
             )
 
 
@@ -41,6 +41,10 @@ def _values(args: Sequence[str]) -> Iterator[tuple[str, str]]:
                     yield option, value
             except OSError:  # a text too long for a path
                 continue
+
+
+def _described(rootdir: Path, inipath: Path | None) -> str:
+    return f"{rootdir} ({inipath.name if inipath else 'no configuration file'})"
 
 
 def _setup(config: pytest.Config) -> tuple[Path, Path | None]:

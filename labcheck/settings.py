@@ -118,29 +118,48 @@ def plain(value: Any) -> Any:
         if odd := [key for key in value if not isinstance(key, str)]:
             raise ValueError(f"the keys of a dict must be texts, got {odd[0]!r}; use a tuple of pairs")
         return {_encodable(key): plain(value[key]) for key in sorted(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {_type(value): plain(value._asdict())}
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
     if isinstance(value, set | frozenset):
         return sorted((plain(part) for part in value), key=lambda part: (type(part).__name__, str(part)))
-    if _named(value):
+    if is_named(value):
         return f"{value.__module__}.{value.__qualname__}"
     raise ValueError(f"{shown(value)} cannot be written down and read back; {_advice(value)}")
 
 
+def identity(value: Any) -> str:
+    """Return a text that two settings have in common only if a trainer cannot tell them apart.
+
+    Unlike `plain`, it has the types, and the order of a dict.
+    """
+    kind = _type(value)
+    if isinstance(value, Mapping):
+        return f"{kind}({', '.join(f'{key!a}: {identity(part)}' for key, part in value.items())})"
+    if isinstance(value, set | frozenset):
+        return f"{kind}({', '.join(sorted(map(identity, value)))})"
+    if isinstance(value, tuple | list):
+        return f"{kind}({', '.join(map(identity, value))})"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return f"{kind}({identity(_compared(value))})"
+    return f"{kind}({plain(value)!a})"
+
+
 def modules(value: Any) -> Iterator[str]:
-    """Yield the modules whose source a setting depends on: those of functions, classes and their instances."""
+    """Yield the modules whose source a setting depends on: those of functions and classes, and of their instances."""
+    if is_named(value):
+        yield value.__module__
+        return
+    if type(value).__module__ != "builtins":
+        yield type(value).__module__
     if isinstance(value, Mapping):
         value = tuple(value.values())
+    elif dataclasses.is_dataclass(value):
+        value = tuple(_compared(value).values())
     if isinstance(value, tuple | list | set | frozenset):
         for part in value:
             yield from modules(part)
-    elif _named(value):
-        yield value.__module__
-    elif isinstance(value, Enum | Described):
-        yield type(value).__module__
-    elif dataclasses.is_dataclass(value):
-        yield type(value).__module__
-        yield from modules(_compared(value))
 
 
 def require_hashable(value: Any) -> None:
@@ -158,8 +177,8 @@ def require_hashable(value: Any) -> None:
         raise ValueError(f"{shown(value)} can be changed later; {_advice(value)}") from None
 
 
-def _named(value: Any) -> bool:
-    """Whether this is a function or class that its module has under its name."""
+def is_named(value: Any) -> bool:
+    """Return whether this is a function or class that its module has under its name."""
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not (callable(value) and isinstance(module, str) and isinstance(qualname, str)):
         return False

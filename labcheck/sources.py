@@ -116,10 +116,13 @@ def dependencies(module: str, depends: Sequence[str]) -> Dependencies:
     contents: list[tuple[str, str]] = []
     packages: dict[str, str] = {}
     for entry in depends:
-        if not isinstance(entry, str):
+        if not isinstance(entry, str | os.PathLike):
             raise ValueError(f"depends: each entry must be a text, got {entry!r}")
+        entry = os.fspath(entry)
         if named := _named(entry):
             packages |= {distribution.name: distribution.version for distribution in named}
+            editable = [package for one in named if one.under_development for package in sorted(one.packages)]
+            contents += [(entry, sources(*editable).digest)] if editable else []
         else:
             contents += _matches(entry, module)
     return Dependencies(_digest(contents) if contents else "", dict(sorted(packages.items())))
@@ -132,7 +135,12 @@ def _matches(entry: str, module: str) -> list[tuple[str, str]]:
     paths = [os.path.join(folder, name) for name in sorted(glob.glob(entry, root_dir=folder, recursive=True))]
     files = [path for path in paths if os.path.isfile(path)]
     if not files:
-        raise ValueError(f"depends: {entry!r} matches no file in {folder} and is no installed package")
+        remedy = (
+            f"; of a folder, name what is in it: '{entry}/*'"
+            if entry and os.path.isdir(os.path.join(folder, entry))
+            else ""
+        )
+        raise ValueError(f"depends: {entry!r} matches no file in {folder} and is no installed package{remedy}")
     start = os.path.commonpath([os.path.dirname(file) for file in files]) if os.path.isabs(entry) else folder
     try:
         return [(Path(os.path.relpath(file, start)).as_posix(), _file_digest(file)) for file in files]

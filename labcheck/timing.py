@@ -8,6 +8,7 @@ import numpy as np
 from labcheck import results
 from labcheck.labs.lab import Lab
 from labcheck.metrics import CPU_SECONDS, Trials
+from labcheck.trials import TrainingError
 
 
 def in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str, Trials]:
@@ -17,20 +18,35 @@ def in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str,
     first time is not counted. Never wall time, which others' work makes longer.
 
     Returns:
-        `cpu_seconds` and `epochs`, with repetitions in the place of seeds.
+        `cpu_seconds` and `epochs`, with repetitions in the place of seeds; NaN for a seed that diverged.
+
+    Raises:
+        TimingError: a lab could not be trained.
     """
     brief = {name: lab.brief() for name, lab in labs.items()}
-    for lab in brief.values():
-        results.train(lab, [0], device)
+    for name, lab in brief.items():
+        _trained(name, lab, 0, device)
     seconds: dict[str, list[float]] = {name: [] for name in brief}
     epochs: dict[str, list[float]] = {name: [] for name in brief}
     for seed in range(repetitions):
         for name, lab in brief.items():
             start = time.process_time()
-            trials = results.train(lab, [seed], device)
-            seconds[name].append(time.process_time() - start)
+            trials = _trained(name, lab, seed, device)
+            taken = time.process_time() - start
+            seconds[name].append(np.nan if trials.diverged else taken)
             epochs[name].extend(trials.metrics.get("epochs", [np.nan]))
     return {
         name: Trials({CPU_SECONDS.name: np.array(seconds[name]), "epochs": np.array(epochs[name])}, {})
         for name in brief
     }
+
+
+class TimingError(Exception):
+    """A lab that could not be trained: its name, and a TrainingError."""
+
+
+def _trained(name: str, lab: Lab, seed: int, device: str) -> Trials:
+    try:
+        return results.train(lab, [seed], device)
+    except Exception as error:
+        raise TimingError(name, TrainingError.of(error, f"seed {seed}")) from error

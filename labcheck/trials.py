@@ -50,10 +50,10 @@ def blocks(lab: Lab, seeds: int, device: str) -> list[Block]:
 
 
 class TrainingError(Exception):
-    """A block that could not be trained.
+    """Seeds that could not be trained.
 
     Args:
-        seeds: those of the block, in words.
+        seeds: which ones, in words.
         reason: one line.
         traceback: through the lab's own code; "" where the line says all.
     """
@@ -61,6 +61,13 @@ class TrainingError(Exception):
     def __init__(self, seeds: str, reason: str, traceback: str = ""):
         super().__init__(f"{seeds}: {reason}")
         self.seeds, self.reason, self.traceback = seeds, reason, traceback
+
+    @staticmethod
+    def of(error: Exception, seeds: str) -> "TrainingError":
+        """Return what an error in the training of these seeds comes to."""
+        if isinstance(error, results.ResultError | MetricError | DataError):
+            return TrainingError(seeds, " ".join(str(error).split()))
+        return TrainingError(seeds, results.line(error), _traceback(error))
 
 
 class TrialStore:
@@ -180,12 +187,10 @@ class TrialStore:
                 trials = results.train(block.lab, block.seeds, block.device)
                 seconds = time.process_time() - start
         except Exception as error:
-            own = isinstance(error, results.ResultError | MetricError | DataError)
-            reason = " ".join(str(error).split()) if own else results.line(error)
-            failure = str(block), reason, "" if own else _traceback(error)
+            found = TrainingError.of(error, str(block))
             with suppress(OSError):
-                files.write(failed, json.dumps(failure))
-            raise TrainingError(*failure) from error
+                files.write(failed, json.dumps([found.seeds, found.reason, found.traceback]))
+            raise found from error
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             self.retry([block])
             raise

@@ -5,7 +5,7 @@ import inspect
 import re
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Self
@@ -15,6 +15,24 @@ from labcheck.metrics import Trials
 
 Settings = Mapping[str, Any]
 NAME = re.compile(r"\w[\w.-]*")
+
+
+def _by_name(value: Any, kind: type) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and isinstance(part, kind) for key, part in value.items()
+    )
+
+
+def _all_exceptions(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in value)
+
+
+ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "scales": (lambda value: _by_name(value, Mapping), 'settings by scale, such as {"quick": {"epochs": 3}}'),
+    "units": (lambda value: _by_name(value, str), "texts by name"),
+    "diverged": (_all_exceptions, "a tuple of exception classes"),
+}
+"""What the attributes of a lab class must be."""
 
 
 class Data(NamedTuple):
@@ -61,7 +79,7 @@ def known(default: Any, grade: str, reason: str) -> Any:
     """
     if grade not in (Grade.SCRIPT, Grade.NUMBERS):
         raise ValueError(f"a known setting has the grade script or numbers, not {grade!r}: use assumed for others")
-    return dataclasses.field(default=default, metadata={"evidence": Evidence(str(Grade(grade)), reason)})
+    return _declared(default, Evidence(str(Grade(grade)), reason))
 
 
 def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OPEN) -> Any:
@@ -77,7 +95,13 @@ def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OP
         raise ValueError(f"an assumed setting has the grade likely or open, not {grade!r}: use known for others")
     if any(other == default and type(other) is type(default) for other in alternatives):
         raise ValueError(f"{default!r} is the default, and cannot be an alternative to itself")
-    return dataclasses.field(default=default, metadata={"evidence": Evidence(str(Grade(grade)), reason, alternatives)})
+    return _declared(default, Evidence(str(Grade(grade)), reason, alternatives))
+
+
+def _declared(default: Any, evidence: Evidence) -> Any:
+    if not isinstance(evidence.reason, str):
+        raise ValueError(f"the reason for a setting must be a text, got {settings.shown(evidence.reason)}")
+    return dataclasses.field(default=default, metadata={"evidence": evidence})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +188,8 @@ class Lab(ABC):
             raise ValueError(f"{cls.name}.{missing[0]} has no default: each arm must set it")
         lab = cls(**given)
         lab.plain()
+        if type(lab.stack) is not int or lab.stack < 1:
+            raise ValueError(f"{cls.name}.stack must be a whole number from 1 up, got {settings.shown(lab.stack)}")
         return lab
 
     @classmethod
@@ -180,9 +206,19 @@ class Lab(ABC):
                 f"{cls.__qualname__}.name must be a text of letters, digits, '-', '_' and '.', the first half of its "
                 f'claims\' ids{given}: add name: ClassVar[str] = "…"'
             )
-        diverged = cls.diverged if isinstance(cls.diverged, tuple) else (cls.diverged,)
-        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in diverged):
-            raise ValueError(f"{cls.__qualname__}.diverged must be exception classes, got {cls.diverged!r}")
+        if not settings.is_named(cls):
+            raise ValueError(
+                f"{cls.__qualname__} must be a class that its module defines under its own name: others of its name "
+                "could not be told from it"
+            )
+        for attribute, (accepts, required) in ATTRIBUTES.items():
+            if not accepts(value := getattr(cls, attribute)):
+                raise ValueError(f"{cls.__qualname__}.{attribute} must be {required}, got {settings.shown(value)}")
+        for setting, evidence in cls.evidence().items():
+            try:
+                settings.plain((evidence.reason, *evidence.alternatives))
+            except ValueError as error:
+                raise ValueError(f"{cls.__qualname__}.{setting}: an alternative: {error}") from None
         fields = {field.name for field in dataclasses.fields(cls)}
         for owner in cls.__mro__:
             declared = inspect.get_annotations(owner) if issubclass(owner, Lab) else {}
@@ -235,7 +271,7 @@ class Lab(ABC):
         if name not in cls.evidence():
             raise ValueError(
                 f"{cls.name} has no setting {name!r} that its report leaves unstated; those are "
-                f"{', '.join(cls.evidence())}"
+                f"{', '.join(cls.evidence()) or 'none'}"
             )
         kind = settings.TYPES.get(cls._annotations()[name])
         if kind is None:

@@ -411,7 +411,10 @@ def test_values_have_the_precision_of_float32() -> None:
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (Metric("loss", higher_is_better=False), "there is no metric 'loss'; there are epochs"),
+        (
+            Metric("loss", higher_is_better=False),
+            "there is no metric 'loss', but a curve of that name; there are epochs",
+        ),
         (swing("val_mse", rising=False), "there is no curve 'val_mse'; there are loss"),
     ],
 )

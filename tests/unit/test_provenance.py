@@ -318,4 +318,4 @@ def test_identity_is_of_class_and_settings():
         pass
 
     assert identity(Known()) == identity(Known(x=0)) != identity(Other())
-    assert identity(Known(x=0)).startswith(f"{__name__}.Known ")
+    assert identity(Known(x=0)).startswith(f"known {__name__}.Known ")

@@ -204,20 +204,133 @@ def test_what_cannot_be_written_down_is_refused_at_collection(
             "lab must be a subclass of labcheck.labs.lab.Lab, got <function",
         ),
         (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.labs.lab.Lab, got Toy("),
+        (LAB.replace("return 6", "return 0"), "toy.stack must be a whole number from 1 up, got 0"),
+        (LAB.replace("return 6", "return 2.0"), "toy.stack must be a whole number from 1 up, got 2.0"),
+        (LAB.replace("    @property\n    def stack", "    def stack"), "toy.stack must be a whole number from 1 up"),
+        (
+            LAB.replace("    level: float", "    units: ClassVar = {'error': 3}\n    level: float", 1),
+            "Toy.units must be",
+        ),
+        (LAB.replace('{"quick": {"epochs": 3}}', '{"quick": 3}'), "Toy.scales must be settings by scale"),
+        (LAB.replace('"not stated", 0.2, 0.5', '["no text"], 0.2'), "the reason for a setting must be a text"),
+        (LAB.replace('"not stated", 0.2, 0.5', '"not stated", lambda: 0'), "Toy.noise: an alternative: "),
+        (
+            f"def make():\n    {LAB.strip().replace(chr(10), chr(10) + '    ')}\n    return Toy, ERROR, ACCURACY\n"
+            "Toy, ERROR, ACCURACY = make()\n",
+            "must be a class that its module defines under its own name",
+        ),
         (LAB.replace("def data(cls)", "def datum(cls)"), "arm 'low': Can't instantiate abstract class Toy"),
         (
             LAB.replace("    level: float", "    diverged: ClassVar = ('NaN',)\n    level: float", 1),
-            "must be exception",
+            "must be a tuple of exception classes",
         ),
     ],
 )
 def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, lab: str, message: str):
     (project.folder / "toy.py").write_text(lab)
-    project.write("test_other.py", "1 / 0")
+    (project.folder / "test_other.py").write_text("1 / 0")
     result = project.run()
     assert said(result, message) >= 1
     assert said(result, "ZeroDivisionError") >= 1  # other errors are still reported
     assert_clear(result)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{ERROR: 1.0}", "{Metric('accuracy'): 1.0}", "Metric('accuracy') must say which direction is better"),
+        ('beats("low", "high", ERROR)', 'beats("low", "high", "error")', "arms are compared on a Metric"),
+        ('{"Table 1": {ERROR: 1.0}}', "[1.0]", "arm 'low': settings must be a dict of them, and quoted a dict of what"),
+        (
+            'Arm({"level": 1.0}',
+            'Arm(["level"]',
+            "arm 'low': settings must be a dict of them, and quoted a dict of what",
+        ),
+        ('"low"', '"lo\\nw"', "names of arms and relations must be printable texts, got 'lo\\nw'"),
+    ],
+)
+def test_a_claim_that_is_written_wrongly_shows_no_call_of_ours(project: Project, old: str, new: str, message: str):
+    project.write("test_order.py", "from labcheck.metrics import Metric\n" + ORDER.replace(old, new))
+    result = project.run("test_order.py")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert said(result, message) >= 1
+    assert_clear(result)
+
+
+@WORKERS
+def test_a_lab_whose_precision_fails_is_a_usage_error(project: Project, workers: str):
+    lab = LAB.replace("    def train(", "    def precision(self):\n        return 'float32'\n\n    def train(")
+    (project.folder / "toy.py").write_text(lab)
+    result = project.run("-n", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert in_one_line(result, "ERROR: toy: precision('cpu') raised TypeError: ")
+
+
+def test_a_timed_arm_that_raises_is_named(project: Project):
+    timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
+    project.write("test_order.py", "from labcheck.metrics import CPU_SECONDS\n" + timed)
+    project.change("if lab.level == 2: raise ValueError('no luck')")
+    result = project.run("test_order.py::relation[low beats high on cpu_seconds-quick]")
+    assert said(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
+    assert_clear(result)
+
+
+def test_a_seed_that_diverges_is_not_fast(project: Project):
+    lab = LAB.replace("    level: float", "    diverged: ClassVar = (ValueError,)\n    level: float", 1)
+    (project.folder / "toy.py").write_text(lab)
+    timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
+    project.write("test_order.py", "from labcheck.metrics import CPU_SECONDS\n" + timed)
+    project.change("if lab.level == 2: raise ValueError('no luck')")
+    project.run("test_order.py", "--claims-report", "out")
+    (relation,) = project.report()["claims"][0]["relations"]
+    assert (relation["holds"], relation["n"]) == (16, 16)
+
+
+@pytest.mark.parametrize("recorded", ["", ", 'recorded': [10, 20, 30][: 1 + seeds[0] % 3]"])
+def test_curves_of_one_record_are_curves(project: Project, recorded: str):
+    for count, expected in (("1", "ours 3 : 3"), ("1 + seeds[0] % 3", "ours 2 : 2")):
+        if recorded and count == "1":
+            continue
+        returned = f"return {{'error': error[0], 'loss': [3.0, 2.0, 1.0][: {count}]{recorded}}}"
+        (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
+        claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
+        claim = claim.replace(', "text": {ACCURACY: 0.5}', "")
+        project.write("test_order.py", "from labcheck.metrics import last\n" + claim)
+        assert said(project.run("test_order.py"), expected) == 1
+
+
+def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
+    returned = (
+        "return {'error': [np.nan], 'loss': [], 'epochs': 0} if seeds[0] == 2 else {'error': error[0], 'loss': [2, 1]}"
+    )
+    (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
+    claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
+    project.write(
+        "test_order.py", "from labcheck.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+    )
+    result = project.run("test_order.py", "--claims-report", "out")
+    assert said(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
+    (relation,) = project.report()["claims"][0]["relations"]
+    assert relation["ties"] == 16
+
+
+def test_what_a_lab_depends_on_counts_where_its_class_is(project: Project):
+    """The files and the source of the class that a lab inherits from."""
+    package = project.folder / "base"
+    (package / "configs").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        LAB.replace("    level: float", '    depends: ClassVar = ("configs/*",)\n    level: float', 1)
+    )
+    (package / "configs" / "a.yaml").write_text("1")
+    sub = "from base import *\nfrom base import Toy as Base\n"
+    sub += "@dataclass(frozen=True, kw_only=True)\nclass Toy(Base):\n    pass\n"
+    (project.folder / "toy.py").write_text(sub)
+    run = ("--claims-resume", "test_order.py")
+    first = project.pytester.runpytest_inprocess(*run)
+    assert said(first, "0 of 6 blocks") == 1
+    assert said(project.pytester.runpytest_inprocess(*run), "6 of 6 blocks") == 1
+    (package / "configs" / "a.yaml").write_text("2")
+    assert said(project.pytester.runpytest_inprocess(*run), "0 of 6 blocks") == 1
 
 
 def test_a_required_setting_may_be_given_by_each_arm(project: Project):
@@ -294,7 +407,7 @@ def test_a_value_that_moves_the_root_directory_is_refused(project: Project, opti
     project.monkeypatch.chdir(work)
     refused = project.run(option, "../outside")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(refused, f"{option} ../outside: as this exists, pytest takes it for the place of tests, and so")
+    assert in_one_line(refused, f"{option} ../outside: as this exists, pytest takes it for the place of tests, and its")
     assert in_one_line(refused, f"write {option}=../outside")
     assert project.run(f"{option}=../outside", "--collect-only").ret == pytest.ExitCode.OK
     assert (

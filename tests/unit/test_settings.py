@@ -134,7 +134,7 @@ WRITTEN: dict[str, tuple[Any, Any]] = {
     "list": ([1, 2], [1, 2]),
     "lists of lists": ([[1, [np.int64(2)]], 3], [[1, [2]], 3]),
     "tuple": ((1, 2.0), [1, 2.0]),
-    "named tuple": (Pair([1], np.float64(2)), [[1], 2.0]),
+    "named tuple": (Pair([1], np.float64(2)), {f"{HERE}.Pair": {"a": [1], "b": 2.0}}),
     "set": ({3, 1, 2}, [1, 2, 3]),
     "set of a mixture": ({"a", (1, 2)}, [[1, 2], "a"]),
     "dict": ({"b": 1, "a": [np.int64(2)]}, {"a": [2], "b": 1}),
@@ -323,3 +323,28 @@ def test_setting_is_kept_in_replaced_labs():
     lab = configured({"a": [1, np.float64(2)]})
     assert dataclasses.replace(lab) == lab
     assert lab.plain() == {"x": {"a": [1, 2.0]}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        (1, True),
+        (0.0, -0.0),
+        (float("inf"), "inf"),
+        ("a/b", Path("a/b")),
+        ((1, 2), frozenset({1, 2})),
+        ((1, 2), Pair(1, 2)),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (f"{HERE}.Color.RED", Color.RED),
+        (f"{HERE}.square", square),
+    ],
+)
+def test_identity_tells_apart_what_a_trainer_can(one: Any, other: Any):
+    identities = {settings.identity(settings.freeze(value)) for value in (one, other)}
+    assert len(identities) == 2
+    assert settings.identity(settings.freeze(one)) in identities  # the same again
+
+
+def test_identity_of_a_set_is_of_no_order():
+    assert settings.identity(frozenset("abc")) == settings.identity(frozenset("cba"))
