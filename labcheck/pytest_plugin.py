@@ -19,8 +19,9 @@ from labcheck import options, rootdir
 from labcheck.data import ROOT
 from labcheck.files import portable
 from labcheck.progress import Collected, Notes
+from labcheck.report.attempts import PROPERTIES
 from labcheck.report.live import Live
-from labcheck.report.reporter import PROPERTIES, Reporter
+from labcheck.report.reporter import Reporter
 from labcheck.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ import hashlib
 import inspect
 import json
 import os
-import re
 import sys
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+from labcheck.distributions import Distribution, named, once_per_state, owners
 
 LABCHECK = __name__.partition(".")[0]
 NOT_FOREIGN = {LABCHECK, "numpy", "torch", "pytest"}
@@ -33,8 +33,6 @@ STANDARD_LIBRARY = {
     os.path.realpath(folder)
     for folder in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__))
 }
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,9 @@ def dependencies(module: str, depends: Sequence[str]) -> Dependencies:
         if not isinstance(entry, str | os.PathLike):
             raise ValueError(f"depends: each entry must be a text, got {entry!r}")
         entry = os.fspath(entry)
-        if named := _named(entry):
-            packages |= {distribution.name: distribution.version for distribution in named}
-            editable = [package for one in named if one.under_development for package in sorted(one.packages)]
+        if installed := named(entry):
+            packages |= {distribution.name: distribution.version for distribution in installed}
+            editable = [package for one in installed if one.under_development for package in sorted(one.packages)]
             contents += [(entry, sources(*editable).digest)] if editable else []
         else:
             contents += _matches(entry, module)
@@ -148,20 +146,6 @@ def _matches(entry: str, module: str) -> list[tuple[str, str]]:
         raise ValueError(f"depends: {entry!r} cannot be read: {error}") from error
 
 
-def _once_per_state(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a function that reads a file again only if the file's size or the time of its last change differs."""
-
-    @cache
-    def read_state(file: str, mtime_ns: int, size: int) -> T:
-        return read(file)
-
-    def read_current(file: str) -> T:
-        state = os.stat(file)
-        return read_state(file, state.st_mtime_ns, state.st_size)
-
-    return read_current
-
-
 def _digest(contents: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(list(contents)).encode()).hexdigest()[:16]
 
@@ -177,7 +161,7 @@ class _Module(NamedTuple):
 
     file: str = ""
     folders: tuple[str, ...] = ()
-    owners: tuple["_Distribution", ...] = ()
+    owners: tuple["Distribution", ...] = ()
 
 
 def _path_to(name: str, known: dict[str, _Module]) -> Iterator[tuple[str, _Module]]:
@@ -197,7 +181,7 @@ def _module(name: str, path: tuple[str, ...] | None) -> _Module:
     file, folders = ("", ()) if top in NO_SOURCE else _locate(name, path)
     if not file:
         return _Module(folders=folders)
-    return _Module() if _is_standard(file) else _Module(file, folders, _owners(top, file))
+    return _Module() if _is_standard(file) else _Module(file, folders, owners(top, file))
 
 
 def _locate(name: str, path: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
@@ -224,89 +208,6 @@ def _is_standard(file: str) -> bool:
     return any(part not in ("site-packages", "dist-packages") for part in parts)
 
 
-# Distributions
-
-
-class _Distribution(NamedTuple):
-    """An installed distribution: its top-level packages, and their folder unless it is under development."""
-
-    name: str
-    version: str
-    folder: str
-    packages: frozenset[str]
-    under_development: bool
-
-
-def _owners(top: str, file: str) -> tuple[_Distribution, ...]:
-    """Return the distributions that a file of a top-level package belongs to, without those under development."""
-    candidates = [
-        distribution
-        for distribution in _installed().values()
-        if top in distribution.packages
-        and not distribution.under_development
-        and Path(file).is_relative_to(distribution.folder)
-    ]
-    if len(candidates) > 1:  # they share a namespace package
-        listing = [one for one in candidates if os.path.relpath(file, one.folder) in _files(one.name, one.folder)]
-        candidates = listing or candidates
-    return tuple(candidates)
-
-
-def _named(name: str) -> list[_Distribution]:
-    """Return the distribution of a name, or those that contain the top-level package of this name."""
-    installed = _installed()
-    if distribution := installed.get(_normalize(name)):
-        return [distribution]
-    return [distribution for distribution in installed.values() if name in distribution.packages]
-
-
-def _installed() -> dict[str, _Distribution]:
-    """Return all distributions by their normalized names."""
-    found: dict[str, _Distribution] = {}
-    for entry in sys.path:
-        with suppress(OSError):
-            found = _installed_in(os.path.abspath(entry)) | found
-    return found
-
-
-@_once_per_state
-def _installed_in(folder: str) -> dict[str, _Distribution]:
-    found: dict[str, _Distribution] = {}
-    for distribution in metadata.distributions(path=[folder]):
-        with suppress(OSError, ValueError, TypeError):  # broken metadata
-            fields = distribution.metadata
-            if "Name" in fields and "Version" in fields:
-                name = fields["Name"]
-                found.setdefault(_normalize(name), _describe(distribution, name, fields["Version"]))
-    return found
-
-
-def _describe(distribution: metadata.Distribution, name: str, version: str) -> _Distribution:
-    folder = os.path.abspath(str(distribution.locate_file("")))
-    packages = set((distribution.read_text("top_level.txt") or "").split())
-    packages = packages or {_top(file) for file in distribution.files or () if inspect.getmodulename(file.name)}
-    packages = packages or {name, name.lower().replace("-", "_")}  # as Debian's, which may list nothing
-    direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
-    # setuptools leaves a folder of this name, without a version, beside source that it builds or installs as editable
-    beside_source = Path(folder, re.sub("[^A-Za-z0-9.]+", "_", name) + ".egg-info")
-    editable = bool(direct_url.get("dir_info", {}).get("editable"))
-    return _Distribution(name, version, folder, frozenset(packages), editable or beside_source.is_dir())
-
-
-def _top(file: metadata.PackagePath) -> str:
-    return file.parts[0] if len(file.parts) > 1 else inspect.getmodulename(file.name) or ""
-
-
-@cache
-def _files(name: str, folder: str) -> frozenset[str]:
-    found = metadata.distributions(name=name, path=[folder])
-    return frozenset(os.path.normpath(file) for one in found for file in one.files or ())
-
-
-def _normalize(name: str) -> str:
-    return re.sub("[-_.]+", "-", name).lower()
-
-
 # Files
 
 
@@ -323,7 +224,7 @@ def _source(file: str) -> _Source:
     return _Source("unreadable", ())
 
 
-@_once_per_state
+@once_per_state
 def _parsed(file: str) -> _Source:
     content = Path(file).read_bytes()
     imports: tuple[str, ...] = ()
@@ -334,7 +235,7 @@ def _parsed(file: str) -> _Source:
     return _Source(hashlib.sha256(content).hexdigest(), imports)
 
 
-@_once_per_state
+@once_per_state
 def _file_digest(file: str) -> str:
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

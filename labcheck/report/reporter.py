@@ -6,7 +6,6 @@ import datetime
 import subprocess
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from labcheck.files import portable
 from labcheck.progress import Notes
+from labcheck.report.attempts import PROPERTIES, Attempt, crash
 
 if TYPE_CHECKING:
     from labcheck.report.findings import Finding
@@ -21,54 +21,6 @@ if TYPE_CHECKING:
 
 NARROWING = ("lf", "ignore", "ignore_glob", "pyargs")
 """Options with which not all claims of a folder are collected."""
-PROPERTIES = ("verdict", "tag", "p", "holds", "drift", "failure")
-"""Properties of tests in JUnit XML; a repeated test has only those of its last attempt."""
-
-
-@dataclass
-class Attempt:
-    """What a test of a claim came to the last time that it ran; plugins may run it several times.
-
-    Attributes:
-        claim, scale, test: which one it is.
-        record: what it measured, if it did.
-        notes: lines for the summary.
-        problems: kind and text of what failed.
-        crashed: whether it could not be run, wholly.
-        skipped: the reason for which it was skipped, if it was.
-        repeated: whether pytest-rerunfailures runs it again.
-    """
-
-    claim: str
-    scale: str
-    test: str
-    record: dict[str, Any] | None = None
-    notes: list[str] = field(default_factory=list)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    crashed: bool = False
-    skipped: str = ""
-    repeated: bool = False
-
-    def add(self, report: pytest.TestReport, found: dict[str, Any]) -> None:
-        """Take in the report of one of its phases."""
-        expected = getattr(report, "wasxfail", None)
-        if report.skipped and expected is None:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            self.skipped = reason.removeprefix("Skipped: ")
-            return
-        if report.when == "call" and "record" in found:
-            self.record, self.notes = found["record"], found["notes"]
-        elif not report.passed:
-            self.crashed = True
-        if report.failed or (report.skipped and expected is not None):
-            self.problems += [(kind, self._expected(text, expected)) for kind, text in _failures(report, found)]
-
-    @staticmethod
-    def _expected(text: str, reason: str | None) -> str:
-        if reason is None:
-            return text
-        reason = reason.removeprefix("reason: ")
-        return f"{text} (expected to fail{': ' if reason else ''}{reason})"
 
 
 class Reporter:
@@ -112,7 +64,7 @@ class Reporter:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._problem("error", _crash(report), test=report.nodeid)
+            self._problem("error", crash(report), test=report.nodeid)
 
     def _problem(self, kind: str, text: str, test: str = "", **where: str | None) -> None:
         problem = {"claim": None, "scale": None, **where, "test": test, "kind": kind, "text": text}
@@ -132,8 +84,7 @@ class Reporter:
         self.deaths -= 1
         test = next((test for test in self.notes.tests() if test.nodeid == crashitem), None)
         name = crashitem.partition("::")[2] if test else crashitem
-        attempt = Attempt(test.claim if test else "", test.scale if test else "", name, crashed=True)
-        attempt.problems.append(("error", "the worker process died in this test"))
+        attempt = Attempt.lost(test.claim if test else "", test.scale if test else "", name)
         self.attempts[crashitem] = attempt
         TrialStore(self.notes.folder).finish(f"{attempt.claim} {name.rpartition('::')[2]}")  # the check's id
 
@@ -150,9 +101,7 @@ class Reporter:
     @property
     def died(self) -> bool:
         """Whether a worker has."""
-        return self.deaths > 0 or any(
-            "the worker process died" in text for attempt in self.attempts.values() for _, text in attempt.problems
-        )
+        return self.deaths > 0 or any(attempt.died for attempt in self.attempts.values())
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -318,25 +267,6 @@ class Reporter:
             for lab in sorted({test.claim.partition("/")[0] for test in tests})
             for file in baselines.unused(self.baselines / lab, used)
         ]
-
-
-def _failures(report: pytest.TestReport, found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Kind and text of what failed in a test."""
-    if report.when != "call":
-        return [("error", _crash(report))]
-    texts = {
-        kind: "\n".join(str(text) for name, text in report.user_properties if name == kind)
-        for kind in ("drift", "failure")
-    }
-    if any(texts.values()):
-        return [(kind, text) for kind, text in texts.items() if text]
-    return [("failure" if "record" in found else "error", found.get("error") or _crash(report))]
-
-
-def _crash(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """The line that says why something could not be run."""
-    lines = str(report.longrepr).strip().splitlines() or ["no reason was given"]
-    return next((line.removeprefix("E").strip() for line in lines if line.startswith("E  ")), lines[-1])
 
 
 def _version(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""The distributions that are installed: which packages they contain, and whether they are under development."""
+
+import inspect
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+def once_per_state(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a function that reads a file again only if the file's size or the time of its last change differs."""
+
+    @cache
+    def read_state(file: str, mtime_ns: int, size: int) -> T:
+        return read(file)
+
+    def read_current(file: str) -> T:
+        state = os.stat(file)
+        return read_state(file, state.st_mtime_ns, state.st_size)
+
+    return read_current
+
+
+class Distribution(NamedTuple):
+    """An installed distribution: its top-level packages, and their folder unless it is under development."""
+
+    name: str
+    version: str
+    folder: str
+    packages: frozenset[str]
+    under_development: bool
+
+
+def owners(top: str, file: str) -> tuple[Distribution, ...]:
+    """Return the distributions that a file of a top-level package belongs to, without those under development."""
+    candidates = [
+        distribution
+        for distribution in _installed().values()
+        if top in distribution.packages
+        and not distribution.under_development
+        and Path(file).is_relative_to(distribution.folder)
+    ]
+    if len(candidates) > 1:  # they share a namespace package
+        listing = [one for one in candidates if os.path.relpath(file, one.folder) in _files(one.name, one.folder)]
+        candidates = listing or candidates
+    return tuple(candidates)
+
+
+def named(name: str) -> list[Distribution]:
+    """Return the distribution of a name, or those that contain the top-level package of this name."""
+    installed = _installed()
+    if distribution := installed.get(_normalize(name)):
+        return [distribution]
+    return [distribution for distribution in installed.values() if name in distribution.packages]
+
+
+def _installed() -> dict[str, Distribution]:
+    """Return all distributions by their normalized names."""
+    found: dict[str, Distribution] = {}
+    for entry in sys.path:
+        with suppress(OSError):
+            found = _installed_in(os.path.abspath(entry)) | found
+    return found
+
+
+@once_per_state
+def _installed_in(folder: str) -> dict[str, Distribution]:
+    found: dict[str, Distribution] = {}
+    for distribution in metadata.distributions(path=[folder]):
+        with suppress(OSError, ValueError, TypeError):  # broken metadata
+            fields = distribution.metadata
+            if "Name" in fields and "Version" in fields:
+                name = fields["Name"]
+                found.setdefault(_normalize(name), _describe(distribution, name, fields["Version"]))
+    return found
+
+
+def _describe(distribution: metadata.Distribution, name: str, version: str) -> Distribution:
+    folder = os.path.abspath(str(distribution.locate_file("")))
+    packages = set((distribution.read_text("top_level.txt") or "").split())
+    packages = packages or {_top(file) for file in distribution.files or () if inspect.getmodulename(file.name)}
+    packages = packages or {name, name.lower().replace("-", "_")}  # as Debian's, which may list nothing
+    direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
+    # setuptools leaves a folder of this name, without a version, beside source that it builds or installs as editable
+    beside_source = Path(folder, re.sub("[^A-Za-z0-9.]+", "_", name) + ".egg-info")
+    editable = bool(direct_url.get("dir_info", {}).get("editable"))
+    return Distribution(name, version, folder, frozenset(packages), editable or beside_source.is_dir())
+
+
+def _top(file: metadata.PackagePath) -> str:
+    return file.parts[0] if len(file.parts) > 1 else inspect.getmodulename(file.name) or ""
+
+
+@cache
+def _files(name: str, folder: str) -> frozenset[str]:
+    found = metadata.distributions(name=name, path=[folder])
+    return frozenset(os.path.normpath(file) for one in found for file in one.files or ())
+
+
+def _normalize(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
