@@ -15,7 +15,8 @@ import pytest
 from labcheck.data import ROOT, DataError
 
 if TYPE_CHECKING:
-    from labcheck.checks import Bench, Check
+    from labcheck.checks import Check
+    from labcheck.session import Session
     from labcheck.trials import TrialStore
 
 
@@ -147,14 +148,14 @@ def baselines(config: pytest.Config) -> Path:
     return config.rootpath / str(config.getini("claims_baselines"))
 
 
-def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Bench:
+def session(config: pytest.Config, checks: list[Check], store: TrialStore) -> Session:
     """How this session trains; made once its claims are known, whose labs say what can be overridden.
 
     Raises:
         pytest.UsageError: a setting to override does not exist, or not with that value; or data is missing.
     """
-    from labcheck.checks import Bench
     from labcheck.planning import plan
+    from labcheck.session import Session
 
     option = config.option
     labs = {check.claim.lab.name: check.claim.lab for check in checks}
@@ -166,7 +167,7 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
             overrides.setdefault(name, {})[setting] = labs[name].parse(setting, value)
         except ValueError as error:
             raise pytest.UsageError(f"--claims-set: {error}") from None
-    found = Bench(
+    found = Session(
         store=store,
         baselines=baselines(config),
         device=option.claims_device,
@@ -179,13 +180,12 @@ def bench(config: pytest.Config, checks: list[Check], store: TrialStore) -> Benc
     )
     for check in checks:
         try:
-            check.validate(found)
+            found.experiment(check.claim, check.scale)
+        except DataError as error:
+            raise pytest.UsageError(str(error)) from None
         except Exception as error:  # whatever a lab's own check of its settings raises
             raise pytest.UsageError(f"--claims-set: an arm cannot be trained so: {error}") from None
-    try:
-        planned = plan(checks, found)
-    except DataError as error:
-        raise pytest.UsageError(str(error)) from None
+    planned = plan(checks, found)
     # the longest first, as at the end nothing is left to train while one of them is waited for
     longest = sorted(planned.needs, key=lambda block: -(planned.blocks[block].seconds or math.inf))
     found.store.expect({block: planned.needs[block] for block in longest})

@@ -27,13 +27,14 @@ from labcheck.workspace import Workspace
 if TYPE_CHECKING:
     from _pytest._code import Traceback, TracebackEntry
 
-    from labcheck.checks import Bench, Check
+    from labcheck.checks import Check
+    from labcheck.session import Session
 
 PACKAGE = Path(__file__).parent
 SESSION = pytest.StashKey[Path]()
 WORKSPACE = pytest.StashKey[Workspace]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
-BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+TRAINING: pytest.StashKey[Session] = pytest.StashKey()
 NO_GPU = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 COLLECTED: pytest.StashKey[list[ClaimItem]] = pytest.StashKey()
@@ -128,7 +129,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
             store = TrialStore(config.stash[SESSION], config.stash[TRIALS])
             with environment.pinned():
-                config.stash[BENCH] = options.bench(config, [item.check for item in items], store)
+                config.stash[TRAINING] = options.session(config, [item.check for item in items], store)
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
@@ -189,8 +190,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """xdist: a worker whose tests are done trains what the others still need."""
     ended = yield
     config = session.config
-    if hasattr(config, "workerinput") and BENCH in config.stash and not (session.shouldfail or session.shouldstop):
-        config.stash[BENCH].store.train_ahead()
+    if hasattr(config, "workerinput") and TRAINING in config.stash and not (session.shouldfail or session.shouldstop):
+        config.stash[TRAINING].store.train_ahead()
     return ended
 
 
@@ -209,13 +210,13 @@ class ClaimItem(pytest.Item):
         from labcheck import environment
         from labcheck.checks import CheckFailedError, NotMeasuredError
 
-        bench = self.config.stash[BENCH]
+        session = self.config.stash[TRAINING]
         self.attempts += 1
         if self.attempts > 1:  # a plugin repeats the test
-            self.check.retry(bench)
+            self.check.retry(session)
         try:
             with environment.pinned():
-                answer = self.check.run(bench)
+                answer = self.check.run(session)
         except NotMeasuredError as error:
             self.found = {"error": portable(str(error))}
             raise
@@ -278,8 +279,8 @@ def _is_own(entry: Any, folder: Path) -> bool:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Note that a test needs nothing more, whatever became of it."""
     ended = yield
-    if isinstance(item, ClaimItem) and BENCH in item.config.stash:
-        item.config.stash[BENCH].store.finish(item.check.id)
+    if isinstance(item, ClaimItem) and TRAINING in item.config.stash:
+        item.config.stash[TRAINING].store.finish(item.check.id)
     return ended
 
 

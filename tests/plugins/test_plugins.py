@@ -11,7 +11,7 @@ import pytest
 for plugin in ("pytest_cov", "pytest_html", "pytest_randomly", "pytest_rerunfailures", "pytest_timeout"):
     pytest.importorskip(plugin)
 
-from ..unit.conftest import WITHOUT_TORCH, Project, Session, _at_a_desk, alone, project  # noqa: E402, F401
+from ..unit.conftest import WITHOUT_TORCH, Project, Recorded, _at_a_desk, alone, project  # noqa: E402, F401
 from ..unit.test_page import SCHEMA  # noqa: E402
 from ..unit.test_real_use import assert_clear  # noqa: E402
 
@@ -46,7 +46,7 @@ def pytest_runtest_teardown(item):
 
 
 @pytest.fixture
-def recorded(project: Project, alone: Session) -> Project:  # noqa: F811
+def recorded(project: Project, alone: Recorded) -> Project:  # noqa: F811
     """The project with its baselines."""
     project.monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     for name, text in alone.baselines.items():

@@ -165,7 +165,7 @@ class Project:
         return _json(self.folder / folder / "report.json")
 
 
-class Session(NamedTuple):
+class Recorded(NamedTuple):
     """What one recording run of the project left."""
 
     output: str
@@ -190,13 +190,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
 
 
 @pytest.fixture(scope="session")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """All of the project, in one process."""
     return _record(_for_all_workers(tmp_path_factory) / "alone", "0")
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """All of the project, with two workers."""
     return _record(_for_all_workers(tmp_path_factory) / "shared", "2")
 
@@ -223,7 +223,7 @@ def _for_all_workers(factory: pytest.TempPathFactory) -> Path:
     return mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
 
 
-def _record(folder: Path, workers: str) -> Session:
+def _record(folder: Path, workers: str) -> Recorded:
     with FileLock(folder.with_suffix(".lock")):
         ended = folder / "ended.json"
         if not ended.exists():
@@ -238,7 +238,7 @@ def _record(folder: Path, workers: str) -> Session:
             )
             ended.write_text(json.dumps([done.stdout, done.returncode]))
     written = {str(file.relative_to(folder)): file.read_text() for file in (folder / "baselines").rglob("*.*")}
-    return Session(*json.loads(ended.read_text()), written, _json(folder / "out" / "report.json"), _lines(folder))
+    return Recorded(*json.loads(ended.read_text()), written, _json(folder / "out" / "report.json"), _lines(folder))
 
 
 def _write(folder: Path) -> None:

@@ -16,7 +16,7 @@ from labcheck import baselines
 from labcheck.baselines import Baseline, BaselineError
 from labcheck.verdicts import Word
 
-from .conftest import Project, Session, said
+from .conftest import Project, Recorded, said
 
 HERE = {"torch": "2.11.0", "cpu": "this one"}
 ELSEWHERE = {"torch": "2.12.0", "cpu": "this one"}
@@ -504,7 +504,7 @@ def test_an_interrupted_update_writes_nothing(project: Project):
     assert list((project.folder / "baselines").rglob("*")) == []
 
 
-def test_workers_record_what_one_process_does(alone: Session, shared: Session):
+def test_workers_record_what_one_process_does(alone: Recorded, shared: Recorded):
     assert (alone.code, shared.code) == (1, 1)
     assert "created: 2/2 workers" in shared.output
     recorded = [{name: json.loads(text) for name, text in run.baselines.items()} for run in (alone, shared)]

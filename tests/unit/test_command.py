@@ -12,7 +12,7 @@ import pytest
 
 from labcheck.__main__ import main
 
-from .conftest import Session
+from .conftest import Recorded
 
 Report = dict[str, Any]
 
@@ -24,7 +24,7 @@ def save(report: Any, file: Path) -> str:
 
 @pytest.fixture
 def compared(
-    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[Callable[[Report], object]], tuple[int, list[str]]]:
     """The code and the lines of a comparison with a report that was changed."""
 
@@ -151,7 +151,7 @@ def test_another_environment_is_told_first_and_is_no_difference(compared: Compar
 
 
 def test_a_page_is_rendered_beside_its_report_or_elsewhere(
-    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = save(alone.report, tmp_path / "report.json")
     for told, folder in ([file], tmp_path), ([file, str(tmp_path / "new" / "one")], tmp_path / "new" / "one"):
@@ -174,7 +174,7 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_a_bad_report_is_refused_in_a_line(
-    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: str
+    alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: str
 ) -> None:
     good, file = save(alone.report, tmp_path / "good.json"), save(bad, tmp_path / "bad.json")
     for arguments in (["render", file], ["compare", file, good], ["compare", good, file]):
@@ -187,7 +187,7 @@ def test_a_bad_report_is_refused_in_a_line(
 
 @pytest.mark.parametrize("gone", ["statement", "notes", "environment", "relations", "arms", "data", "seeds", "curves"])
 def test_a_report_with_something_missing_is_refused_in_a_line(
-    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: str
+    alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: str
 ) -> None:
     report = json.loads(json.dumps(alone.report))
     for part in (report, *report["claims"], *(arm for claim in report["claims"] for arm in claim["arms"])):
@@ -199,7 +199,7 @@ def test_a_report_with_something_missing_is_refused_in_a_line(
 
 
 def test_a_file_that_is_not_there_or_cannot_be_written_is_told_in_a_line(
-    alone: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["render", str(tmp_path / "none.json")]) == 2
     assert capsys.readouterr().err == f"labcheck: {tmp_path / 'none.json'}: No such file or directory\n"

@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from labcheck.checks import Bench, checks
+from labcheck.checks import checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.boston import FINAL_LOSS, TEST_MSE, Boston
 from labcheck.labs.curve import GRID_MSE, Curve
@@ -28,9 +28,10 @@ from labcheck.labs.trig import VAL_MSE, Trig
 from labcheck.metrics import Metric
 from labcheck.relations import beats, misses, number, reaches
 from labcheck.report import findings, page
+from labcheck.session import Session
 from labcheck.trials import TrialStore
 
-from .conftest import ORDER, WITHOUT_TORCH, Project, Session, said
+from .conftest import ORDER, WITHOUT_TORCH, Project, Recorded, said
 from .test_report import untimed
 
 SCHEMA = json.loads((files("labcheck.report") / "report.schema.json").read_text())
@@ -99,8 +100,8 @@ class Tags(HTMLParser):
 def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A report of small trainings in labs of each kind, one of which diverges."""
     folder = tmp_path_factory.mktemp("trials")
-    bench = Bench(TrialStore(folder), folder / "none", update=True)
-    found = [check.run(bench).finding for claim in CLAIMS for check in checks(claim)]
+    session = Session(TrialStore(folder), folder / "none", update=True)
+    found = [check.run(session).finding for claim in CLAIMS for check in checks(claim)]
     run = findings.Run({claim.id: f"tests/test {claim.id}.py" for claim in CLAIMS}, times=TIMES)
     return json.loads(json.dumps(findings.document(findings.gather(map(asdict, found)), run), allow_nan=False))
 
@@ -114,7 +115,7 @@ def text_of(page: str) -> str:
 # report.json
 
 
-def test_reports_are_as_the_schema_says(real: dict[str, Any], alone: Session) -> None:
+def test_reports_are_as_the_schema_says(real: dict[str, Any], alone: Recorded) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     for report in (real, alone.report):
         jsonschema.validate(report, SCHEMA)
@@ -306,13 +307,13 @@ def test_all_claims_stay_below_five_megabytes(real: dict[str, Any]) -> None:
 # the page of a session
 
 
-def test_a_page_is_made_of_its_report_alone(alone: Session, project: Project) -> None:
+def test_a_page_is_made_of_its_report_alone(alone: Recorded, project: Project) -> None:
     project.run("--claims-report", "out")
     written = (project.folder / "out" / "report.html").read_text()
     assert page.render(project.report()) == written
 
 
-def test_workers_make_the_page_that_one_process_does(alone: Session, shared: Session) -> None:
+def test_workers_make_the_page_that_one_process_does(alone: Recorded, shared: Recorded) -> None:
     one, two = (page.render(untimed(session.report) | {"times": TIMES}) for session in (alone, shared))
     assert one == two
 

@@ -14,13 +14,14 @@ import pytest
 
 from labcheck import baselines, progress
 from labcheck.baselines import Baseline
-from labcheck.checks import Bench, checks
+from labcheck.checks import checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
 from labcheck.planning import plan
 from labcheck.progress import Notes, Planned, State, correction, estimate, expected, listening, tell
 from labcheck.relations import beats
+from labcheck.session import Session
 from labcheck.trials import TrialStore
 
 from .test_report import ERROR
@@ -403,9 +404,9 @@ def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, floa
 
 
 def planned(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
-    bench = Bench(TrialStore(tmp_path), tmp_path, seeds=seeds)
-    blocks = plan([check for claim in claims for check in checks(claim)], bench).blocks
-    assert [bench.store.key(block) for block in blocks] == [told.key for told in blocks.values()]
+    session = Session(TrialStore(tmp_path), tmp_path, seeds=seeds)
+    blocks = plan([check for claim in claims for check in checks(claim)], session).blocks
+    assert [session.store.key(block) for block in blocks] == [told.key for told in blocks.values()]
     return [(block.label, block.seconds) for block in blocks.values()]
 
 

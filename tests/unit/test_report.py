@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from labcheck import baselines
-from labcheck.checks import Bench, checks
+from labcheck.checks import checks
 from labcheck.claims import Arm, Claim, ClaimError
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Metric, Trials
 from labcheck.relations import Relation, beats, diverges, no_worse, number
 from labcheck.report import findings, terminal
+from labcheck.session import Session
 from labcheck.trials import TrialStore
 
-from .conftest import ORDER, TOP, Project, Session, room, said
+from .conftest import ORDER, TOP, Project, Recorded, room, said
 from .test_stored_claims import MODULES
 from .test_stored_claims import claim as claim_of
 
@@ -61,7 +62,7 @@ def found(tmp_path: Path, subject: str, arms: dict[str, Arm], seeds: int = 4, na
         relations=[beats("a", "b", ERROR), beats("b", "a", ERROR)],
     )  # fmt: skip
     (check,) = (check for check in checks(claim) if check.name == f"{subject}-quick]")
-    return asdict(check.run(Bench(TrialStore(tmp_path), tmp_path / "none")).finding)
+    return asdict(check.run(Session(TrialStore(tmp_path), tmp_path / "none")).finding)
 
 
 def all_found(tmp_path: Path, *relations: Relation, name: str = "one", **arms: Arm) -> list[dict[str, Any]]:
@@ -71,8 +72,8 @@ def all_found(tmp_path: Path, *relations: Relation, name: str = "one", **arms: A
         id=f"literal/{name}", statement="", source="", lab=Literal, arms=arms, seeds={"quick": seeds},
         relations=relations,
     )  # fmt: skip
-    bench = Bench(TrialStore(tmp_path), tmp_path / "none", update=True)
-    return [asdict(check.run(bench).finding) for check in checks(claim)]
+    session = Session(TrialStore(tmp_path), tmp_path / "none", update=True)
+    return [asdict(check.run(session).finding) for check in checks(claim)]
 
 
 def arms(a: Sequence[float], b: Sequence[float]) -> dict[str, Arm]:
@@ -388,11 +389,11 @@ def test_numbers_are_quoted_at_comparable_scales_only(tmp_path: Path):
         relations=[beats("a", "b", ERROR)], seeds={"quick": 4, "full": 4}, comparable=["full"],
     )  # fmt: skip
     claim.validate()
-    bench = Bench(TrialStore(tmp_path), tmp_path / "none", device="cpu", update=True)
-    of = {check.scale: check.run(bench).finding for check in checks(claim) if check.name.startswith("arm[a")}
+    session = Session(TrialStore(tmp_path), tmp_path / "none", device="cpu", update=True)
+    of = {check.scale: check.run(session).finding for check in checks(claim) if check.name.startswith("arm[a")}
     assert {scale: len(finding.quoted["a"]) for scale, finding in of.items()} == {"quick": 0, "full": 1}
     terms = [
-        check.run(bench).finding.judged["a beats b on error"]["terms"][0]["quoted"]
+        check.run(session).finding.judged["a beats b on error"]["terms"][0]["quoted"]
         for check in checks(claim)
         if check.name.startswith("relation")
     ]
@@ -491,11 +492,11 @@ def test_a_report_replaces_another_whole(tmp_path: Path):
 # report.json of a session
 
 
-def test_workers_report_what_one_process_does(alone: Session, shared: Session):
+def test_workers_report_what_one_process_does(alone: Recorded, shared: Recorded):
     assert untimed(shared.report) == untimed(alone.report)
 
 
-def test_times_stand_apart_in_a_report(alone: Session, shared: Session):
+def test_times_stand_apart_in_a_report(alone: Recorded, shared: Recorded):
     for session in (alone, shared):
         times = session.report["times"]
         assert set(times) == {"finished", "seconds", "cpu_seconds"}
@@ -516,7 +517,7 @@ def test_each_scale_has_times_of_its_own(project: Project):
     assert ("low" in times, "high" in times) == (True, True)
 
 
-def test_a_report_holds_the_evidence(alone: Session):
+def test_a_report_holds_the_evidence(alone: Recorded):
     report = alone.report
     assert report["schema"] == 4
     order, top = report["claims"]
@@ -580,7 +581,7 @@ def test_values_that_are_not_finite_are_null(project: Project):
     assert order["relations"][0]["ties"] == 16
 
 
-def test_a_report_does_not_depend_on_what_else_runs(project: Project, alone: Session):
+def test_a_report_does_not_depend_on_what_else_runs(project: Project, alone: Recorded):
     for folder, args in {"first": [], "second": [], "one": ["test_top.py"]}.items():
         project.run("--claims-report", folder, *args)
     first, second, one = (project.report(folder) for folder in ("first", "second", "one"))
@@ -628,7 +629,7 @@ def test_a_report_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_terminal_shows_claims_and_relations(alone: Session, shared: Session):
+def test_the_terminal_shows_claims_and_relations(alone: Recorded, shared: Recorded):
     for output in (alone.output, shared.output):
         lines = output.splitlines()
         start = next(i for i, line in enumerate(lines) if line.startswith("claim  "))

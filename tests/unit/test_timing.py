@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from labcheck import baselines, environment, timing
-from labcheck.checks import ArmCheck, Bench, Check, RelationCheck, checks
+from labcheck.checks import ArmCheck, Check, RelationCheck, checks
 from labcheck.claims import Arm, Claim
 from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import CPU_SECONDS, Metric, Trials
 from labcheck.planning import Plan, plan
 from labcheck.relations import beats
+from labcheck.session import Session
 from labcheck.trials import TrialStore
 
 ERROR = Metric("error", higher_is_better=False)
@@ -139,9 +140,9 @@ def claim(quick: float = 1.0, slow: float = 2.0, quoted: Any = None) -> Claim:
     )  # fmt: skip
 
 
-def bench(folder: Path, **settings: Any) -> Bench:
+def session(folder: Path, **settings: Any) -> Session:
     (folder / "store").mkdir(exist_ok=True)
-    return Bench(TrialStore(folder / "store"), folder / "baselines", **settings)
+    return Session(TrialStore(folder / "store"), folder / "baselines", **settings)
 
 
 def timed(found: Claim) -> RelationCheck:
@@ -151,7 +152,7 @@ def timed(found: Claim) -> RelationCheck:
 
 def record(folder: Path, found: Claim) -> baselines.Baseline:
     """Write what all checks of the claim measure."""
-    here = bench(folder, update=True)
+    here = session(folder, update=True)
     first, *others = [check.run(here).finding for check in checks(found)]
     for other in others:
         first.add(other)
@@ -166,8 +167,8 @@ def test_relations_about_cpu_seconds_are_timed_and_others_are_not() -> None:
 
 
 def test_nothing_is_planned_for_a_timed_relation(tmp_path: Path) -> None:
-    assert plan([timed(claim())], bench(tmp_path)) == Plan()
-    everything = plan(checks(claim()), bench(tmp_path)).blocks
+    assert plan([timed(claim())], session(tmp_path)) == Plan()
+    everything = plan(checks(claim()), session(tmp_path)).blocks
     assert len(everything) == 2 * 2
     assert {block.lab.short for block in everything} == {False}
 
@@ -175,7 +176,7 @@ def test_nothing_is_planned_for_a_timed_relation(tmp_path: Path) -> None:
 def test_nothing_is_stored_of_a_timed_relation_and_nothing_that_is_stored_is_used(
     tmp_path: Path, workshop: Workshop
 ) -> None:
-    here = bench(tmp_path, update=True)
+    here = session(tmp_path, update=True)
     for _ in range(2):
         workshop.trained.clear()
         timed(claim()).run(here)
@@ -186,13 +187,13 @@ def test_nothing_is_stored_of_a_timed_relation_and_nothing_that_is_stored_is_use
 
 
 def test_as_many_repetitions_as_seeds_are_asked_for(tmp_path: Path, workshop: Workshop) -> None:
-    finding = timed(claim()).run(bench(tmp_path, update=True, seeds=9)).finding
+    finding = timed(claim()).run(session(tmp_path, update=True, seeds=9)).finding
     assert finding.today.relations[FASTER.name]["n"] == 9
     assert len(workshop.trained) == 2 * (1 + 9)
 
 
 def test_a_timed_relation_stores_its_verdict_and_no_seconds(tmp_path: Path) -> None:
-    finding = timed(claim()).run(bench(tmp_path, update=True)).finding
+    finding = timed(claim()).run(session(tmp_path, update=True)).finding
     assert finding.today.relations == {
         FASTER.name: {"verdict": "REPRODUCED", "tag": "", "holds": 6, "ties": 0, "n": 6}
     }  # fmt: skip
@@ -214,10 +215,10 @@ def test_an_arm_stores_no_seconds_among_its_metrics(tmp_path: Path) -> None:
 def test_seconds_that_a_report_prints_are_no_error_of_the_arm(tmp_path: Path) -> None:
     found = claim(quoted={"Table 1": {CPU_SECONDS: 2.5, ERROR: 1.0}})
     arm = next(check for check in checks(found) if isinstance(check, ArmCheck) and check.arm == "quick")
-    answer = arm.run(bench(tmp_path, update=True))
+    answer = arm.run(session(tmp_path, update=True))
     assert answer.drifts == answer.failures == []
     assert {"metric": "error", "value": 1.0, "where": "Table 1", "percentile": 50.0} in answer.finding.quoted["quick"]
-    judged = timed(found).run(bench(tmp_path, update=True)).finding.judged[FASTER.name]
+    judged = timed(found).run(session(tmp_path, update=True)).finding.judged[FASTER.name]
     assert judged["terms"][0]["quoted"] == [2.5]
 
 
@@ -234,7 +235,7 @@ def test_only_the_verdict_is_compared(
     tmp_path: Path, paces: tuple[float, float], verdict: str, fails: bool, workshop: Workshop
 ) -> None:
     record(tmp_path, claim())
-    answer = timed(claim(*paces)).run(bench(tmp_path))
+    answer = timed(claim(*paces)).run(session(tmp_path))
     assert answer.finding.today.relations[FASTER.name]["verdict"] == verdict
     assert answer.notes == answer.failures == []
     if fails:
@@ -248,7 +249,7 @@ def test_a_verdict_that_time_leaves_open_is_only_said(tmp_path: Path, workshop: 
     record(tmp_path, claim())
     calls = iter([1.0, 1.0, *[1.0, 1.0] * 4, *[5.0, 1.0] * 2])
     workshop.slow = lambda seed: next(calls)
-    answer = timed(claim()).run(bench(tmp_path))
+    answer = timed(claim()).run(session(tmp_path))
     assert answer.finding.today.relations[FASTER.name]["holds"] == 4
     assert answer.drifts == answer.failures == []
     assert answer.notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
@@ -257,6 +258,6 @@ def test_a_verdict_that_time_leaves_open_is_only_said(tmp_path: Path, workshop: 
 def test_arms_of_a_claim_about_time_are_compared_as_all_are(tmp_path: Path) -> None:
     record(tmp_path, claim())
     drifted: list[Check] = [check for check in checks(claim(slow=3.0)) if check.name.startswith("arm")]
-    results = [check.run(bench(tmp_path)).drifts for check in drifted]
+    results = [check.run(session(tmp_path)).drifts for check in drifted]
     assert results[0] == []
     assert len(results[1]) > 0

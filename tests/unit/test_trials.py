@@ -20,7 +20,7 @@ from labcheck.labs.lab import Data, Lab
 from labcheck.metrics import Trials
 from labcheck.trials import Block, TrainingError, TrialStore, blocks
 
-from .conftest import LAB, WITHOUT_TORCH, Project, Session, said
+from .conftest import LAB, WITHOUT_TORCH, Project, Recorded, said
 
 CHILD = f"""
 {WITHOUT_TORCH}
@@ -370,7 +370,7 @@ def test_two_processes_train_each_block_once(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("workers", ["alone", "shared"])
 def test_a_session_trains_each_block_once(workers: str, request: pytest.FixtureRequest):
-    session: Session = request.getfixturevalue(workers)
+    session: Recorded = request.getfixturevalue(workers)
     starts = [
         (1, 0),
         (1, 6),
