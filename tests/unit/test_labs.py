@@ -1,7 +1,7 @@
 """The labs: data, settings, and results that depend on nothing but settings and seed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from labcheck import environment
 from labcheck.data import boston
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
@@ -32,6 +33,13 @@ SHORT: dict[str, StackedLab] = {
     "curve-own": Curve(epochs=12, function=np.sin, hidden=(8, 8), activation="tanh", optimizer="sgd"),
 }
 every_lab = pytest.mark.parametrize("lab", SHORT.values(), ids=SHORT)
+
+
+@pytest.fixture(autouse=True)
+def _pinned() -> Iterator[None]:
+    """One thread, as in training: the report's trig net makes much of a difference in rounding."""
+    with environment.pinned():
+        yield
 
 
 def equal(a: Trials, b: Trials) -> bool:

@@ -263,7 +263,7 @@ def test_names_of_arms_are_names_of_folders(project: Project):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["a/b", "../../../up", "/etc", "a\\b", "a b", "a: b?*", " a ", ".a", "a\nb"])
+@pytest.mark.parametrize("name", ["a/b", "../../../up", "/etc", "a\\b", "a b", "a: b?*", " a ", ".a"])
 def test_an_arm_of_any_name_has_a_folder_of_its_own(project: Project, name: str):
     found = named(project, name, "other")
     folders = {run.rpartition("/")[0] for run in found}
