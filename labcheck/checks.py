@@ -99,15 +99,15 @@ class Check(ABC):
             NotMeasuredError: an arm cannot be trained.
         """
         experiment = session.experiment(self.claim, self.scale)
-        found = {}
+        trained = {}
         for arm in self.arms:
             try:
-                found[arm] = session.store.trials(experiment.labs[arm], experiment.seeds, experiment.device)
+                trained[arm] = session.store.trials(experiment.labs[arm], experiment.seeds, experiment.device)
             except TrainingError as error:
                 raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {error}", error.traceback) from None
             except MetricError as error:
                 raise NotMeasuredError(f"{experiment.describe_arm(arm)}: {error}") from None
-        return found
+        return trained
 
     def run(self, session: Session) -> Answer:
         """Train, judge and compare.
@@ -232,8 +232,8 @@ class RelationCheck(Check):
         try:
             return timing.in_turn(labs, experiment.seeds, experiment.device)
         except timing.TimingError as error:
-            arm, found = error.args
-            raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {found}", found.traceback) from None
+            arm, failure = error.args
+            raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {failure}", failure.traceback) from None
 
     def measure(self, trials: Mapping[str, Trials], session: Session, finding: Finding) -> None:
         stored, shown, effect = self.relation.conclude(trials, len(self.claim.relations))

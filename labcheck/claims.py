@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, NamedTuple
 
+from labcheck.errors import line
 from labcheck.labs.lab import Lab
 from labcheck.metrics import CPU_SECONDS, Metric
 from labcheck.relations import Relation
@@ -146,7 +147,7 @@ class Claim:
             except (TypeError, ValueError) as error:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             except Exception as error:  # whatever a lab's own check of its settings raises
-                raise ClaimError(f"{self.id}: arm '{name}': {type(error).__name__}: {error}") from None
+                raise ClaimError(f"{self.id}: arm '{name}': {line(error)}") from None
             for where, numbers in configuration.quoted.items():
                 if not isinstance(numbers, Mapping) or not all(
                     isinstance(metric, Metric) and isinstance(value, Real) for metric, value in numbers.items()

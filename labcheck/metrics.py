@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from labcheck.errors import line
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Reduction = Callable[[Floats, Ints], float]
@@ -50,15 +52,15 @@ class Trials:
         diverged = {seed: error for seed, error in self.diverged.items() if seed < n}
         return Trials(metrics, curves, self.recorded, tables, diverged)
 
-    def _with_curves(self, names: set[str]) -> "Trials":
-        """Of a single seed, a number that other seeds have as a curve is a curve with one record."""
+    def with_curves(self, names: set[str]) -> "Trials":
+        """Return the same with metrics of these names, unless they are curves already, as curves of one record."""
         moved = {name: self.metrics[name] for name in names & self.metrics.keys() - self.curves.keys()}
-        if not moved or len(self) > 1:
+        if not moved:
             return self
         metrics = {name: value for name, value in self.metrics.items() if name not in moved}
-        curves = {**self.curves, **{name: value.reshape(1, 1) for name, value in moved.items()}}
-        first = np.ones(1) if self.recorded is None else self.recorded[:1].astype(np.float64)
-        return Trials({"epochs": first, **metrics}, curves, self.recorded, self.tables, self.diverged)
+        curves = {**self.curves, **{name: value.reshape(-1, 1) for name, value in moved.items()}}
+        epochs = np.full(len(self), 1.0 if self.recorded is None else self.recorded[0])
+        return Trials({"epochs": epochs, **metrics}, curves, self.recorded, self.tables, self.diverged)
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
@@ -68,7 +70,7 @@ class Trials:
             MetricError: blocks measured different things, or at different epochs.
         """
         curves_of_any = {name for block in blocks for name in block.curves}
-        blocks = [block._with_curves(curves_of_any) for block in blocks]
+        blocks = [block.with_curves(curves_of_any) if len(block) == 1 else block for block in blocks]
         diverged: dict[int, str] = {}
         first = 0
         for block in blocks:
@@ -167,10 +169,8 @@ class Metric:
         """
         if len(trials.diverged) == len(trials):
             return np.full(len(trials), np.nan)
-        if self.reduction and not trials.curves and self.name in trials.metrics:  # one record a seed
-            metrics = {"epochs": np.ones(len(trials)), **trials.metrics}
-            curves = {self.name: trials.metrics[self.name].reshape(-1, 1)}
-            trials = Trials(metrics, curves, trials.recorded, {}, trials.diverged)
+        if self.reduction and not trials.curves:  # all seeds may have trained for one record
+            trials = trials.with_curves({self.name})
         parts = {"metric": trials.metrics, "curve": trials.curves}
         kind, other = ("curve", "metric") if self.reduction else ("metric", "curve")
         known = parts[kind]
@@ -195,7 +195,7 @@ class Metric:
             with np.errstate(all="ignore"):
                 return float(self.reduction(curve, after))
         except Exception as error:  # whatever a reduction of the user's raises
-            raise MetricError(f"{self}: seed {seed}: {type(error).__name__}: {error}") from error
+            raise MetricError(f"{self}: seed {seed}: {line(error)}") from error
 
 
 def rounded(values: Floats) -> Floats:

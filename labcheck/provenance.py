@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from labcheck import environment, results, settings
 from labcheck.data import DataError
 from labcheck.environment import Fingerprint
+from labcheck.errors import line
 from labcheck.labs.lab import Data, Lab
 from labcheck.sources import Dependencies, Sources, dependencies, sources
 
@@ -23,6 +24,8 @@ class Provenance:
 
     _data: dict[str, Data] = field(default_factory=dict)
     _keys: dict[tuple[str, str, bool], str] = field(default_factory=dict)
+    _sources: dict[tuple[type[Lab], tuple[str, ...]], Sources] = field(default_factory=dict)
+    _dependencies: dict[type[Lab], Dependencies] = field(default_factory=dict)
 
     def data(self, lab: Lab) -> Data:
         """Return name and digest of a lab's data, files that it names in `depends` included.
@@ -32,7 +35,7 @@ class Provenance:
         """
         name = identity(lab)
         if name not in self._data:
-            self._data[name] = _data(lab)
+            self._data[name] = _with_files(_data(lab), self.dependencies(lab).files_digest)
         return self._data[name]
 
     def data_of(self, labs: Iterable[Lab]) -> Data:
@@ -56,10 +59,30 @@ class Provenance:
         found = environment.fingerprint(device, precision)
         packages: dict[str, str] = {}
         for lab in labs:
-            packages |= _sources(lab).foreign | _dependencies(lab).packages
+            packages |= self.sources(lab).foreign | self.dependencies(lab).packages
         if packages:
             found["packages"] = _listed(packages)
         return found
+
+    def sources(self, lab: Lab) -> Sources:
+        """Return the source and packages that a lab's class, the classes above it and its settings import."""
+        kind = type(lab)
+        of_settings = tuple(sorted({*settings.modules(tuple(getattr(lab, field.name) for field in fields(lab)))}))
+        if (kind, of_settings) not in self._sources:
+            modules = [owner.__module__ for owner in _owners(kind)]
+            self._sources[kind, of_settings] = sources(*modules, results.__name__, also=of_settings)
+        return self._sources[kind, of_settings]
+
+    def dependencies(self, lab: Lab) -> Dependencies:
+        """Return what a lab's class and those that it inherits from name in `depends`.
+
+        Raises:
+            DataError: what is named is nowhere.
+        """
+        kind = type(lab)
+        if kind not in self._dependencies:
+            self._dependencies[kind] = _dependencies(kind)
+        return self._dependencies[kind]
 
     def resumable(self, lab: Lab) -> bool:
         """Whether a later session can tell that nothing that a lab's results depend on has changed."""
@@ -75,7 +98,7 @@ class Provenance:
         if place not in self._keys:
             parts: list[object] = [identity(lab), device]
             if lasting:
-                code = _sources(lab)
+                code = self.sources(lab)
                 parts += [code.digest, _listed(code.packages), self.data(lab), self.fingerprint([lab], device)]
                 parts += [sys.version]
             self._keys[place] = _digest("\n".join(map(str, parts)))
@@ -92,7 +115,7 @@ def _precision(lab: Lab, device: str) -> str:
     try:
         return str(lab.precision(device))
     except Exception as error:  # whatever a lab's own code raises
-        raise DataError(f"{lab.name}: precision({device!r}) raised {results.line(error)}") from error
+        raise DataError(f"{lab.name}: precision({device!r}) raised {line(error)}") from error
 
 
 def _data(lab: Lab) -> Data:
@@ -101,7 +124,7 @@ def _data(lab: Lab) -> Data:
     except DataError:
         raise
     except Exception as error:  # whatever a lab's own code raises
-        raise DataError(f"{lab.name}: data() raised {results.line(error)}") from error
+        raise DataError(f"{lab.name}: data() raised {line(error)}") from error
     if not (isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, str) for part in found)):
         raise DataError(f"{lab.name}: data() must return Data(name, digest), two texts, got {found!r:.60}")
     name, digest = found
@@ -110,29 +133,27 @@ def _data(lab: Lab) -> Data:
             f"{lab.name}: the name of data is part of a file's name and must be of letters, digits, ' ', '-', '_', '.' "
             f"and '+', got {name!a}"
         )
-    files = _dependencies(lab).files_digest
-    return Data(name, _digest(f"{digest} {files}") if files and digest else digest)
+    return Data(name, digest)
 
 
-def _sources(lab: Lab) -> Sources:
-    of_settings = sorted({*settings.modules(tuple(getattr(lab, field.name) for field in fields(lab)))})
-    return sources(*(owner.__module__ for owner in _owners(lab)), results.__name__, also=of_settings)
+def _with_files(data: Data, files: str) -> Data:
+    return Data(data.name, _digest(f"{data.digest} {files}")) if files and data.digest else data
 
 
-def _owners(lab: Lab) -> list[type[Lab]]:
+def _owners(kind: type[Lab]) -> list[type[Lab]]:
     """A lab's class and those that it inherits from."""
-    return [owner for owner in type(lab).__mro__ if issubclass(owner, Lab)]
+    return [owner for owner in kind.__mro__ if issubclass(owner, Lab)]
 
 
-def _dependencies(lab: Lab) -> Dependencies:
+def _dependencies(kind: type[Lab]) -> Dependencies:
     """What a lab's class and those that it inherits from name, each relative to its own module."""
     digests: list[str] = []
     packages: dict[str, str] = {}
-    for owner in _owners(lab):
+    for owner in _owners(kind):
         try:
             found = dependencies(owner.__module__, vars(owner).get("depends", ()))
         except ValueError as error:
-            raise DataError(f"{lab.name}: {error}") from None
+            raise DataError(f"{kind.name}: {error}") from None
         digests.append(found.files_digest)
         packages |= found.packages
     return Dependencies(_digest(" ".join(digests)) if any(digests) else "", packages)

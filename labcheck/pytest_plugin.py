@@ -17,6 +17,7 @@ import pytest
 
 from labcheck import options, rootdir
 from labcheck.data import ROOT
+from labcheck.errors import is_own
 from labcheck.files import portable
 from labcheck.progress import Collected, Notes
 from labcheck.report.attempts import PROPERTIES
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from labcheck.checks import Check
     from labcheck.session import Session
 
-PACKAGE = Path(__file__).parent
 SESSION = pytest.StashKey[Path]()
 WORKSPACE = pytest.StashKey[Workspace]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
@@ -272,7 +272,7 @@ def pytest_make_collect_report(
 def _is_own(entry: Any, folder: Path) -> bool:
     """Whether a call of a traceback is within labcheck."""
     place = getattr(entry, "reprfileloc", None)
-    return place is not None and (folder / place.path).resolve().is_relative_to(PACKAGE)
+    return place is not None and is_own((folder / place.path).resolve())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from labcheck import verdicts
+from labcheck.errors import line
 from labcheck.metrics import (
     CPU_SECONDS,
     Floats,
@@ -134,7 +135,7 @@ class Relation:
         except MetricError:
             raise
         except Exception as error:  # whatever a rule of the user's raises
-            raise MetricError(f"{self.name}: its rule raised {type(error).__name__}: {error}") from error
+            raise MetricError(f"{self.name}: its rule raised {line(error)}") from error
         if not holds.shape == ties.shape == values[0].shape:
             raise MetricError(f"{self.name}: its rule must decide each of {len(values[0])} seeds, got {holds.shape}")
         return Outcome(holds & ~ties, ties, _effect(self.terms[0].metric, values))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from labcheck import environment
+from labcheck.errors import line
 from labcheck.labs.lab import Lab
 from labcheck.metrics import Floats, Ints, Trials
 
@@ -276,9 +277,3 @@ def _shape(numbers: Floats | list[Floats]) -> str:
 
 def _repr(value: Any) -> str:
     return f"{' '.join(repr(value).split()):.60}"
-
-
-def line(error: BaseException) -> str:
-    """Return an error's type and text in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from labcheck import files, results
 from labcheck.data import DataError
+from labcheck.errors import is_own, line
 from labcheck.labs.lab import Lab
 from labcheck.metrics import MetricError, Trials
 from labcheck.progress import Notes
 from labcheck.provenance import Provenance
-
-PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class TrainingError(Exception):
         """Return what an error in the training of these seeds comes to."""
         if isinstance(error, results.ResultError | MetricError | DataError):
             return TrainingError(seeds, " ".join(str(error).split()))
-        return TrainingError(seeds, results.line(error), _traceback(error))
+        return TrainingError(seeds, line(error), _traceback(error))
 
 
 class TrialStore:
@@ -258,7 +257,7 @@ def _read(file: Path) -> tuple[str, str, str] | None:
 def _traceback(error: BaseException) -> str:
     """An error's traceback from the lab's own code on; whole where all of it is labcheck's."""
     whole = TracebackException.from_exception(error)
-    own = [frame for frame in whole.stack if not Path(frame.filename).is_relative_to(PACKAGE)]
+    own = [frame for frame in whole.stack if not is_own(frame.filename)]
     if own:
         whole.stack = StackSummary.from_list(own)
     return "".join(whole.format())

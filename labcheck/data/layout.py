@@ -97,7 +97,7 @@ class Match:
 
 
 def misplaced(title: str, root: Path) -> str:
-    """Return a message about files of a set that are elsewhere than they must be; "" where none are found.
+    """Return a message about files of a set that are elsewhere than they must be; "" where there are none.
 
     It is "" as well where any are in their place, so that torchvision unpacks them or completes a download.
 
@@ -106,8 +106,10 @@ def misplaced(title: str, root: Path) -> str:
     """
     if any(_in_place(title, root)):
         return ""
-    found = [match for match in _elsewhere(title, root) if match.is_for(title)]
-    return _message(title, root, min(found, key=lambda match: (len(match.missing), not match.labels))) if found else ""
+    matches = [match for match in _elsewhere(title, root) if match.is_for(title)]
+    if not matches:
+        return ""
+    return _message(title, root, min(matches, key=lambda match: (len(match.missing), not match.labels)))
 
 
 def shortfall(title: str, root: Path) -> str:
@@ -127,7 +129,7 @@ def shortfall(title: str, root: Path) -> str:
 def _message(title: str, root: Path, match: Match) -> str:
     required = ", or ".join(map(str, LAYOUTS[title]))
     those = f"files with {title}'s labels" if match.labels else "files of these names"
-    found = match.names[0] if len(match.names) == 1 else those
+    files = match.names[0] if len(match.names) == 1 else those
     lacking = f", where {', '.join(match.missing)} {_be(match.missing)} missing" if match.missing else ""
     name = f"with --claims-data-root or {ROOT}"
     move = f"move {'it' if len(match.names) == 1 else 'them'} to {root / match.layout.folder}"
@@ -141,7 +143,7 @@ def _message(title: str, root: Path, match: Match) -> str:
         remedy += "; then add what is missing"
     if match.packed and match.layout.files == IDX:
         remedy += "; then unpack the .gz files"
-    return f"no {title} under {root}: required {required}; found {found} in {match.folder}{lacking}; {remedy}"
+    return f"no {title} under {root}: required {required}; found {files} in {match.folder}{lacking}; {remedy}"
 
 
 def _in_place(title: str, root: Path) -> Iterator[Match]:
