@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labcheck.core.settings import Described
 from labcheck.data.examples import Examples, digest, permutations
-from labcheck.settings import Described
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]

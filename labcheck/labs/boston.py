@@ -7,17 +7,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck import training
+from labcheck.core.lab import Data, assumed, known
+from labcheck.core.metrics import Metric
 from labcheck.data import boston
 from labcheck.data.examples import Examples, Part, digest, generators
-from labcheck.labs.lab import Data, assumed, known
 from labcheck.labs.supervised import StackedLab
-from labcheck.metrics import Metric
-from labcheck.models.model import Model
-from labcheck.models.scratch.layers import Layer
-from labcheck.models.scratch.network import mlp
-from labcheck.models.scratch.schedules import PlateauSchedule
-from labcheck.training import Recipe
+from labcheck.nn import training
+from labcheck.nn.model import Model
+from labcheck.nn.scratch.layers import Layer
+from labcheck.nn.scratch.network import mlp
+from labcheck.nn.scratch.schedules import PlateauSchedule
+from labcheck.nn.training import Recipe
 
 SPLITS = ("report", "seed")
 

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labcheck.core.lab import known
+from labcheck.core.metrics import Metric
 from labcheck.data import augment
 from labcheck.data.examples import generators
 from labcheck.data.images import Selection
 from labcheck.labs.images import ConvolutionLab, accuracy
-from labcheck.labs.lab import known
-from labcheck.metrics import Metric
-from labcheck.models.resnet import resnet20
-from labcheck.models.scratch.losses import CrossEntropy
-from labcheck.models.scratch.optimizers import SGD, Optimizer
-from labcheck.models.scratch.schedules import Schedule, StepSchedule
-from labcheck.models.torch_model import Standardise, initialize
-from labcheck.training import Recipe
+from labcheck.nn.resnet import resnet20
+from labcheck.nn.scratch.losses import CrossEntropy
+from labcheck.nn.scratch.optimizers import SGD, Optimizer
+from labcheck.nn.scratch.schedules import Schedule, StepSchedule
+from labcheck.nn.torch_model import Standardise, initialize
+from labcheck.nn.training import Recipe
 
 NORMALIZATIONS = ("report", "data")
 MEANS, DEVIATIONS = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

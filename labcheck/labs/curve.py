@@ -7,16 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from labcheck.core.lab import Data, assumed, known
+from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Part, generators
 from labcheck.data.functions import Function, Own
-from labcheck.labs.lab import Data, assumed, known
 from labcheck.labs.supervised import StackedLab, fit
-from labcheck.metrics import Metric
-from labcheck.models.model import Model
-from labcheck.models.scratch.layers import Layer
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.training import Recipe
+from labcheck.nn.model import Model
+from labcheck.nn.scratch.layers import Layer
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.training import Recipe
 
 FUNCTIONS: dict[str, Function] = {"f": functions.f, "g": functions.g, "g as printed": functions.g_printed}
 DRAWS = ("seed", "course")

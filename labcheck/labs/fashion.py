@@ -6,22 +6,22 @@ from typing import ClassVar, Self
 
 import torch
 
+from labcheck.core.lab import assumed
+from labcheck.core.metrics import Metric
 from labcheck.data.images import Selection
 from labcheck.labs.images import ImageLab, accuracy
-from labcheck.labs.lab import assumed
 from labcheck.labs.supervised import StackedLab
-from labcheck.metrics import Metric
-from labcheck.models.as_torch import as_torch
-from labcheck.models.model import Model
-from labcheck.models.scratch.initializers import INITS
-from labcheck.models.scratch.layers import Layer
-from labcheck.models.scratch.losses import CLASS_LOSSES, ClassLoss
-from labcheck.models.scratch.network import mlp
-from labcheck.models.scratch.optimizers import Optimizer
-from labcheck.models.student import LoadedSelection, Student, StudentSGD
-from labcheck.models.torch_model import TorchModel
-from labcheck.models.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS
-from labcheck.training import Recipe
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.model import Model
+from labcheck.nn.scratch.initializers import INITS
+from labcheck.nn.scratch.layers import Layer
+from labcheck.nn.scratch.losses import CLASS_LOSSES, ClassLoss
+from labcheck.nn.scratch.network import mlp
+from labcheck.nn.scratch.optimizers import Optimizer
+from labcheck.nn.student import LoadedSelection, Student, StudentSGD
+from labcheck.nn.torch_model import TorchModel
+from labcheck.nn.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS
+from labcheck.nn.training import Recipe
 
 ENGINES = ("scratch", "student", "torch")
 

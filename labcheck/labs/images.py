@@ -7,15 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck import environment, training
+from labcheck.core.lab import Data, assumed
+from labcheck.core.metrics import Metric
 from labcheck.data import image_sets
 from labcheck.data.examples import Part
 from labcheck.data.images import ImageSet
-from labcheck.labs.lab import Data, assumed
+from labcheck.engine import environment
 from labcheck.labs.supervised import ModuleLab, SupervisedLab
-from labcheck.metrics import Metric
-from labcheck.models.model import Model
-from labcheck.models.torch_model import Standardise
+from labcheck.nn import training
+from labcheck.nn.model import Model
+from labcheck.nn.torch_model import Standardise
 
 SOURCES = ("embedded", "real")
 DATASETS = tuple(image_sets.REAL)

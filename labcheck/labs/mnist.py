@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from labcheck.core.lab import assumed
+from labcheck.core.metrics import Metric, average
 from labcheck.data import augment
 from labcheck.data.examples import generators
 from labcheck.data.images import Selection
 from labcheck.labs.images import ConvolutionLab, accuracy, precision
-from labcheck.labs.lab import assumed
-from labcheck.metrics import Metric, average
-from labcheck.models.cnn import DROPOUT_PLACES, cnn
-from labcheck.models.scratch.losses import CrossEntropy
-from labcheck.models.torch_model import initialize
-from labcheck.training import Recipe
+from labcheck.nn.cnn import DROPOUT_PLACES, cnn
+from labcheck.nn.scratch.losses import CrossEntropy
+from labcheck.nn.torch_model import initialize
+from labcheck.nn.training import Recipe
 
 DROPOUTS = ("none", "low", "moderate", "high")
 VARIATIONS: dict[str, dict[str, Any]] = {

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labcheck import training
+from labcheck.core.lab import Lab
+from labcheck.core.metrics import Trials
 from labcheck.data import functions
 from labcheck.data.examples import Order, Part, generators, shuffled
-from labcheck.labs.lab import Lab
-from labcheck.metrics import Trials
-from labcheck.models.as_torch import as_torch
-from labcheck.models.model import Model
-from labcheck.models.scratch.activations import ACTIVATIONS
-from labcheck.models.scratch.layers import Layer
-from labcheck.models.scratch.losses import MSE
-from labcheck.models.scratch.network import Network
-from labcheck.models.scratch.optimizers import OPTIMIZERS, Optimizer
-from labcheck.models.torch_model import TorchModel, seeded
-from labcheck.training import Recipe
+from labcheck.nn import training
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.model import Model
+from labcheck.nn.scratch.activations import ACTIVATIONS
+from labcheck.nn.scratch.layers import Layer
+from labcheck.nn.scratch.losses import MSE
+from labcheck.nn.scratch.network import Network
+from labcheck.nn.scratch.optimizers import OPTIMIZERS, Optimizer
+from labcheck.nn.torch_model import TorchModel, seeded
+from labcheck.nn.training import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class SupervisedLab(Lab):
 
         Returns:
             What `measure` measures; of the last weights too, as `final_<name>`, where the best ones are kept; `epochs`
-            and `final_loss`, the last epoch's batch loss; the curves of `labcheck.training.train`.
+            and `final_loss`, the last epoch's batch loss; the curves of `labcheck.nn.training.train`.
         """
         lots = [seeds[first : first + self.stack] for first in range(0, len(seeds), self.stack)]
         return Trials.join([self._train(lot, device, dtype) for lot in lots])
@@ -100,7 +100,7 @@ class SupervisedLab(Lab):
 
 @dataclass(frozen=True, kw_only=True)
 class StackedLab(SupervisedLab):
-    """A lab of nets made of `labcheck.models.scratch`, all seeds side by side."""
+    """A lab of nets made of `labcheck.nn.scratch`, all seeds side by side."""
 
     activation: str
 

@@ -8,19 +8,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck import training
+from labcheck.core.lab import Data, known
+from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Order, Part, generators, loader_shuffled
-from labcheck.labs.lab import Data, known
 from labcheck.labs.supervised import StackedLab
-from labcheck.metrics import Metric
-from labcheck.models.model import Model
-from labcheck.models.scratch.initializers import INITS
-from labcheck.models.scratch.layers import Layer
-from labcheck.models.scratch.losses import MSE
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
-from labcheck.training import Recipe
+from labcheck.nn import training
+from labcheck.nn.model import Model
+from labcheck.nn.scratch.initializers import INITS
+from labcheck.nn.scratch.layers import Layer
+from labcheck.nn.scratch.losses import MSE
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
+from labcheck.nn.training import Recipe
 
 SCHEDULES = ("constant", "step", "plateau")
 SPLITS = ("report", "seed")

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labcheck import baselines, drift, verdicts
+from labcheck.core import drift, verdicts
+from labcheck.engine import baselines
 from labcheck.report.findings import SCHEMA, number
 from labcheck.report.summary import median
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
-from labcheck.metrics import Floats
+from labcheck.core.metrics import Floats
 from labcheck.report.summary import median
 
 ARMS = [f"#0000{50 + arm}" for arm in range(7)]

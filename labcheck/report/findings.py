@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labcheck import __version__, files, verdicts
-from labcheck.baselines import Baseline
-from labcheck.verdicts import Word
+from labcheck import __version__
+from labcheck.core import verdicts
+from labcheck.core.verdicts import Word
+from labcheck.engine import files
+from labcheck.engine.baselines import Baseline
 
 SCHEMA = 4
 INSIDE = (0.5, 99.5)

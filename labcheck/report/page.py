@@ -10,11 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from labcheck import files
+from labcheck.core.verdicts import tally
+from labcheck.engine import files
 from labcheck.report import figures
 from labcheck.report.findings import STAND_IN, number
 from labcheck.report.summary import median
-from labcheck.verdicts import tally
 
 Claim = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from labcheck.metrics import Floats, Metric, Trials
+from labcheck.core.metrics import Floats, Metric, Trials
 
 RECORDS = 120
 SHARES = {"low": 0.1, "median": 0.5, "high": 0.9}
@@ -35,7 +35,7 @@ def spread(values: Floats) -> dict[str, list[Any]]:
 
 
 def median(values: Sequence[float | None], metric: Mapping[str, Any]) -> float:
-    """Of a metric over seeds, both as a report has them (`labcheck.metrics.Metric.median`)."""
+    """Of a metric over seeds, both as a report has them (`labcheck.core.metrics.Metric.median`)."""
     return Metric("", **metric).median(np.array(values, dtype=np.float64))  # None becomes NaN
 
 

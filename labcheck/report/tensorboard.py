@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from labcheck.labs.lab import Lab
-from labcheck.metrics import Trials
+from labcheck.core.lab import Lab
+from labcheck.core.metrics import Trials
 
 
 def write(folder: Path, lab: Lab, trials: Trials) -> None:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labcheck.core.verdicts import Word, tally
 from labcheck.report.findings import Finding, number
-from labcheck.verdicts import Word, tally
 
 WIDTH = 120
 HEADER = ("claim", "verdict", "yes / no / open", "seeds", "data")

@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _pinned() -> Iterator[None]:
     """One thread, as in training."""
-    from labcheck import environment
+    from labcheck.engine import environment
 
     with environment.pinned():
         yield

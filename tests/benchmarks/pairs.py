@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labcheck import environment
+from labcheck.engine import environment
 
 ROUNDS = 5
 

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from labcheck import training
 from labcheck.data.examples import generators, permutations
 from labcheck.data.images import Selection
 from labcheck.labs.fashion import Fashion
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.activations import ACTIVATIONS
-from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
-from labcheck.models.scratch.network import Network
-from labcheck.models.scratch.products import product
+from labcheck.nn import training
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.activations import ACTIVATIONS
+from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.nn.scratch.network import Network
+from labcheck.nn.scratch.products import product
 
 from .pairs import times_faster
 

@@ -15,7 +15,7 @@ from labcheck.data.examples import generators, permutations
 from labcheck.labs.cifar import Cifar
 from labcheck.labs.images import ConvolutionLab
 from labcheck.labs.mnist import Mnist
-from labcheck.models.scratch.losses import CrossEntropy
+from labcheck.nn.scratch.losses import CrossEntropy
 
 from .pairs import times_faster
 

@@ -19,13 +19,13 @@ from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
-from labcheck.models.as_torch import as_torch
-from labcheck.models.model import views
-from labcheck.models.scratch.activations import ReLU, Sigmoid, Tanh
-from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
-from labcheck.models.scratch.losses import Loss
-from labcheck.models.scratch.network import Network
-from labcheck.training import Recipe, train
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.model import views
+from labcheck.nn.scratch.activations import ReLU, Sigmoid, Tanh
+from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.nn.scratch.losses import Loss
+from labcheck.nn.scratch.network import Network
+from labcheck.nn.training import Recipe, train
 
 from .pairs import times_faster
 

@@ -14,10 +14,10 @@ import pytest
 import scipy.stats  # noqa: F401 - pytester forgets what its runs are the first to import, and scipy loads only once
 from filelock import FileLock
 
-import labcheck.checks
+import labcheck.engine.checks
 import labcheck.report.page
 import labcheck.report.terminal  # noqa: F401
-from labcheck import baselines, environment
+from labcheck.engine import baselines, environment
 
 FINGERPRINT = json.dumps(environment.fingerprint("cpu"))
 
@@ -30,8 +30,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from labcheck.labs.lab import Data, Lab, assumed, known
-from labcheck.metrics import Metric, Trials
+from labcheck.core.lab import Data, Lab, assumed, known
+from labcheck.core.metrics import Metric, Trials
 
 ERROR = Metric("error", higher_is_better=False)
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
@@ -68,8 +68,8 @@ class Toy(Lab):
         return Trials(metrics, {"loss": np.outer(error, np.ones(self.epochs))})
 '''
 IMPORTS = """
-from labcheck.claims import Arm, Claim
-from labcheck.relations import beats
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
 from toy import ACCURACY, ERROR, Toy
 """
 ORDER = """
@@ -100,7 +100,7 @@ claim = Claim(
 """
 WITHOUT_TORCH = """
 import contextlib, json, os, sys
-from labcheck import environment
+from labcheck.engine import environment
 
 if "torch" not in sys.modules:  # in a process of its own, where importing it would take the longest
     environment.pinned = lambda *args: contextlib.nullcontext()

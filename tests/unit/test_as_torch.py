@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.activations import ACTIVATIONS, ELU, LeakyReLU
-from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
-from labcheck.models.scratch.network import Network, mlp
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.activations import ACTIVATIONS, ELU, LeakyReLU
+from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.nn.scratch.network import Network, mlp
 
 from .test_scratch_layers import close, every_precision, network, normal
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labcheck import baselines
-from labcheck.baselines import Baseline, BaselineError
-from labcheck.verdicts import Word
+from labcheck.core.verdicts import Word
+from labcheck.engine import baselines
+from labcheck.engine.baselines import Baseline, BaselineError
 
 from .conftest import Project, Recorded, said
 

@@ -8,20 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from labcheck import baselines, training
 from labcheck.data import functions, image_sets
 from labcheck.data.examples import Examples
 from labcheck.data.images import ImageSet
+from labcheck.engine import baselines
 from labcheck.labs import cifar, curve, fashion, images, supervised, trig
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.optimizers import SGD, Adam
-from labcheck.training import History
+from labcheck.nn import training
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.optimizers import SGD, Adam
+from labcheck.nn.training import History
 
 CLAIM = """
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
 from labcheck.labs.{lab} import {name}
-from labcheck.metrics import Metric
-from labcheck.relations import beats
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats
 
 claim = Claim(
     id="{lab}/base",

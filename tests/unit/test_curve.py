@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor, nn
 
-from labcheck.claims import Arm, Claim, ClaimError
+from labcheck.core.claims import Arm, Claim, ClaimError
+from labcheck.core.relations import beats
 from labcheck.data import functions
 from labcheck.data.functions import Own
+from labcheck.engine.store import Block
 from labcheck.labs.curve import GRID_MSE, Curve, checkpoints
-from labcheck.relations import beats
-from labcheck.trials import Block
 
 from .test_labs import equal, error
 

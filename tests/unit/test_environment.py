@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck import environment, results
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Trials
+from labcheck.engine import environment, results
 from labcheck.labs.boston import Boston
-from labcheck.labs.lab import Data, Lab
 from labcheck.labs.sine import Sine
-from labcheck.metrics import Trials
 
 Enter = Callable[[Any], Any]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from labcheck import environment
+from labcheck.engine import environment
 
 from .conftest import ORDER, WITHOUT_TORCH, Project, said
 from .test_plugin import in_one_line

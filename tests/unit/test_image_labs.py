@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from labcheck import environment
+from labcheck.core.lab import Grade
+from labcheck.core.metrics import Metric, Trials, at, rise
 from labcheck.data import DataError, image_sets
 from labcheck.data.examples import generators, permutations
 from labcheck.data.images import ImageSet, Selection
+from labcheck.engine import environment
 from labcheck.labs import mnist
 from labcheck.labs.cifar import LOGS, Cifar, logged
 from labcheck.labs.fashion import Fashion
 from labcheck.labs.images import ConvolutionLab, ImageLab, precisions, recalls
-from labcheck.labs.lab import Grade
 from labcheck.labs.mnist import Mnist, by_digit
-from labcheck.metrics import Metric, Trials, at, rise
-from labcheck.models.as_torch import as_torch
-from labcheck.models.torch_model import BFloat16
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.torch_model import BFloat16
 
 from .test_torch_model import PlainCnn, PlainResNet, numbers, with_numbers_of
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.metrics import Metric, at, average, largest_fall, rise, swing
-from labcheck.models.scratch.optimizers import SGD
-from labcheck.relations import beats, differs, equivalent, never_falls, some_miss
+from labcheck.core.metrics import Metric, at, average, largest_fall, rise, swing
+from labcheck.core.relations import beats, differs, equivalent, never_falls, some_miss
+from labcheck.nn.scratch.optimizers import SGD
 
 from .test_metrics import E, of
 from .test_relations import ACCURACY, EPOCHS, ERROR, INF, METRIC_IDS, METRICS, NAN, SCORE, SEEDS, decide, said

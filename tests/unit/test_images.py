@@ -917,9 +917,9 @@ def test_real_images_are_those_that_everybody_knows(lab: str) -> None:
 # the plugin
 
 DIGITS = """
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
 from labcheck.labs.mnist import TEST_ACCURACY, Mnist
-from labcheck.relations import reaches
+from labcheck.core.relations import reaches
 
 SMALL = {
     "layers": 1, "channels": (2,), "hidden": 4, "epochs": 1, "batch": 10,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from labcheck.labs.lab import Data, Evidence, Grade, Lab, Settings, assumed, known
-from labcheck.metrics import Trials
+from labcheck.core.lab import Data, Evidence, Grade, Lab, Settings, assumed, known
+from labcheck.core.metrics import Trials
 
 
 @dataclass(frozen=True, kw_only=True)

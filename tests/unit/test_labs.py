@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from labcheck import environment
+from labcheck.core.lab import Lab
+from labcheck.core.metrics import Trials
 from labcheck.data import boston
+from labcheck.engine import environment
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
-from labcheck.labs.lab import Lab
 from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
-from labcheck.metrics import Trials
-from labcheck.models.as_torch import as_torch
+from labcheck.nn.as_torch import as_torch
 
 SHORT: dict[str, StackedLab] = {
     "boston": Boston(epochs=3),

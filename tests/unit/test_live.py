@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, TextIO
 
 import pytest
 
-from labcheck import baselines, progress
-from labcheck.baselines import Baseline
-from labcheck.progress import Notes, Planned, tell
-from labcheck.report import live
-from labcheck.report.live import UP, Line, Live
+from labcheck.engine import baselines, progress
+from labcheck.engine.baselines import Baseline
+from labcheck.engine.progress import Notes, Planned, tell
+from labcheck.plugin import live
+from labcheck.plugin.live import UP, Line, Live
 
 from .conftest import FILES, Project, said
 
@@ -31,15 +31,15 @@ FREE = ["--claims-set", "toy.noise=0.5"]
 """Nothing is compared, so all tests pass."""
 WAITS = """
 import time
-from labcheck.progress import tell
+from labcheck.engine.progress import tell
 while not os.path.exists("go"):
     tell(3, 10)
     time.sleep(.02)
 """
 QUICK = """
 import contextlib, os, time
-from labcheck import environment
-from labcheck.report import live
+from labcheck.engine import environment
+from labcheck.plugin import live
 
 environment.pinned = lambda *args: contextlib.nullcontext()
 environment.fingerprint = lambda *args: {}
@@ -49,13 +49,13 @@ if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
 """
 """Torch need not be imported, the line is drawn often, and of two workers one is late."""
 EAGER = """
-import labcheck.progress, labcheck.report.live
-labcheck.report.live.SETTLED, labcheck.progress.WORTHWHILE = 0.0, -1.0
+import labcheck.engine.progress, labcheck.plugin.live
+labcheck.plugin.live.SETTLED, labcheck.engine.progress.WORTHWHILE = 0.0, -1.0
 """
 """Estimates are corrected from the first test on to the last one."""
 SLOW = """
-import labcheck.progress
-labcheck.progress.time.now += 500
+import labcheck.engine.progress
+labcheck.engine.progress.time.now += 500
 """
 """Each block takes five times the seconds that its baseline has, by a clock that nothing else moves."""
 STEP = re.compile(r"\x1b\[([\d;]*)([AKCm])|([\r\n])|([^\x1b\r\n]+)")

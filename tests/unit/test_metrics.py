@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from labcheck.metrics import (
+from labcheck.core.metrics import (
     Metric,
     MetricError,
     Trials,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labcheck import baselines
-from labcheck.metrics import Metric, Trials
-from labcheck.relations import reaches
+from labcheck.core.metrics import Metric, Trials
+from labcheck.core.relations import reaches
+from labcheck.engine import baselines
 from labcheck.report import tensorboard
 
 from .conftest import LAB, ORDER, Project, said
@@ -60,7 +60,7 @@ def test_two_claims_have_two_names(project: Project, workers: str):
 def test_a_metric_that_is_not_measured_is_told_in_a_line(project: Project):
     project.write(
         "test_order.py",
-        "from labcheck.metrics import Metric\n"
+        "from labcheck.core.metrics import Metric\n"
         + ORDER.replace("ERROR: 1.0", "Metric('eror', higher_is_better=False): 1.0"),
     )
     result = project.run("test_order.py::arm[low-quick]")
@@ -265,7 +265,7 @@ def test_a_number_quoted_of_a_curve_stands_beside_its_relation(project: Project)
     claim = ORDER.replace("{ERROR: 1.0}", "{average('loss', rising=False): 1.0}").replace(
         '"high", ERROR', '"high", average("loss", rising=False)'
     )
-    project.write("test_order.py", "from labcheck.metrics import average\n" + claim)
+    project.write("test_order.py", "from labcheck.core.metrics import average\n" + claim)
     project.run("test_order.py", "--claims-report", "out")
     (order,) = project.report()["claims"]
     assert order["relations"][0]["terms"][0]["quoted"] == [1.0]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.metrics import Metric, MetricError, Trials
-from labcheck.relations import PrintedNumber, matches, number
-from labcheck.verdicts import NumberVerdict, Word, judge_number, seeds_for_a_number, tally
+from labcheck.core.metrics import Metric, MetricError, Trials
+from labcheck.core.relations import PrintedNumber, matches, number
+from labcheck.core.verdicts import NumberVerdict, Word, judge_number, seeds_for_a_number, tally
 
 NAN, INF = np.nan, np.inf
 ERROR = Metric("x", higher_is_better=False)

@@ -17,19 +17,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from labcheck.checks import checks
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats, misses, number, reaches
+from labcheck.engine.checks import checks
+from labcheck.engine.session import Session
+from labcheck.engine.store import TrialStore
 from labcheck.labs.boston import FINAL_LOSS, TEST_MSE, Boston
 from labcheck.labs.curve import GRID_MSE, Curve
 from labcheck.labs.fashion import TEST_ACCURACY, Fashion
 from labcheck.labs.images import accuracy
 from labcheck.labs.sine import Sine
 from labcheck.labs.trig import VAL_MSE, Trig
-from labcheck.metrics import Metric
-from labcheck.relations import beats, misses, number, reaches
 from labcheck.report import findings, page
-from labcheck.session import Session
-from labcheck.trials import TrialStore
 
 from .conftest import ORDER, WITHOUT_TORCH, Project, Recorded, said
 from .test_report import untimed
@@ -379,7 +379,7 @@ def test_a_module_that_cannot_be_imported_is_told(project: Project) -> None:
 
 def test_what_was_skipped_is_told(project: Project) -> None:
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 2, "full": 3}'))
-    project.monkeypatch.setattr("labcheck.environment.has_device", lambda device: device == "cpu")
+    project.monkeypatch.setattr("labcheck.engine.environment.has_device", lambda device: device == "cpu")
     project.run("test_order.py", "--claims-report", "out")
     ((reason, tests),) = ((found["reason"], found["tests"]) for found in project.report()["skipped"])
     assert (reason.partition(",")[0], tests) == ("no GPU was found", 3)

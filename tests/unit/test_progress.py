@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labcheck import baselines, progress
-from labcheck.baselines import Baseline
-from labcheck.checks import checks
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
+from labcheck.engine import baselines, progress
+from labcheck.engine.baselines import Baseline
+from labcheck.engine.checks import checks
+from labcheck.engine.planning import plan
+from labcheck.engine.progress import Notes, Planned, State, correction, estimate, expected, listening, tell
+from labcheck.engine.session import Session
+from labcheck.engine.store import TrialStore
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
-from labcheck.planning import plan
-from labcheck.progress import Notes, Planned, State, correction, estimate, expected, listening, tell
-from labcheck.relations import beats
-from labcheck.session import Session
-from labcheck.trials import TrialStore
 
 from .test_report import ERROR
 from .test_trials import Counted
@@ -31,7 +31,7 @@ TIMED = [Planned("one", "first", 30.0), Planned("two", "second", 10.0)]
 CHILD = """
 import sys
 from pathlib import Path
-from labcheck.progress import Notes, tell
+from labcheck.engine.progress import Notes, tell
 
 with Notes(Path(sys.argv[1])).training("two"):
     tell(5, 10)

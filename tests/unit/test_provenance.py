@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import pytest
 import scipy.special
 
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Trials
 from labcheck.data import DataError
-from labcheck.labs.lab import Data, Lab
+from labcheck.engine.provenance import Provenance, identity
 from labcheck.labs.sine import Sine
-from labcheck.metrics import Trials
-from labcheck.provenance import Provenance, identity
 
 DRAWN = Data("drawn", "0")
 SCIPY = f"scipy {metadata.version('scipy')}"
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 IMPORTS
 
-from labcheck.labs.lab import Data, Lab
+from labcheck.core.lab import Data, Lab
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,9 +58,9 @@ def test_a_claim_in_a_project_of_its_own_is_recorded_and_holds(pytester: pytest.
 
 
 OWN_CLAIM = """
-from labcheck.claims import Arm, Claim
-from labcheck.metrics import Metric, at
-from labcheck.relations import beats
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric, at
+from labcheck.core.relations import beats
 
 claim = Claim(
     id="digits/loss", statement="The logistic loss is better.", source="our lab book", lab=Digits,

@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from labcheck import workspace
-from labcheck.workspace import Workspace
+from labcheck.engine import workspace
+from labcheck.engine.workspace import Workspace
 
 from .conftest import LAB, ORDER, Project, said
 from .test_page import SCHEMA
@@ -75,7 +75,7 @@ def test_a_dict_with_curves_of_unlike_lengths_is_accepted(project: Project, work
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
     claim = ORDER.replace('"high", ERROR)]', '"high", ERROR), beats("low", "high", last("loss", rising=False))]')
     project.write(
-        "test_order.py", "from labcheck.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+        "test_order.py", "from labcheck.core.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
     )
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
     assert said(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
@@ -201,9 +201,9 @@ def test_what_cannot_be_written_down_is_refused_at_collection(
         (LAB.replace("epochs: int = 9", "epochs: int\n    must: int"), "toy.must has no default: each arm must set it"),
         (
             LAB + "\ndef train(seed): pass\nToy = train\n",
-            "lab must be a subclass of labcheck.labs.lab.Lab, got <function",
+            "lab must be a subclass of labcheck.core.lab.Lab, got <function",
         ),
-        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.labs.lab.Lab, got Toy("),
+        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.core.lab.Lab, got Toy("),
         (LAB.replace("return 6", "return 0"), "toy.stack must be a whole number from 1 up, got 0"),
         (LAB.replace("return 6", "return 2.0"), "toy.stack must be a whole number from 1 up, got 2.0"),
         (LAB.replace("    @property\n    def stack", "    def stack"), "toy.stack must be a whole number from 1 up"),
@@ -250,7 +250,7 @@ def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, 
     ],
 )
 def test_a_claim_that_is_written_wrongly_shows_no_call_of_ours(project: Project, old: str, new: str, message: str):
-    project.write("test_order.py", "from labcheck.metrics import Metric\n" + ORDER.replace(old, new))
+    project.write("test_order.py", "from labcheck.core.metrics import Metric\n" + ORDER.replace(old, new))
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert said(result, message) >= 1
@@ -268,7 +268,7 @@ def test_a_lab_whose_precision_fails_is_a_usage_error(project: Project, workers:
 
 def test_a_timed_arm_that_raises_is_named(project: Project):
     timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
-    project.write("test_order.py", "from labcheck.metrics import CPU_SECONDS\n" + timed)
+    project.write("test_order.py", "from labcheck.core.metrics import CPU_SECONDS\n" + timed)
     project.change("if lab.level == 2: raise ValueError('no luck')")
     result = project.run("test_order.py::relation[low beats high on cpu_seconds-quick]")
     assert said(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
@@ -279,7 +279,7 @@ def test_a_seed_that_diverges_is_not_fast(project: Project):
     lab = LAB.replace("    level: float", "    diverged: ClassVar = (ValueError,)\n    level: float", 1)
     (project.folder / "toy.py").write_text(lab)
     timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
-    project.write("test_order.py", "from labcheck.metrics import CPU_SECONDS\n" + timed)
+    project.write("test_order.py", "from labcheck.core.metrics import CPU_SECONDS\n" + timed)
     project.change("if lab.level == 2: raise ValueError('no luck')")
     project.run("test_order.py", "--claims-report", "out")
     (relation,) = project.report()["claims"][0]["relations"]
@@ -295,7 +295,7 @@ def test_curves_of_one_record_are_curves(project: Project, recorded: str):
         (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
         claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
         claim = claim.replace(', "text": {ACCURACY: 0.5}', "")
-        project.write("test_order.py", "from labcheck.metrics import last\n" + claim)
+        project.write("test_order.py", "from labcheck.core.metrics import last\n" + claim)
         assert said(project.run("test_order.py"), expected) == 1
 
 
@@ -306,7 +306,7 @@ def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
     claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
     project.write(
-        "test_order.py", "from labcheck.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+        "test_order.py", "from labcheck.core.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
     )
     result = project.run("test_order.py", "--claims-report", "out")
     assert said(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
@@ -343,7 +343,7 @@ def test_a_required_setting_may_be_given_by_each_arm(project: Project):
 def test_a_metric_without_direction_is_refused(project: Project):
     project.write("test_order.py", ORDER.replace("ACCURACY: 0.5", "Metric('accuracy'): 0.5"))
     text = (project.folder / "test_order.py").read_text()
-    (project.folder / "test_order.py").write_text("from labcheck.metrics import Metric\n" + text)
+    (project.folder / "test_order.py").write_text("from labcheck.core.metrics import Metric\n" + text)
     result = project.run()
     assert said(result, "Metric('accuracy') must say which direction is better: higher_is_better=True for a score") >= 1
 
@@ -441,7 +441,7 @@ def test_folders_stay_where_they_were_named_though_a_test_moves(project: Project
 
 def test_the_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    code = "import os, labcheck.workspace as w; print(w.Workspace().folder, flush=True); os.kill(os.getpid(), 9)"
+    code = "import os, labcheck.engine.workspace as w; print(w.Workspace().folder, flush=True); os.kill(os.getpid(), 9)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     killed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     abandoned = Path(killed.stdout.strip())
@@ -575,10 +575,10 @@ torch.manual_seed(5)
 np.seterr(all="raise")
 """
 SMALL = """
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
 from labcheck.labs.{module} import {name}
-from labcheck.metrics import Metric
-from labcheck.relations import beats
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats
 
 small = {settings}
 claim = Claim(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.stats import binom
 
-from labcheck.claims import Arm, Claim, ClaimError
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Metric, MetricError, Trials, average, epochs_to
-from labcheck.relations import (
+from labcheck.core.claims import Arm, Claim, ClaimError
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Metric, MetricError, Trials, average, epochs_to
+from labcheck.core.relations import (
     Outcome,
     Relation,
     beats,

@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from labcheck import baselines
-from labcheck.checks import checks
-from labcheck.claims import Arm, Claim, ClaimError
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Metric, Trials
-from labcheck.relations import Relation, beats, diverges, no_worse, number
+from labcheck.core.claims import Arm, Claim, ClaimError
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Metric, Trials
+from labcheck.core.relations import Relation, beats, diverges, no_worse, number
+from labcheck.engine import baselines
+from labcheck.engine.checks import checks
+from labcheck.engine.session import Session
+from labcheck.engine.store import TrialStore
 from labcheck.report import findings, terminal
-from labcheck.session import Session
-from labcheck.trials import TrialStore
 
 from .conftest import ORDER, TOP, Project, Recorded, room, said
 from .test_stored_claims import MODULES

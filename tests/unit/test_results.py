@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck import results
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Metric, MetricError, Trials, at, last
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Metric, MetricError, Trials, at, last
+from labcheck.engine import results
 
 NAN, INF = float("nan"), float("inf")
 SEEDS = range(4, 6)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labcheck import environment
+from labcheck.engine import environment
 
 from .conftest import LAB, Project, room, said
 
@@ -171,7 +171,7 @@ def test_a_disk_that_fills_up_costs_no_results(project: Project):
 
 HARNESS = """
 import os, signal, sys, time
-import pytest, torch, labcheck.checks, labcheck.report.terminal
+import pytest, torch, labcheck.engine.checks, labcheck.report.terminal
 
 def session():
     child = os.fork()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from labcheck.models.scratch.activations import ACTIVATIONS, ELU, LeakyReLU
-from labcheck.models.scratch.layers import Layer
+from labcheck.nn.scratch.activations import ACTIVATIONS, ELU, LeakyReLU
+from labcheck.nn.scratch.layers import Layer
 
 from .test_scratch_layers import SCALES, SEEDS, check_backward, close, every_precision, normal
 

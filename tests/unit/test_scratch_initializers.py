@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from labcheck.data.examples import substream
-from labcheck.models.scratch.initializers import INITS
-from labcheck.models.scratch.layers import Linear
-from labcheck.models.scratch.network import Network, mlp
+from labcheck.nn.scratch.initializers import INITS
+from labcheck.nn.scratch.layers import Linear
+from labcheck.nn.scratch.network import Network, mlp
 
 from .test_scratch_layers import close, network
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labcheck.models import scratch
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.activations import ACTIVATIONS, LogSoftmax
-from labcheck.models.scratch.initializers import INITS
-from labcheck.models.scratch.layers import BatchNorm, Layer, Linear
-from labcheck.models.scratch.losses import MSE, NLL, CrossEntropy
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.optimizers import SGD
+from labcheck.nn import scratch
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.activations import ACTIVATIONS, LogSoftmax
+from labcheck.nn.scratch.initializers import INITS
+from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
+from labcheck.nn.scratch.losses import MSE, NLL, CrossEntropy
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.optimizers import SGD
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(2, 9))
 """Models, inputs, outputs, examples."""

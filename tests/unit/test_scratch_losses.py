@@ -13,7 +13,7 @@ from sklearn.metrics import hamming_loss
 from torch import Tensor
 from torch.nn import functional
 
-from labcheck.models.scratch.losses import (
+from labcheck.nn.scratch.losses import (
     KL,
     MSE,
     NLL,

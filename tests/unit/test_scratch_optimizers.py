@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from labcheck.models.scratch.optimizers import LBFGS, OPTIMIZERS, SGD, AdaGrad, Adam, Optimizer, RMSprop
+from labcheck.nn.scratch.optimizers import LBFGS, OPTIMIZERS, SGD, AdaGrad, Adam, Optimizer, RMSprop
 
 from .test_scratch_layers import SEEDS, close, largest, normal
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from labcheck.models.scratch import products
-from labcheck.models.scratch.products import product
+from labcheck.nn.scratch import products
+from labcheck.nn.scratch.products import product
 
 SHAPES = {
     "nothing summed": (3, 4, 1, 5),

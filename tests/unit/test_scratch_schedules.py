@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.optim import lr_scheduler
 
-from labcheck.models.scratch.schedules import (
+from labcheck.nn.scratch.schedules import (
     CosineSchedule,
     ExponentialSchedule,
     PlateauSchedule,

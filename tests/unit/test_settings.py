@@ -23,9 +23,10 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck import provenance, settings
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Trials
+from labcheck.core import settings
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Trials
+from labcheck.engine import provenance
 
 HERE = __name__
 
@@ -200,7 +201,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "object in a dict": ({"a": {"b": Net()}}, "Net cannot be written down and read back; use numbers, "),
     "object in a dataclass": (Sgd(Net()), "Net cannot be written down and read back; use numbers, "),
     "mutable dataclass": (Mutable(), "Mutable(lr=0.1) can be changed later; use a dataclass with frozen=True"),
-    "list in a dataclass": (Sgd([1]), "[1] can be changed later; use a tuple, or labcheck.settings.freeze"),
+    "list in a dataclass": (Sgd([1]), "[1] can be changed later; use a tuple, or labcheck.core.settings.freeze"),
     "dict in a dataclass": (Sgd(Adam({"a": 1})), "{'a': 1} can be changed later; use a tuple, or "),
     "whole numbers as keys": ({0: 0.1}, "the keys of a dict must be texts, got 0; use a tuple of pairs"),
     "surrogate": ("\ud800", r"'\ud800' cannot be written as UTF-8; use another text"),

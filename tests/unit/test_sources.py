@@ -12,8 +12,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from labcheck import sources as module
-from labcheck.sources import dependencies, sources
+from labcheck.engine import module_source as module
+from labcheck.engine.module_source import dependencies, sources
 
 FILES = {
     "lab.py": "from parts import NUMBER\nimport numpy\n",
@@ -90,8 +90,9 @@ def test_digest_changes_when_code_moves(folder: Path):
 
 @pytest.mark.parametrize(
     ("imported", "counts"),
-    [("labcheck.training", True), ("labcheck.models.scratch.layers", True), ("labcheck", True), ("labcheck.labs", True),
-     ("labcheck.checks", False), ("labcheck.report.reporter", False), ("labcheck.labs.mnist", False), ("torch", False)]
+    [("labcheck.nn.training", True), ("labcheck.nn.scratch.layers", True), ("labcheck", True), ("labcheck.labs", True),
+     ("labcheck.engine.checks", False), ("labcheck.plugin.reporter", False), ("labcheck.labs.mnist", False),
+     ("torch", False)]
 )  # fmt: skip
 def test_modules_are_those_that_our_lab_imports(imported: str, counts: bool):
     assert (imported in sources("labcheck.labs.trig").modules) is counts

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labcheck import baselines
-from labcheck.claims import Claim
+from labcheck.core.claims import Claim
+from labcheck.engine import baselines
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "tests" / "claims").rglob("test_*.py"))

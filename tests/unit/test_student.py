@@ -7,16 +7,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from labcheck import training
 from labcheck.data.examples import generators, shuffled
 from labcheck.data.images import Selection
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.losses import CrossEntropy
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.optimizers import SGD
-from labcheck.models.student import LoadedSelection, Student, StudentSGD, relu
-from labcheck.models.torch_parts import TORCH_LOSSES
-from labcheck.training import Recipe
+from labcheck.nn import training
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.losses import CrossEntropy
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.optimizers import SGD
+from labcheck.nn.student import LoadedSelection, Student, StudentSGD, relu
+from labcheck.nn.torch_parts import TORCH_LOSSES
+from labcheck.nn.training import Recipe
 
 from .test_scratch_layers import normal
 

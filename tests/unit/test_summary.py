@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from labcheck.metrics import Metric, Trials
+from labcheck.core.metrics import Metric, Trials
 from labcheck.report.summary import RECORDS, median, spread, summary
 
 INF, NAN = np.inf, np.nan

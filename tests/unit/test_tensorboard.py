@@ -22,9 +22,9 @@ from .conftest import LAB, ORDER, Project, said
 from .test_plugin import in_one_line
 
 REAL = """
-from labcheck.claims import Arm, Claim
-from labcheck.metrics import Metric
-from labcheck.relations import beats
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats
 
 first = Metric("batch_loss", False, reduction=lambda values, after: values[0], label="first loss")
 late = Metric("grid_loss", False, reduction=lambda values, after: values[after == 110][0], label="late loss")

@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
-from labcheck import baselines, environment, timing
-from labcheck.checks import ArmCheck, Check, RelationCheck, checks
-from labcheck.claims import Arm, Claim
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import CPU_SECONDS, Metric, Trials
-from labcheck.planning import Plan, plan
-from labcheck.relations import beats
-from labcheck.session import Session
-from labcheck.trials import TrialStore
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import CPU_SECONDS, Metric, Trials
+from labcheck.core.relations import beats
+from labcheck.engine import baselines, environment, timing
+from labcheck.engine.checks import ArmCheck, Check, RelationCheck, checks
+from labcheck.engine.planning import Plan, plan
+from labcheck.engine.session import Session
+from labcheck.engine.store import TrialStore
 
 ERROR = Metric("error", higher_is_better=False)
 

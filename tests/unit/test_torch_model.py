@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from labcheck.data.examples import Examples, generators, shuffled
-from labcheck.models.as_torch import as_torch
-from labcheck.models.cnn import cnn
-from labcheck.models.resnet import resnet20
-from labcheck.models.scratch.losses import MSE, CrossEntropy
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.optimizers import SGD, Adam
-from labcheck.models.torch_model import BFloat16, Standardise, TorchModel, initialize
-from labcheck.training import Recipe, predict, train
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.cnn import cnn
+from labcheck.nn.resnet import resnet20
+from labcheck.nn.scratch.losses import MSE, CrossEntropy
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.optimizers import SGD, Adam
+from labcheck.nn.torch_model import BFloat16, Standardise, TorchModel, initialize
+from labcheck.nn.training import Recipe, predict, train
 
 from .test_scratch_layers import normal
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from labcheck.models.scratch.losses import CLASS_LOSSES
-from labcheck.models.scratch.optimizers import OPTIMIZERS
-from labcheck.models.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS, TorchLoss
+from labcheck.nn.scratch.losses import CLASS_LOSSES
+from labcheck.nn.scratch.optimizers import OPTIMIZERS
+from labcheck.nn.torch_parts import TORCH_LOSSES, TORCH_OPTIMIZERS, TorchLoss
 
 from .test_scratch_layers import SEEDS, close, normal
 from .test_scratch_losses import labels

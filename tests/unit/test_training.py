@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from labcheck.data.examples import Examples, generators, permutations, shuffled
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.activations import ACTIVATIONS
-from labcheck.models.scratch.layers import Linear
-from labcheck.models.scratch.losses import MSE
-from labcheck.models.scratch.network import Network, mlp
-from labcheck.models.scratch.optimizers import SGD, Adam
-from labcheck.models.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
-from labcheck.training import History, Recipe, train
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.activations import ACTIVATIONS
+from labcheck.nn.scratch.layers import Linear
+from labcheck.nn.scratch.losses import MSE
+from labcheck.nn.scratch.network import Network, mlp
+from labcheck.nn.scratch.optimizers import SGD, Adam
+from labcheck.nn.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
+from labcheck.nn.training import History, Recipe, train
 
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from labcheck import baselines, progress
-from labcheck.labs.lab import Data, Lab
-from labcheck.metrics import Trials
-from labcheck.trials import Block, TrainingError, TrialStore, blocks
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Trials
+from labcheck.engine import baselines, progress
+from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
 
 from .conftest import LAB, WITHOUT_TORCH, Project, Recorded, said
 
 CHILD = f"""
 {WITHOUT_TORCH}
 import pathlib, time
-from labcheck.trials import TrialStore
+from labcheck.engine.store import TrialStore
 from toy import Toy
 
 here = pathlib.Path(sys.argv[1])
@@ -119,7 +119,7 @@ def test_another_store_of_the_folder_reads_what_is_there(store: TrialStore):
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """CPU time that passes only where it is told to."""
     clock = SimpleNamespace(now=5.0)
-    monkeypatch.setattr("labcheck.trials.time", SimpleNamespace(process_time=lambda: clock.now))
+    monkeypatch.setattr("labcheck.engine.store.time", SimpleNamespace(process_time=lambda: clock.now))
     return clock
 
 

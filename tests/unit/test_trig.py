@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from labcheck.data.examples import loader_shuffled, shuffled, substream
 from labcheck.labs.trig import Trig
-from labcheck.models.as_torch import as_torch
-from labcheck.models.scratch.layers import BatchNorm, Linear
+from labcheck.nn.as_torch import as_torch
+from labcheck.nn.scratch.layers import BatchNorm, Linear
 
 WIDTHS = (2, 10, 100, 10, 1)
 REPLAY = Trig(stream="report", max_epochs=2)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import betainc, betaincc
 from scipy.stats import binomtest
 
-from labcheck.verdicts import Word, combine, judge, lower_bound, seeds_to_decide, upper_bound
+from labcheck.core.verdicts import Word, combine, judge, lower_bound, seeds_to_decide, upper_bound
 
 HALF, THREE_QUARTERS = Fraction(1, 2), Fraction(3, 4)
 RANK = {Word.NOT_REPRODUCED: 0, Word.INCONCLUSIVE: 1, Word.REPRODUCED: 2}

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import average, epochs_to
+from labcheck.core.relations import beats, no_worse
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, Boston
-from labcheck.metrics import average, epochs_to
-from labcheck.relations import beats, no_worse
 
 THERE = epochs_to("val_loss", below=20)  # where the report's sigmoid ends
 AT_10, AT_20 = average("val_loss", 10, 15, rising=False), average("val_loss", 20, 25, rising=False)

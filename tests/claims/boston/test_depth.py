@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import average, swing
+from labcheck.core.relations import beats
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
-from labcheck.metrics import average, swing
-from labcheck.relations import beats
 
 LATE_TRAINING = average("batch_loss", -7, rising=False)  # the epochs in which the report sees 8 layers below the others
 LATE_VALIDATION = average("val_loss", -2, rising=False)  # the epochs in which it sees them above

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import epochs_to, swing
+from labcheck.core.relations import beats, diverges
 from labcheck.labs.boston import FINAL_LOSS, MEAN_VAL_MSE, TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
-from labcheck.metrics import epochs_to, swing
-from labcheck.relations import beats, diverges
 
 THERE = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
 SWING = swing("val_loss", rising=False)

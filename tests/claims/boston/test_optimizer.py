@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, Boston
-from labcheck.relations import beats
 
 BASE = {"hidden_layers": 2, "lr": 0.001}
 ADAM = {"optimizer": "adam", **BASE}

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at, rise
+from labcheck.core.relations import beats, equivalent, reaches
 from labcheck.labs.cifar import Cifar, logged
-from labcheck.metrics import at, rise
-from labcheck.relations import beats, equivalent, reaches
 
 BEFORE, AFTER, END = (at("test_accuracy", epoch, rising=True) for epoch in (5, 6, 10))
 JUMP = rise("test_accuracy", 5, 6)

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at, rise
+from labcheck.core.relations import equivalent, never_falls, reaches
 from labcheck.labs.cifar import Cifar, logged
-from labcheck.metrics import at, rise
-from labcheck.relations import equivalent, never_falls, reaches
 
 LAST_TRAIN = at("batch_accuracy", 10, rising=True)
 TRAIN = rise("batch_accuracy", 1, 10)

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at
+from labcheck.core.relations import beats
 from labcheck.labs.curve import Curve
-from labcheck.metrics import at
-from labcheck.relations import beats
 
 claim = Claim(
     id="curve/custom-function",

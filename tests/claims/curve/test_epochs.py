@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import falls_throughout, turns
 from labcheck.labs.curve import Curve
-from labcheck.relations import falls_throughout, turns
 
 claim = Claim(
     id="curve/epochs",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import epochs_to
+from labcheck.core.relations import beats, takes_times
 from labcheck.labs.curve import GRID_MSE, Curve
-from labcheck.metrics import epochs_to
-from labcheck.relations import beats, takes_times
 
 THERE = epochs_to("grid_loss", below=5.76)  # a tenth of the variance of f on [-5, 5), 57.6
 

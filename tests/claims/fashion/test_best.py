@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
-from labcheck.relations import beats
 
 OTHERS = {
     "256-256-.1-5": {},

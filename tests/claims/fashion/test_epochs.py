@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import no_worse
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
-from labcheck.relations import no_worse
 
 claim = Claim(
     id="fashion/epochs",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import CPU_SECONDS
+from labcheck.core.relations import beats
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
-from labcheck.metrics import CPU_SECONDS
-from labcheck.relations import beats
 
 claim = Claim(
     id="fashion/hidden-units",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import CPU_SECONDS, at, swing
+from labcheck.core.relations import beats, some_miss
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
-from labcheck.metrics import CPU_SECONDS, at, swing
-from labcheck.relations import beats, some_miss
 
 SWING = swing("test_loss", rising=False)
 HIGHER = {f"lr {lr:g}": Arm({"lr": lr}) for lr in (1.0, 2.0, 5.0, 10.0)}

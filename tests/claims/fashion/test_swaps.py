@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at
+from labcheck.core.relations import beats, differs, equivalent, misses
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
-from labcheck.metrics import at
-from labcheck.relations import beats, differs, equivalent, misses
 
 FIRST_TEST_ACCURACY = at("test_accuracy", 1, rising=True)
 

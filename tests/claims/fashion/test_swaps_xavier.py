@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import misses
 from labcheck.labs.fashion import TEST_ACCURACY, Fashion
-from labcheck.relations import misses
 
 claim = Claim(
     id="fashion/swaps-xavier",

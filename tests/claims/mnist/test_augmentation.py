@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
 from labcheck.labs.mnist import TEST_ACCURACY, Mnist
-from labcheck.relations import beats
 
 claim = Claim(
     id="mnist/augmentation",

@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import number, turns
 from labcheck.labs.mnist import TEST_ACCURACY, TESTED, Mnist
-from labcheck.relations import number, turns
 
 claim = Claim(
     id="mnist/baseline",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import CPU_SECONDS, at, average, swing
+from labcheck.core.relations import beats, equivalent, no_worse
 from labcheck.labs.mnist import POINT, TEST_ACCURACY, TRAIN_ACCURACY, Mnist, by_digit
-from labcheck.metrics import CPU_SECONDS, at, average, swing
-from labcheck.relations import beats, equivalent, no_worse
 
 MET_VAL_ACCURACY = average("val_accuracy", 14, rising=True)
 FIRST_LOSS = at("batch_loss", 1, rising=False)

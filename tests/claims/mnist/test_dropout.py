@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at, average
+from labcheck.core.relations import beats, equivalent
 from labcheck.labs.mnist import LATE_VAL_ACCURACY, POINT, TEST_ACCURACY, Mnist, by_digit
-from labcheck.metrics import at, average
-from labcheck.relations import beats, equivalent
 
 FIRST_VAL_ACCURACY = at("val_accuracy", 1, rising=True)
 EARLY_LOSS = average("batch_loss", 0, 5, rising=False)

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import at, average, swing
+from labcheck.core.relations import beats, number
 from labcheck.labs.mnist import LATE_VAL_ACCURACY, TEST_ACCURACY, Mnist
-from labcheck.metrics import at, average, swing
-from labcheck.relations import beats, number
 
 ALL = {"train_size": 48_000, "val_size": 12_000, "test_size": 10_000, "epochs": 20}
 JITTER = swing("val_accuracy", 0, 8, rising=True)

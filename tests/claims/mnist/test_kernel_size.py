@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats, equivalent, no_worse
 from labcheck.labs.mnist import LATE_VAL_ACCURACY, POINT, TEST_ACCURACY, Mnist, by_digit
-from labcheck.relations import beats, equivalent, no_worse
 
 LARGER = ("7×7", "9×9")
 

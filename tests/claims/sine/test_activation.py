@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import misses, reaches
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_MSE, TEST_SUM, Sine
-from labcheck.relations import misses, reaches
 
 claim = Claim(
     id="sine/activation",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import share_of_fall
+from labcheck.core.relations import beats, reaches
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
-from labcheck.metrics import share_of_fall
-from labcheck.relations import beats, reaches
 
 DONE = share_of_fall("val_loss", epoch=400)
 

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import average
+from labcheck.core.relations import beats
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
-from labcheck.metrics import average
-from labcheck.relations import beats
 
 LATE = average("batch_loss", -200, -100, rising=False)
 LAST = average("batch_loss", -100, rising=False)

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats, no_worse
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
-from labcheck.metrics import Metric
-from labcheck.relations import beats, no_worse
 
 FIRST_GRADIENT = Metric("first_gradient", higher_is_better=True)
 

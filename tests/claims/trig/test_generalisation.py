@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import beats, no_worse, number, reaches
 from labcheck.labs.trig import GRID_MSE, TEST_MSE, TRAIN_MSE, VAL_MSE, Trig
-from labcheck.metrics import Metric
-from labcheck.relations import beats, no_worse, number, reaches
 
 GRID_BELOW = Metric("grid_below", higher_is_better=True, ratio=False)
 PRINTED = {

@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
-from labcheck.relations import beats
 
 claim = Claim(
     id="trig/learning-rate-text",

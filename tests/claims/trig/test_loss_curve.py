@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import average, swing
+from labcheck.core.relations import beats, misses, settled
 from labcheck.labs.trig import Trig
-from labcheck.metrics import average, swing
-from labcheck.relations import beats, misses, settled
 
 claim = Claim(
     id="trig/loss-curve",

@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import epochs_to
+from labcheck.core.relations import beats
 from labcheck.labs.trig import VAL_MSE, Trig
-from labcheck.metrics import epochs_to
-from labcheck.relations import beats
 
 EPOCHS_TO_TARGET = epochs_to("val_loss", below=0.01)  # 99 % of the variance explained
 

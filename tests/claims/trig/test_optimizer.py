@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats, no_worse
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
-from labcheck.relations import beats, no_worse
 
 claim = Claim(
     id="trig/optimizer",

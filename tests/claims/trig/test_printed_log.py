@@ -1,7 +1,7 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.metrics import Metric, at
+from labcheck.core.relations import matches, reaches
 from labcheck.labs.trig import GRID_MSE, TEST_MSE, VAL_MSE, Trig
-from labcheck.metrics import Metric, at
-from labcheck.relations import matches, reaches
 
 LOG = {
     0: (0.17312946015626526, 0.17310434579849243),

@@ -1,6 +1,6 @@
-from labcheck.claims import Arm, Claim
+from labcheck.core.claims import Arm, Claim
+from labcheck.core.relations import beats, unsettled
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
-from labcheck.relations import beats, unsettled
 
 STEPS = {"max_epochs": 121, "stop_lr": 0.0}  # all arms make as many steps as the report's run, whatever their rate
 

@@ -1,0 +1,79 @@
+"""ResNet-20 for images of 32×32 (He et al. 2016, section 4.2), with shortcuts of option A: 0.27 million parameters."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from labcheck.nn.torch_model import BFloat16, Standardise
+
+
+class Convolution(nn.Conv2d):
+    """3×3 without bias, initialized as in He et al. 2015."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__(inputs, outputs, 3, stride, padding=1, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.kaiming_normal_(self.weight)
+
+
+class Classifier(nn.Linear):
+    """The last layer, its weights initialized as those of convolutions, its biases as torch does."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.kaiming_normal_(self.weight)
+
+
+class Block(nn.Module):
+    """Two convolutions around which the input goes unchanged, or, where they halve it, every second pixel of it.
+
+    Channels that the input lacks are zeros (option A): a shortcut has no parameters.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1, self.norm1 = Convolution(inputs, outputs, stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.norm2 = Convolution(outputs, outputs), nn.BatchNorm2d(outputs)
+        self.stride, self.missing = stride, outputs - inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, outputs, H / stride, W / stride)."""
+        h = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        h = self.norm2(self.conv2(h))
+        if self.missing:
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = functional.pad(x, (0, 0, 0, 0, self.missing // 2, self.missing - self.missing // 2))
+        return functional.relu(h + x, inplace=True)
+
+
+class Mean(nn.Module):
+    """(B, C, H, W) → (B, C): global average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+def resnet20(*, standardise: Standardise, bfloat16: bool) -> nn.Sequential:
+    """From images (B, 3, 32, 32) to logits (B, 10).
+
+    Args:
+        bfloat16: convolutions multiply, and blocks add, numbers of bfloat16; pooling and the classifier are float32.
+    """
+    blocks: OrderedDict[str, nn.Module] = OrderedDict(
+        conv=Convolution(3, 16), norm=nn.BatchNorm2d(16), relu=nn.ReLU(inplace=True)
+    )
+    last = 16
+    for stage, width in enumerate((16, 32, 64), 1):
+        for number in (1, 2, 3):
+            blocks[f"block{stage}{number}"] = Block(last, width, stride=2 if width > last else 1)
+            last = width
+    return nn.Sequential(
+        OrderedDict(
+            standardise=standardise,
+            features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
+            pool=Mean(),
+            full=Classifier(last, 10),
+        )
+    )
