@@ -1,4 +1,4 @@
-"""`python -m labcheck`: what is done with reports that have been written."""
+"""`python -m labcheck`: commands for the reports of earlier runs."""
 
 import argparse
 import io
@@ -10,29 +10,30 @@ from labcheck.report import comparison
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command and return its exit status.
 
-    Returns:
-        0; 1 where two reports differ; 2 where a file cannot be read or written.
+    It is 0, 1 if two reports differ, or 2 if a file cannot be read or written.
     """
-    parser = argparse.ArgumentParser(prog="python -m labcheck", description="Reports of claims that have been checked.")
+    parser = argparse.ArgumentParser(prog="python -m labcheck", description="Commands for the reports of earlier runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     page = commands.add_parser("render", help="write report.html from a report.json")
     page.add_argument("report", type=Path, metavar="report.json")
-    page.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="where to (default: beside it)")
+    page.add_argument(
+        "folder", type=Path, nargs="?", metavar="DIR", help="output folder (default: that of report.json)"
+    )
     page.set_defaults(run=_render)
     both = commands.add_parser(
-        "compare", help="which verdicts and which arms differ between two reports; 1 if any does"
+        "compare", help="list verdicts and arms that differ between two reports; exit status 1 if any does"
     )
     both.add_argument("old", type=Path, metavar="a.json")
     both.add_argument("new", type=Path, metavar="b.json")
     both.set_defaults(run=_compare)
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may have no arrows; exit status 1 means "moved"
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may be unable to print arrows
             stream.reconfigure(errors="backslashreplace")
     try:
-        return int(told.run(told))
+        return int(options.run(options))
     except comparison.ReportError as error:
         print(f"labcheck: {error}", file=sys.stderr)
     except OSError as error:
@@ -40,28 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _render(told: argparse.Namespace) -> int:
-    content = comparison.read(told.report)
+def _render(options: argparse.Namespace) -> int:
+    content = comparison.read(options.report)
     from jinja2 import TemplateError
 
     from labcheck.report import page
 
     try:
-        print(page.write(content, told.folder or told.report.parent))
+        print(page.write(content, options.folder or options.report.parent))
     except (LookupError, TypeError, AttributeError, ValueError, TemplateError) as error:
-        raise comparison.ReportError(f"{told.report}: not a whole report ({type(error).__name__}: {error})") from None
+        raise comparison.ReportError(
+            f"{options.report}: not a complete report ({type(error).__name__}: {error})"
+        ) from None
     return 0
 
 
-def _compare(told: argparse.Namespace) -> int:
-    reports = [comparison.read(file) for file in (told.old, told.new)]
+def _compare(options: argparse.Namespace) -> int:
+    reports = [comparison.read(file) for file in (options.old, options.new)]
     try:
-        differing, moved = comparison.measured_on(*reports), comparison.compare(*reports)
+        differing, changes = comparison.measured_on(*reports), comparison.compare(*reports)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        files = f"{told.old}, {told.new}"
-        raise comparison.ReportError(f"{files}: not whole reports ({type(error).__name__}: {error})") from None
-    print(*differing, *(moved or ["no verdict and no arm has moved"]), sep="\n")
-    return 1 if moved else 0
+        files = f"{options.old}, {options.new}"
+        raise comparison.ReportError(f"{files}: not complete reports ({type(error).__name__}: {error})") from None
+    print(*differing, *(changes or ["no verdict and no arm has changed"]), sep="\n")
+    return 1 if changes else 0
 
 
 if __name__ == "__main__":

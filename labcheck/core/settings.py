@@ -1,4 +1,4 @@
-"""Settings: values that can be written down, read back and compared, whoever made them."""
+"""Settings: values that can be written, read back and compared."""
 
 import dataclasses
 import sys
@@ -13,7 +13,13 @@ import numpy as np
 
 
 class SettingType(NamedTuple):
-    """A type of settings: what its values are called, which values are of it, and how a command line gives one."""
+    """A type of settings.
+
+    Attributes:
+        description: A noun phrase for error messages.
+        accepts: A function that returns whether a value has this type.
+        parse: A function that parses a value from a command line, and raises KeyError or ValueError.
+    """
 
     description: str
     accepts: Callable[[Any], bool]
@@ -47,15 +53,15 @@ TYPES: dict[Any, SettingType] = {
 
 
 class Described(ABC):
-    """An object that serves as a setting because it has a text of its own: equal ones have equal texts."""
+    """An object that can be a setting because it describes itself; equal objects must have equal descriptions."""
 
     @abstractmethod
     def describe(self) -> str:
-        """Return the text that stands for this object in files and on pages."""
+        """Return the text that represents this object in files and on pages."""
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed and so can be part of a lab, which has a hash."""
+    """An immutable, hashable dict."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -64,15 +70,15 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("a setting cannot be changed: copy the dict first")
+        raise TypeError("settings are immutable: copy the dict first")
 
     __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
 
 def freeze(value: Any) -> Any:
-    """Return a setting as a lab keeps it: numbers of NumPy as Python's, lists as tuples, dicts and sets frozen.
+    """Return an immutable copy of a setting: NumPy scalars become Python's, lists tuples, dicts and sets frozen ones.
 
-    Any other value is returned as it is.
+    Any other value is returned unchanged.
     """
     if isinstance(value, np.generic):
         return _item(value)
@@ -88,13 +94,13 @@ def freeze(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a setting as JSON has it, equal for equal settings in any process.
+    """Return a setting as a JSON value, which is the same for equal settings in any process.
 
-    A function or class is written as module and name, an enumeration's member as type and name, a path as text, a
-    dataclass as type and fields, a number that is not finite as text.
+    A function or class is written as module and name, a member of an enumeration as type and name, a path as a string,
+    a dataclass as type and fields, a non-finite number as a string.
 
     Raises:
-        ValueError: the value cannot be written down and read back; the message says what to use.
+        ValueError: The value cannot be written and read back; the message names an alternative.
     """
     if isinstance(value, np.generic):
         value = _item(value)
@@ -103,7 +109,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(str(int(value)))  # refuses more digits than files can have
+        return int(str(int(value)))  # raises if there are too many digits for a file
     if isinstance(value, float):
         return float(value) if np.isfinite(value) else str(float(value))
     if isinstance(value, str):
@@ -116,7 +122,7 @@ def plain(value: Any) -> Any:
         return {_type(value): {name: plain(part) for name, part in _compared(value).items()}}
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
-            raise ValueError(f"the keys of a dict must be texts, got {odd[0]!r}; use a tuple of pairs")
+            raise ValueError(f"the keys of a dict must be strings, got {odd[0]!r}; use a tuple of pairs")
         return {_encodable(key): plain(value[key]) for key in sorted(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {_type(value): plain(value._asdict())}
@@ -126,13 +132,13 @@ def plain(value: Any) -> Any:
         return sorted((plain(part) for part in value), key=lambda part: (type(part).__name__, str(part)))
     if is_named(value):
         return f"{value.__module__}.{value.__qualname__}"
-    raise ValueError(f"{shown(value)} cannot be written down and read back; {_advice(value)}")
+    raise ValueError(f"{shown(value)} cannot be written and read back; {_advice(value)}")
 
 
 def identity(value: Any) -> str:
-    """Return a text that two settings have in common only if a trainer cannot tell them apart.
+    """Return a text that is equal for two settings only if they are indistinguishable to a trainer.
 
-    Unlike `plain`, it has the types, and the order of a dict.
+    Unlike `plain`, it includes types and the order of dicts.
     """
     kind = _type(value)
     if isinstance(value, Mapping):
@@ -147,7 +153,7 @@ def identity(value: Any) -> str:
 
 
 def modules(value: Any) -> Iterator[str]:
-    """Yield the modules whose source a setting depends on: those of functions and classes, and of their instances."""
+    """Yield the modules whose source a setting depends on: those of functions, of classes and of their instances."""
     if is_named(value):
         yield value.__module__
         return
@@ -163,22 +169,22 @@ def modules(value: Any) -> Iterator[str]:
 
 
 def require_hashable(value: Any) -> None:
-    """Refuse a value that can be changed later.
+    """Check that a value is immutable.
 
     Raises:
-        ValueError: the value has no hash; the message says what to use.
+        ValueError: The value has no hash; the message names an alternative.
     """
     try:
         hash(value)
     except TypeError:
-        if dataclasses.is_dataclass(value) and isinstance(value, Hashable):  # what cannot be hashed is in it
+        if dataclasses.is_dataclass(value) and isinstance(value, Hashable):  # a field is mutable
             for part in _compared(value).values():
                 require_hashable(part)
-        raise ValueError(f"{shown(value)} can be changed later; {_advice(value)}") from None
+        raise ValueError(f"{shown(value)} is mutable; {_advice(value)}") from None
 
 
 def is_named(value: Any) -> bool:
-    """Return whether this is a function or class that its module has under its name."""
+    """Return whether this is a function or class that its module defines under its own name."""
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not (callable(value) and isinstance(module, str) and isinstance(qualname, str)):
         return False
@@ -189,7 +195,7 @@ def is_named(value: Any) -> bool:
 
 
 def _item(value: np.generic) -> Any:
-    """A number or text of NumPy as Python's; one that Python has none of, such as a date, as it is."""
+    """Return a NumPy number or string as Python's; any other scalar, such as a date, unchanged."""
     return value.item() if value.dtype.kind in "biufU" else value
 
 
@@ -198,7 +204,7 @@ def _type(value: object) -> str:
 
 
 def _compared(value: Any) -> dict[str, Any]:
-    """The fields by which a dataclass tells its instances apart."""
+    """Return the fields of a dataclass that take part in comparisons."""
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.compare}
 
 
@@ -206,12 +212,12 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{text!a} cannot be written as UTF-8; use another text") from None
+        raise ValueError(f"{text!a} cannot be encoded as UTF-8; use another string") from None
     return text
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message: in one line, not too long, and without its address."""
+    """Return a short representation of a value for a message, in one line and without a memory address."""
     text = " ".join(ascii(value).split())
     return type(value).__name__ if " at 0x" in text else f"{text:.60}"
 
@@ -222,7 +228,7 @@ def _advice(value: Any) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return "use a dataclass with frozen=True"
     if isinstance(value, list | dict | set):
-        return "use a tuple, or labcheck.core.settings.freeze"
+        return "use a tuple, or labcheck.freeze"
     if callable(value):
-        return "use a function that a module defines under its own name, or a word that names it"
-    return "use numbers, words, true and false, tuples and dicts of them, paths, enumerations or frozen dataclasses"
+        return "use a function that a module defines under its own name, or a string that names it"
+    return "use numbers, strings, booleans, tuples and dicts of them, paths, enumerations or frozen dataclasses"

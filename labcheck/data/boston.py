@@ -15,7 +15,7 @@ from torch import Tensor
 from labcheck.data.examples import Examples, permutations
 
 HELD_OUT = 85
-"""Rows of the report's test part, a sixth of 506 rounded up as scikit-learn does; of its validation part too."""
+"""Rows of the report's test split, a sixth of 506 rounded up as scikit-learn does; of its validation split too."""
 REPORT_SEED = 42
 """The `random_state` of the report's split."""
 
@@ -30,7 +30,7 @@ def load() -> tuple[Tensor, Tensor]:
 def report_rows() -> dict[str, Tensor]:
     """Split the rows as the report does, train (336,), val (85,) and test (85,).
 
-    The test part is cut off by scikit-learn's train_test_split, and the validation part by the same call on the rest.
+    The test split is cut off by scikit-learn's train_test_split, and the validation split by the same call on the rest.
     """
     rest, test = train_test_split(np.arange(len(load()[0])), test_size=HELD_OUT, random_state=REPORT_SEED)
     train, val = train_test_split(rest, test_size=HELD_OUT, random_state=REPORT_SEED)
@@ -38,7 +38,7 @@ def report_rows() -> dict[str, Tensor]:
 
 
 def redrawn_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
-    """Split the rows with the report's test part, and draw train (K, 336) and val (K, 85) from the rest."""
+    """Split the rows with the report's test split, and draw train (K, 336) and val (K, 85) from the rest."""
     report = report_rows()
     rest = torch.cat([report["train"], report["val"]]).sort().values
     val, train = torch.split(rest[permutations(len(rest), rngs)], [HELD_OUT, len(rest) - HELD_OUT], dim=1)
@@ -54,12 +54,12 @@ def random_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
 
 
 def examples(rows: Mapping[str, Tensor], models: int, dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
-    """Return each of K models' examples, given the rows of each part, (K, N), or (N,) where all models have the same.
+    """Return each of K models' examples, given the rows of each split, (K, N), or (N,) where all models have the same.
 
-    Features are standardized with the mean and standard deviation of the training part; values stay in 1000 dollars.
+    Features are standardized with the mean and standard deviation of the training split; values stay in 1000 dollars.
     """
     x, y = load()
-    rows = {part: index.expand(models, -1) for part, index in rows.items()}
+    rows = {split: index.expand(models, -1) for split, index in rows.items()}
     train = x[rows["train"]]
     mean, std = train.mean(1, keepdim=True), train.std(1, correction=0, keepdim=True)
-    return {part: Examples(((x[index] - mean) / std).to(dtype), y[index].to(dtype)) for part, index in rows.items()}
+    return {split: Examples(((x[index] - mean) / std).to(dtype), y[index].to(dtype)) for split, index in rows.items()}

@@ -26,8 +26,8 @@ def substream(rng: torch.Generator, name: str) -> torch.Generator:
     return generators([rng.initial_seed()], name)[0]
 
 
-class Part(Protocol):
-    """The examples of one part of K models' data, such as "train", on the device that trains."""
+class Split(Protocol):
+    """The examples of one split of K models' data, such as "train", on the device that trains."""
 
     @property
     def y(self) -> Tensor:
@@ -42,19 +42,19 @@ class Part(Protocol):
     def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
         """All examples, each model's in an order of its own (K, N), in minibatches of so many."""
 
-    def pieces(self) -> Iterator["Examples"]:
+    def chunks(self) -> Iterator["Examples"]:
         """All examples, in their order, in pieces that fit in memory."""
 
-    def keep(self, rows: Tensor) -> "Part":
+    def select(self, rows: Tensor) -> "Split":
         """Those of some models only."""
 
-    def to(self, device: str) -> "Part":
+    def to(self, device: str) -> "Split":
         """The same on a device."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A part whose models have examples of their own: inputs x (K, N, …) and targets y (K, N, out)."""
+    """A split whose models have examples of their own: inputs x (K, N, …) and targets y (K, N, out)."""
 
     x: Tensor
     y: Tensor
@@ -71,10 +71,10 @@ class Examples:
         whole = self.batch(order)  # at once: to take small examples batch by batch costs more than it moves
         yield from map(Examples, torch.split(whole.x, size, dim=1), torch.split(whole.y, size, dim=1))
 
-    def pieces(self) -> Iterator["Examples"]:
+    def chunks(self) -> Iterator["Examples"]:
         yield self
 
-    def keep(self, rows: Tensor) -> "Examples":
+    def select(self, rows: Tensor) -> "Examples":
         return Examples(self.x[rows], self.y[rows])
 
     def to(self, device: str) -> "Examples":

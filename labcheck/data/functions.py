@@ -76,7 +76,7 @@ def values(function: Function, x: Tensor) -> Tensor:
     return torch.from_numpy(found.astype(np.float64)).view_as(x)
 
 
-class Own(Described):
+class UserFunction(Described):
     """A function of the user's, told from others by its name and its values at some points (n, 1).
 
     Raises:
@@ -106,7 +106,7 @@ class Own(Described):
         return self.name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Own) and self.name == other.name
+        return isinstance(other, UserFunction) and self.name == other.name
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -133,7 +133,7 @@ def shown(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def split(
+def split_samples(
     function: Function,
     x: Tensor,
     points: int,
@@ -146,12 +146,12 @@ def split(
 
     Args:
         x: the samples of each model (K, n, 1), in random order.
-        points: how many equally spaced points of [0, 2π) the part "grid" has.
+        points: how many equally spaced points of [0, 2π) the split "grid" has.
         powers: inputs are x, x², … up to this power.
         standardized: of x less its mean over all n samples, by their standard deviation.
 
     Returns:
-        Inputs (K, N, powers) and targets (K, N, 1) of each part.
+        Inputs (K, N, powers) and targets (K, N, 1) of each split.
     """
     models, n, _ = x.shape
     mean, std = x.mean(1, keepdim=True), x.std(1, keepdim=True)
@@ -178,9 +178,9 @@ def shuffled_points(n: int, rngs: list[torch.Generator]) -> Tensor:
     return x[permutations(n, rngs)].unsqueeze(2)
 
 
-def drawn(parts: dict[str, Examples]) -> str:
+def drawn(splits: dict[str, Examples]) -> str:
     """A digest of drawn examples that other processors give as well."""
-    return digest(*(_rounded(number) for part in parts.values() for number in (part.x, part.y)))
+    return digest(*(_rounded(number) for split in splits.values() for number in (split.x, split.y)))
 
 
 def _rounded(numbers: Tensor) -> Tensor:

@@ -28,17 +28,17 @@ JPEG = "e07df2b867baac41"
 """Digest of a CIFAR-10 whose images went through JPEG once; accuracies on it may be a fraction of a point off."""
 
 
-def load(dataset: str, source: str) -> ImageSet:
+def load(dataset: str, data_source: str) -> ImageSet:
     """Load a data set.
 
     Args:
         dataset: "mnist", "fashion" or "cifar".
-        source: "embedded" or "real".
+        data_source: "embedded" or "real".
 
     Raises:
         DataError: it is not there and cannot be downloaded, it is elsewhere than it must be, or a file is broken.
     """
-    if source == "embedded":
+    if data_source == "embedded":
         return EMBEDDED[dataset]()
     root = os.environ.get(ROOT)
     if not root:
@@ -59,7 +59,7 @@ def _clothes() -> ImageSet:
     """The digits, 1000 of them set apart."""
     digits = _digits()
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(digits.images)))
-    return ImageSet("stand-in-digits", digits.images[order], digits.labels[order], tests=1000)
+    return ImageSet("stand-in-digits", digits.images[order], digits.labels[order], tests=1000, stand_in=True)
 
 
 @cache
@@ -80,7 +80,7 @@ def _objects() -> ImageSet:
         top, left = (rng.integers(size - 31) for size in photograph.shape[:2])
         image -= photograph[top : top + 32, left : left + 32]
     blended = torch.from_numpy(np.abs(images).astype(np.uint8))
-    return ImageSet("stand-in-digits-on-photos", blended, digits.labels, tests=256)
+    return ImageSet("stand-in-digits-on-photos", blended, digits.labels, tests=256, stand_in=True)
 
 
 EMBEDDED: dict[str, Callable[[], ImageSet]] = {"mnist": _digits, "fashion": _clothes, "cifar": _objects}
@@ -106,9 +106,9 @@ def _real(dataset: str, root: Path) -> ImageSet:
         broken = file.name if supplied else "what is broken"
         raise _unread(title, root, error, f"remove {broken} there and get it anew") from error
     shape = (32, 32, 3) if dataset == "cifar" else (28, 28, 1)
-    parts = [_checked(title, part, *arrays[part], shape, root) for part in ("train", "test")]
-    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    found = ImageSet(called, images, labels, tests=len(parts[1][0]))
+    splits = [_checked(title, split, *arrays[split], shape, root) for split in ("train", "test")]
+    images, labels = (torch.cat(tensors) for tensors in zip(*splits, strict=True))
+    found = ImageSet(called, images, labels, tests=len(splits[1][0]))
     if supplied:
         found = replace(found, name="cifar10-jpeg" if found.digest == JPEG else "cifar10-npz")
     return found
@@ -116,7 +116,7 @@ def _real(dataset: str, root: Path) -> ImageSet:
 
 def _arrays(file: Path) -> dict[str, tuple[Any, Any]]:
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:  # NumPy leaves a broken file open
-        return {part: (arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")}
+        return {split: (arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test")}
 
 
 def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
@@ -125,7 +125,7 @@ def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
 
     dataset = getattr(datasets, title)
     try:
-        sets = {part: dataset(root, train=part == "train") for part in ("train", "test")}
+        sets = {split: dataset(root, train=split == "train") for split in ("train", "test")}
     except RuntimeError as error:
         if "not found" not in str(error):  # but broken
             raise
@@ -134,12 +134,12 @@ def _torchvision(title: str, root: Path) -> dict[str, tuple[Any, Any]]:
             raise DataError(elsewhere) from None
         try:
             with _download(title, root):
-                sets = {part: dataset(root, train=part == "train", download=True) for part in ("train", "test")}
+                sets = {split: dataset(root, train=split == "train", download=True) for split in ("train", "test")}
         except Exception as error:  # whatever torchvision and the network say
             shortfall = layout.shortfall(title, root)
             remedy = "it could not be downloaded, so put torchvision's files there"
             raise _unread(title, root, error, remedy + (shortfall and f" ({shortfall})")) from error
-    return {part: (found.data, found.targets) for part, found in sets.items()}
+    return {split: (found.data, found.targets) for split, found in sets.items()}
 
 
 @contextmanager
@@ -183,14 +183,14 @@ def _unread(title: str, root: Path, error: Exception, remedy: str) -> DataError:
 
 
 def _checked(
-    title: str, part: str, pixels: Any, classes: Any, shape: tuple[int, ...], root: Path
+    title: str, split: str, pixels: Any, classes: Any, shape: tuple[int, ...], root: Path
 ) -> tuple[Tensor, Tensor]:
-    """Images (n, H, W, C) and labels (n,) of a part.
+    """Images (n, H, W, C) and labels (n,) of a split.
 
     Raises:
         DataError: they are not what they should be.
     """
-    n = 10_000 if part == "test" else 50_000 if title == "CIFAR10" else 60_000
+    n = 10_000 if split == "test" else 50_000 if title == "CIFAR10" else 60_000
     images, labels = np.asarray(pixels), np.asarray(classes)
     grey = shape[:2] if shape[2] == 1 else shape
     wrong = ""
@@ -201,5 +201,5 @@ def _checked(
     elif (found := np.unique(labels).tolist()) != list(range(CLASSES)):
         wrong = f"labels 0 to 9 expected, found {len(found)} different ones from {found[0]} to {found[-1]}"
     if wrong:
-        raise DataError(f"{title} under {root}, part {part}: {wrong}; remove the file and get it anew")
+        raise DataError(f"{title} under {root}, split {split}: {wrong}; remove the file and get it anew")
     return torch.from_numpy(images).view(n, *shape), torch.from_numpy(labels.astype(np.int64)).view(n)

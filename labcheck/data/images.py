@@ -1,4 +1,4 @@
-"""Images with labels, in memory, and the parts of them that models see."""
+"""Images with labels, in memory, and the splits of them that models see."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from torch import Tensor
 from labcheck.data import DataError
 from labcheck.data.examples import Examples, digest, permutations
 
-PIECE = 200
+EVAL_BATCH = 200
 """Images that are evaluated at once."""
 
 
@@ -21,13 +21,15 @@ class ImageSet:
     Attributes:
         images: (N, H, W, C), uint8.
         labels: (N,), int64, 0 to 9.
-        tests: how many of them, the last ones, are the test set; 0 where nobody has set any apart.
+        tests: The number of test images, which are the last ones; 0 if there is no test set.
+        stand_in: Whether they replace the images of a report.
     """
 
     name: str
     images: Tensor
     labels: Tensor
     tests: int
+    stand_in: bool = False
 
     @property
     def known(self) -> int:
@@ -52,33 +54,34 @@ class ImageSet:
         mean = share @ values
         return mean, (share @ values.square() - mean.square()).sqrt()
 
-    def parts(self, sizes: dict[str, int], rngs: list[torch.Generator], dtype: torch.dtype) -> dict[str, "Selection"]:
-        """As many random images for each part, for each generator; see `split`."""
+    def splits(self, sizes: dict[str, int], rngs: list[torch.Generator], dtype: torch.dtype) -> dict[str, "Selection"]:
+        """As many random images for each split, for each generator; see `draw_rows`."""
         return {
-            part: Selection(self.images, self.labels, rows, dtype) for part, rows in self.split(sizes, rngs).items()
+            split: Selection(self.images, self.labels, rows, dtype)
+            for split, rows in self.draw_rows(sizes, rngs).items()
         }
 
-    def split(self, sizes: dict[str, int], rngs: list[torch.Generator]) -> dict[str, Tensor]:
-        """For each generator, as many random images for each part (K, n); "test" is of the test set if there is one.
+    def draw_rows(self, sizes: dict[str, int], rngs: list[torch.Generator]) -> dict[str, Tensor]:
+        """For each generator, as many random images for each split (K, n); "test" is of the test set if there is one.
 
         Raises:
             DataError: there are not as many.
         """
         order = permutations(self.known, rngs)
         found = {}
-        for part, size in sizes.items():
-            if part == "test" and self.tests:
-                found[part] = self.known + permutations(self.tests, rngs)[:, :size]
+        for split, size in sizes.items():
+            if split == "test" and self.tests:
+                found[split] = self.known + permutations(self.tests, rngs)[:, :size]
             else:
-                found[part], order = order[:, :size], order[:, size:]
-            if found[part].shape[1] < size:
-                raise DataError(f"{self.name} has no {size} images left for the part {part}: ask for fewer")
+                found[split], order = order[:, :size], order[:, size:]
+            if found[split].shape[1] < size:
+                raise DataError(f"{self.name} has no {size} images left for the split {split}: ask for fewer")
         return found
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A part whose models each see some rows of a table of images: pixels from 0 to 1, channels first.
+    """A split whose models each see some rows of a table of images: pixels from 0 to 1, channels first.
 
     Attributes:
         images: (N, H, W, C), uint8.
@@ -108,10 +111,10 @@ class Selection:
     def batches(self, order: Tensor, size: int) -> Iterator[Examples]:
         yield from map(self.batch, torch.split(order, size, dim=1))
 
-    def pieces(self) -> Iterator[Examples]:
-        yield from map(self._take, torch.split(self.rows, PIECE, dim=1))
+    def chunks(self) -> Iterator[Examples]:
+        yield from map(self._take, torch.split(self.rows, EVAL_BATCH, dim=1))
 
-    def keep(self, rows: Tensor) -> "Selection":
+    def select(self, rows: Tensor) -> "Selection":
         return replace(self, rows=self.rows[rows])
 
     def to(self, device: str) -> "Selection":

@@ -1,0 +1,1 @@
+"""What a session does with claims: plan, train, judge, and compare with the baselines."""

@@ -1,7 +1,7 @@
-"""Stored results: what an arm's seeds gave and what was judged of them, on which environment and why recorded.
+"""Baselines: stored results of claims, with the environment on which they were measured.
 
-A file is read whole, checked against its own digest, and written whole or not at all. It is meant to be reviewed as a
-diff: keys are sorted, a line holds one metric of one arm, floats are the shortest that give the same float32.
+A file is checked against its own digest when it is read, and written atomically. It is meant to be reviewed as a diff:
+keys are sorted, each line holds one metric of one arm, and floats are the shortest that give the same float32.
 """
 
 import dataclasses
@@ -15,22 +15,29 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 from labcheck.core import drift
-from labcheck.core.metrics import Floats, rounded
-from labcheck.core.verdicts import Word, tally
+from labcheck.core.metrics import round_to_float32
+from labcheck.core.trials import Floats
+from labcheck.core.verdicts import Verdict, tally
 from labcheck.engine import files
 from labcheck.engine.environment import Fingerprint
 
 SCHEMA = 1
-HOW = "if the change is meant, record it with --claims-update REASON"
+UPDATE_HINT = "if the change is intentional, record it with --claims-update REASON"
 Numbers = list[float | None]
 
 
 class BaselineError(Exception):
-    """A stored result that cannot be used, and what to do about it."""
+    """A baseline that cannot be used; the message says what to do."""
 
 
 class StoredArm(TypedDict):
-    """settings: of the lab; metrics: a number per seed, None where not finite; data: where arms differ in it."""
+    """The stored results of an arm.
+
+    Attributes:
+        settings: The settings of its lab.
+        metrics: One number per seed for each metric, None if it is not finite.
+        data: Name and digest of its data, if the arms of the claim differ in it.
+    """
 
     settings: dict[str, Any]
     metrics: dict[str, Numbers]
@@ -38,15 +45,23 @@ class StoredArm(TypedDict):
 
 
 StoredRelation = dict[str, Any]
-"""verdict, tag and n, with holds and ties, or of a printed number with below, equal and p."""
+"""verdict, tag and n, with holds and ties, or, for a printed number, with below, equal and p."""
 
 
 @dataclass
 class Baseline:
-    """One claim at one scale on one data set.
+    """The stored results of one claim at one scale on one data set.
 
     Attributes:
-        cpu_seconds: what training each arm took when this was recorded; compared with nothing, it helps to estimate.
+        claim: The id of the claim.
+        scale: The scale.
+        data: Name and digest of the data.
+        seeds: The number of seeds.
+        environment: The environment on which the results were measured.
+        arms: The results of each arm.
+        relations: The verdict on each relation, with its counts.
+        update: Why, and from which commit, the file was last written, and what changed.
+        cpu_seconds: The CPU time that training each arm took, for estimates only.
     """
 
     claim: str
@@ -60,30 +75,30 @@ class Baseline:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     def measured_on(self, other: "Baseline") -> bool:
-        """Whether the other one's values can be expected to be the same numbers, or to stand beside these."""
+        """Return whether both were measured on the same environment and data, so that equal seeds give equal values."""
         return (self.environment, self.data) == (other.environment, other.data)
 
 
 def path(folder: Path, claim: str, scale: str, data: str) -> Path:
-    """Where a claim's results are kept: <folder>/<lab>/<claim>/<scale>-<data>.json."""
+    """Return the file of a claim's baseline: <folder>/<lab>/<claim>/<scale>-<data>.json."""
     return folder / claim / f"{scale}-{data}.json"
 
 
 def numbers(values: Floats) -> Numbers:
-    """(n,) → what a file holds."""
-    return [float(str(value)) if np.isfinite(value) else None for value in rounded(values).astype(np.float32)]
+    """Return values (n,) as JSON: the shortest floats that give the same float32, None if not finite."""
+    return [float(str(value)) if np.isfinite(value) else None for value in round_to_float32(values).astype(np.float32)]
 
 
 def floats(values: Numbers) -> Floats:
-    """And back: None is NaN."""
+    """Return numbers of JSON as an array (n,), in which None is NaN."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def read(file: Path) -> Baseline:
-    """A stored baseline.
+    """Read a baseline.
 
     Raises:
-        BaselineError: it is missing, cannot be read, or was edited by hand.
+        BaselineError: The file is missing, cannot be read, or was edited by hand.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -91,111 +106,116 @@ def read(file: Path) -> Baseline:
         schema = content.pop("schema")
         if schema != SCHEMA:
             raise BaselineError(
-                f"{file}: schema {schema} is not one that this labcheck reads ({SCHEMA}); "
-                "use the labcheck that recorded it, or remove it and record it anew"
+                f"{file}: schema {schema}, this version of labcheck reads {SCHEMA}; "
+                "use the version that recorded it, or remove the file and record it again"
             )
         if digest != _digest(content):
             raise BaselineError(
-                f"{file}: edited by hand; restore it from version control, or remove it and record it anew"
+                f"{file}: edited by hand; restore it from version control, or remove it and record it again"
             )
         return Baseline(**content)
     except FileNotFoundError:
         raise BaselineError(f"{file}: no baseline; record one with --claims-update REASON") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a whole baseline"
+        reason = error.strerror if isinstance(error, OSError) else "not a complete baseline"
         raise BaselineError(
-            f"{file}: {reason}; restore it from version control, or remove it and record it anew"
+            f"{file}: {reason}; restore it from version control, or remove it and record it again"
         ) from None
 
 
 def write(baseline: Baseline, file: Path) -> None:
-    """Store a baseline, whole or not at all.
+    """Write a baseline atomically.
 
     Raises:
-        BaselineError: the folder cannot be written, or is full.
+        BaselineError: The folder cannot be written, or the disk is full.
     """
     content = dataclasses.asdict(baseline)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        files.write(file, _dump({**content, "schema": SCHEMA, "digest": _digest(content)}))
+        files.write_atomically(file, _dump({**content, "schema": SCHEMA, "digest": _digest(content)}))
     except OSError as error:
         raise BaselineError(f"{file}: not written: {error.strerror}; make the folder writable and run again") from None
 
 
-def compare_arm(stored: Baseline, today: Baseline, arm: str) -> tuple[list[str], list[str]]:
-    """Today's values of an arm against the stored ones.
+def compare_arm(stored: Baseline, current: Baseline, arm: str) -> tuple[list[str], list[str]]:
+    """Compare the current values of an arm with the stored ones.
 
     Args:
-        today: as it would be stored; of more or fewer seeds, those that both have are compared.
+        stored: The baseline.
+        current: The current results as a baseline would store them. If the numbers of seeds differ, the
+            common seeds are compared.
+        arm: The name of the arm.
 
     Returns:
-        What fails, and what is only worth saying.
+        The lines that fail the check, and notes.
     """
     if arm not in stored.arms:
-        return [f"no baseline for arm '{arm}'; {HOW}"], []
-    if stored.data != today.data:
-        return [f"arm '{arm}' has drifted: trained on other data ({_differing(stored, today)}); {HOW}"], []
-    old, new = stored.arms[arm], today.arms[arm]
+        return [f"no baseline for arm '{arm}'; {UPDATE_HINT}"], []
+    if stored.data != current.data:
+        return [
+            f"arm '{arm}' has drifted: trained on different data ({_differing(stored, current)}); {UPDATE_HINT}"
+        ], []
+    old, new = stored.arms[arm], current.arms[arm]
     failures = [
         f"setting {name} is {new['settings'].get(name)!r}, stored {old['settings'].get(name)!r}"
         for name in sorted(old["settings"].keys() | new["settings"].keys())
         if old["settings"].get(name) != new["settings"].get(name)
     ]
     for name in sorted(old["metrics"].keys() ^ new["metrics"].keys()):
-        failures.append(f"{name} is {'no longer measured' if name in old['metrics'] else 'not stored'}")
-    same = stored.environment == today.environment
+        failures.append(f"{name} is {'no longer measured' if name in old['metrics'] else 'not in the baseline'}")
+    same = stored.environment == current.environment
     common = sorted(old["metrics"].keys() & new["metrics"].keys())
     for name in common:
         before, after = floats(old["metrics"][name]), floats(new["metrics"][name])
-        change = _changed(before, after) if same else drift.moved(before, after)
+        change = _changed(before, after) if same else drift.describe_shift(before, after)
         if change:
             failures.append(f"{name}: {change}")
-    notes = [] if same else [_elsewhere(stored, today)]
+    notes = [] if same else [_note_on_environment(stored, current)]
     return [f"arm '{arm}' has drifted: {failure}" for failure in failures], notes
 
 
-def compare_relation(stored: Baseline, today: Baseline, relation: str) -> tuple[list[str], list[str]]:
-    """Today's verdict on a relation against the stored one; what fails, and what is only worth saying."""
+def compare_relation(stored: Baseline, current: Baseline, relation: str) -> tuple[list[str], list[str]]:
+    """Compare the current verdict on a relation with the stored one; return the lines that fail, and notes."""
     if relation not in stored.relations:
-        return [f"no baseline for relation '{relation}'; {HOW}"], []
-    if stored.data != today.data:
-        return [f"{relation}: judged on other data ({_differing(stored, today)}); {HOW}"], []
-    if today.seeds != stored.seeds:
-        return [], []  # verdicts of unlike numbers of seeds are shown and not compared
-    words = [Word(baseline.relations[relation]["verdict"]) for baseline in (stored, today)]
-    if words[0].contradicts(words[1]):
-        return [f"{relation}: {words[1]}, stored {words[0]}; {HOW}"], []
-    return [], [] if words[0] == words[1] else [f"{relation}: {words[1]}, stored {words[0]}"]
+        return [f"no baseline for relation '{relation}'; {UPDATE_HINT}"], []
+    if stored.data != current.data:
+        return [f"{relation}: judged on different data ({_differing(stored, current)}); {UPDATE_HINT}"], []
+    if current.seeds != stored.seeds:
+        return [], []  # verdicts from different numbers of seeds are not comparable
+    old, new = (Verdict(baseline.relations[relation]["verdict"]) for baseline in (stored, current))
+    if old.contradicts(new):
+        return [f"{relation}: {new}, stored {old}; {UPDATE_HINT}"], []
+    return [], [] if old == new else [f"{relation}: {new}, stored {old}"]
 
 
 def compare_names(stored: Baseline, names: Iterable[str]) -> list[str]:
-    """Stored arms and relations that the claim, which has these names, has no more; each fails."""
+    """Return a line for each stored arm and relation that is not among the names of the claim; each fails."""
     gone = (stored.arms.keys() | stored.relations.keys()) - set(names)
-    return [f"'{name}' is stored, but the claim has it no more; {HOW}" for name in sorted(gone)]
+    return [f"'{name}' is in the baseline, but no longer in the claim; {UPDATE_HINT}" for name in sorted(gone)]
 
 
-def merge(stored: Baseline, today: Baseline) -> Baseline:
-    """What was measured today in the place of what was stored, the rest as it is.
+def merge(stored: Baseline, current: Baseline) -> Baseline:
+    """Return the stored baseline with the current results in place of the corresponding stored ones.
 
     Raises:
-        BaselineError: the rest was measured elsewhere or of other seeds, and would not fit.
+        BaselineError: The other results were measured on another environment, data or number of seeds.
     """
-    kept = (stored.arms.keys() - today.arms.keys()) | (stored.relations.keys() - today.relations.keys())
-    if kept and not (stored.measured_on(today) and stored.seeds == today.seeds):
+    rest = (stored.arms.keys() - current.arms.keys()) | (stored.relations.keys() - current.relations.keys())
+    if rest and not (stored.measured_on(current) and stored.seeds == current.seeds):
         raise BaselineError(
-            f"{today.claim}: not written: {', '.join(sorted(kept))} was measured on another environment, data or "
-            "number of seeds; update all of the claim's tests together"
+            f"{current.claim}: not written: {', '.join(sorted(rest))} was measured on another environment, data or "
+            "number of seeds; run all tests of the claim with --claims-update"
         )
     return dataclasses.replace(
-        today,
-        arms={**stored.arms, **today.arms},
-        relations={**stored.relations, **today.relations},
-        cpu_seconds={**stored.cpu_seconds, **today.cpu_seconds},
+        current,
+        arms={**stored.arms, **current.arms},
+        relations={**stored.relations, **current.relations},
+        cpu_seconds={**stored.cpu_seconds, **current.cpu_seconds},
     )
 
 
 def changes(stored: Baseline | None, new: Baseline) -> list[str]:
-    """Old → new, a line for everything in which the baseline to write differs from the stored one."""
+    """Return a line "old → new" for every difference between the stored baseline and a new one."""
     if stored is None:
         stored = dataclasses.replace(new, arms={}, relations={})
     lines = [f"measured on: {stored.seeds} seeds → {new.seeds} seeds"] if stored.seeds != new.seeds else []
@@ -204,11 +224,11 @@ def changes(stored: Baseline | None, new: Baseline) -> list[str]:
     for name in sorted(stored.relations.keys() | new.relations.keys()):
         old, now = stored.relations.get(name), new.relations.get(name)
         if old != now:
-            lines.append(f"{name}: {_told(old)} → {_told(now)}")
+            lines.append(f"{name}: {_describe(old)} → {_describe(now)}")
     for name in sorted(stored.arms.keys() | new.arms.keys()):
         if stored.arms.get(name) != new.arms.get(name):
-            how = "new" if name not in stored.arms else "changed" if name in new.arms else "gone"
-            lines.append(f"arm {name}: {how}")
+            change = "new" if name not in stored.arms else "changed" if name in new.arms else "removed"
+            lines.append(f"arm {name}: {change}")
     if stored.cpu_seconds.keys() != new.cpu_seconds.keys():
         lines.append("arms timed: " + ", ".join(sorted(stored.cpu_seconds.keys() ^ new.cpu_seconds.keys())))
     return lines
@@ -219,12 +239,12 @@ def unused(folder: Path, used: Iterable[Path]) -> list[Path]:
     return sorted({path for path in folder.rglob("*") if path.is_file()} - set(used))
 
 
-def _told(relation: StoredRelation | None) -> str:
+def _describe(relation: StoredRelation | None) -> str:
     return f"{relation['verdict']} {tally(relation)}" if relation else "none"
 
 
 def _changed(before: Floats, after: Floats) -> str:
-    """How values differ beyond the rounding of float32, today's being those of the same seeds or of the first ones."""
+    """Return a description of the seeds whose values differ beyond float32 rounding; "" if there are none."""
     before = before[: len(after)]
     same = np.isclose(after[: len(before)], before, rtol=1e-6, atol=0, equal_nan=True)
     if same.all():
@@ -232,22 +252,22 @@ def _changed(before: Floats, after: Floats) -> str:
     seed = int(np.argmin(same))
     return (
         f"{np.count_nonzero(~same)} of {len(same)} seeds differ, first seed {seed}: "
-        f"{after[seed]:.6g}, stored {before[seed]:.6g}; {HOW}"
+        f"{after[seed]:.6g}, stored {before[seed]:.6g}; {UPDATE_HINT}"
     )
 
 
-def _elsewhere(stored: Baseline, today: Baseline) -> str:
-    note = f"measured elsewhere ({_differing(stored, today)}): distributions are compared, not values"
-    if today.seeds < drift.ENOUGH:
-        shift = drift.smallest_shift(stored.seeds, today.seeds)
-        shown = f"show a shift of {shift:g} sd" if np.isfinite(shift) else "are too few to show any shift"
-        note += f"; {today.seeds} seeds {shown}"
+def _note_on_environment(stored: Baseline, current: Baseline) -> str:
+    note = f"another environment ({_differing(stored, current)}): distributions are compared, not values"
+    if current.seeds < drift.MIN_SEEDS:
+        shift = drift.smallest_detectable_shift(stored.seeds, current.seeds)
+        power = f"reveal a shift of {shift:g} sd" if np.isfinite(shift) else "are too few to reveal any shift"
+        note += f"; {current.seeds} seeds {power}"
     return note
 
 
-def _differing(stored: Baseline, today: Baseline) -> str:
-    """In what two environments, or data, differ."""
-    old, new = ({**base.environment, **base.data} for base in (stored, today))
+def _differing(stored: Baseline, current: Baseline) -> str:
+    """Return the differences between two environments, or data, as "name old → new"."""
+    old, new = ({**base.environment, **base.data} for base in (stored, current))
     return ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in sorted(new) if old.get(key) != new[key])
 
 
@@ -256,7 +276,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _dump(content: Any, indent: str = "") -> str:
-    """JSON with sorted keys, and every list of numbers on a line of its own."""
+    """Return JSON with sorted keys and every list of numbers on one line."""
     if isinstance(content, dict) and content:
         inner = indent + "  "
         lines = [inner + _dump(key) + ": " + _dump(content[key], inner) for key in sorted(content)]

@@ -1,35 +1,41 @@
-"""What a claim's tests do: train what they need, judge it, and compare it with the baseline."""
+"""Checks: the tests of a claim, one for each arm and one for each relation.
+
+`build_checks` lists the checks of a claim when it is collected. `CheckSpec.resolve` turns one of them into a `Check`
+under the options of a session, which trains, judges and compares with the baseline.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from labcheck.core import verdicts
-from labcheck.core.claims import Claim, Quoted
-from labcheck.core.metrics import CPU_SECONDS, MetricError, Trials, rounded
+from labcheck.core.claims import Claim, Quote
+from labcheck.core.lab import Lab
+from labcheck.core.metrics import CPU_SECONDS, round_to_float32
 from labcheck.core.relations import Relation, Term
+from labcheck.core.scales import Scale
+from labcheck.core.trials import MetricError, Trials
+from labcheck.core.verdicts import Verdict
 from labcheck.engine import baselines, timing
 from labcheck.engine.baselines import Baseline
-from labcheck.engine.session import Session
+from labcheck.engine.claim_results import ClaimResult
+from labcheck.engine.session import Experiment, Session
 from labcheck.engine.store import Block, TrainingError
-from labcheck.report import tensorboard
-from labcheck.report.findings import Finding
-from labcheck.report.summary import summary
 
 
 class CheckFailedError(Exception):
-    """A check's answer is not what it should be; each argument is a line that says why."""
+    """A check that ran and failed; each argument is a reason in one line."""
 
 
 class NotMeasuredError(Exception):
-    """A check has no answer: an arm cannot be trained, or does not measure what the claim needs.
+    """A check without a result: an arm cannot be trained, or does not provide a metric that the claim needs.
 
     Args:
-        reason: one line that names the arm, its settings and the seeds.
-        traceback: through the lab's own code; "" where the line says all.
+        reason: One line that names the arm, its settings and the seeds.
+        traceback: The traceback within the lab's own code; "" if the line is sufficient.
     """
 
     def __init__(self, reason: str, traceback: str = ""):
@@ -38,253 +44,294 @@ class NotMeasuredError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a check found, and what it makes of it, in lines.
+class CheckResult:
+    """The result of a check.
 
     Attributes:
-        drifts: in what it is not the stored answer; the check fails.
-        failures: why the check fails besides.
-        notes: what is only worth saying.
+        result: What was measured and judged.
+        trials: The trials of each arm that the check is about, by name.
+        drifts: How the result differs from the baseline; each line fails the check.
+        failures: Other reasons for which the check fails.
+        notes: Lines for the summary of the run.
     """
 
-    finding: Finding
-    drifts: list[str]
-    failures: list[str]
-    notes: list[str]
+    result: ClaimResult
+    trials: Mapping[str, Trials]
+    drifts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """A test of a claim as it is collected, before the options of the session are known.
+
+    Attributes:
+        claim: The claim.
+        scale: The scale.
+        labs: The lab of each arm at this scale.
+        subject: The name of an arm, or a relation.
+    """
+
+    claim: Claim
+    scale: Scale
+    labs: Mapping[str, Lab]
+    subject: str | Relation
+
+    @property
+    def name(self) -> str:
+        """A readable name for the test."""
+        if isinstance(self.subject, Relation):
+            return f"relation[{self.subject.name}-{self.scale}]"
+        return f"arm[{self.subject}-{self.scale}]"
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in a session."""
+        return f"{self.claim.id} {self.name}"
+
+    def resolve(self, session: Session) -> "Check":
+        """Return the check under the options of a session.
+
+        Raises:
+            ValueError: An arm cannot have the session's overrides.
+            DataError: Some data is missing.
+        """
+        experiment = session.experiment(self.claim, self.scale, self.labs)
+        if isinstance(self.subject, Relation):
+            return RelationCheck(self.id, experiment, self.subject)
+        return ArmCheck(self.id, experiment, self.subject)
+
+
+def build_checks(claim: Claim) -> list[CheckSpec]:
+    """Return all checks of a claim.
+
+    Raises:
+        ClaimError: The claim is invalid.
+    """
+    claim.validate()
+    subjects: list[str | Relation] = [*claim.arms, *claim.relations]
+    labs = {scale: claim.configure(scale) for scale in claim.scales}
+    return [CheckSpec(claim, scale, labs[scale], subject) for scale in labs for subject in subjects]
 
 
 @dataclass(frozen=True)
 class Check(ABC):
-    """One test of a claim at a scale."""
+    """A test of a claim under the options of a session.
 
-    claim: Claim
-    scale: str
+    Attributes:
+        id: A name that is unique in the session.
+        experiment: The claim at a scale under the session's options.
+    """
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """A readable test name."""
-
-    @property
-    def id(self) -> str:
-        """A name that no other check of a session has."""
-        return f"{self.claim.id} {self.name}"
+    id: str
+    experiment: Experiment
 
     @property
     @abstractmethod
     def arms(self) -> Sequence[str]:
-        """The arms that it needs."""
+        """The names of the arms that the check needs."""
 
     @abstractmethod
-    def measure(self, trials: Mapping[str, Trials], session: Session, finding: Finding) -> None:
-        """Add to the finding what these trials of its arms show."""
-
-    @abstractmethod
-    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
-        """Return what fails, and what is only worth saying."""
-
-    def blocks(self, session: Session) -> dict[str, list[Block]]:
-        """Return what has to be trained of each arm."""
-        experiment = session.experiment(self.claim, self.scale)
-        return {arm: experiment.blocks(arm) for arm in self.arms}
-
-    def retry(self, session: Session) -> None:
-        """Have what could not be trained trained again."""
-        for blocks in self.blocks(session).values():
-            session.store.retry(blocks)
-
-    def trials(self, session: Session) -> Mapping[str, Trials]:
-        """Return the trials of its arms, trained now unless they have been in this session.
+    def measure(self, trials: Mapping[str, Trials], result: ClaimResult) -> None:
+        """Add to the result what these trials, by arm, show.
 
         Raises:
-            NotMeasuredError: an arm cannot be trained.
+            MetricError: The trials lack a metric.
         """
-        experiment = session.experiment(self.claim, self.scale)
+
+    @abstractmethod
+    def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
+        """Compare with the baseline; return the lines that fail the check, and notes."""
+
+    def blocks(self) -> dict[str, list[Block]]:
+        """Return the blocks of seeds to train, by arm."""
+        return {arm: self.experiment.blocks(arm) for arm in self.arms}
+
+    def retry(self) -> None:
+        """Allow blocks that could not be trained to be trained again."""
+        for blocks in self.blocks().values():
+            self.experiment.session.store.retry(blocks)
+
+    def trials(self) -> Mapping[str, Trials]:
+        """Return the trials of the arms, by name; they are trained now unless the session has them.
+
+        Raises:
+            NotMeasuredError: An arm cannot be trained.
+        """
+        experiment = self.experiment
         trained = {}
         for arm in self.arms:
             try:
-                trained[arm] = session.store.trials(experiment.labs[arm], experiment.seeds, experiment.device)
+                trained[arm] = experiment.session.store.trials(
+                    experiment.labs[arm], experiment.seeds, experiment.device
+                )
             except TrainingError as error:
                 raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {error}", error.traceback) from None
             except MetricError as error:
                 raise NotMeasuredError(f"{experiment.describe_arm(arm)}: {error}") from None
         return trained
 
-    def run(self, session: Session) -> Answer:
-        """Train, judge and compare.
+    def run(self) -> CheckResult:
+        """Train, judge, and compare with the baseline.
 
         Raises:
-            NotMeasuredError: an arm cannot be trained, or does not measure what the claim needs.
+            NotMeasuredError: An arm cannot be trained, or does not provide a metric that the claim needs.
         """
-        experiment = session.experiment(self.claim, self.scale)
-        trials = self.trials(session)
-        data, seeds = experiment.data._asdict(), experiment.seeds
-        today = Baseline(self.claim.id, self.scale, data, seeds, experiment.fingerprint)
-        finding = Finding(experiment.describe(), today)
+        experiment, session = self.experiment, self.experiment.session
+        trials = self.trials()
+        result = ClaimResult(experiment.describe(), experiment.empty_baseline())
         try:
-            self.measure(trials, session, finding)
+            self.measure(trials, result)
         except MetricError as error:
             raise NotMeasuredError(str(error)) from None
-        answer = self._against_baseline(finding, session)
+        check_result = CheckResult(result, trials)
+        self._compare(check_result)
         if session.strict:
-            answer.failures.extend(
-                f"{name}: {verdict['verdict']}, {verdicts.tally(verdict)}"
-                for name, verdict in today.relations.items()
-                if verdict["verdict"] != verdicts.Word.REPRODUCED
+            check_result.failures.extend(
+                f"{name}: {judged['verdict']}, {verdicts.tally(judged)}"
+                for name, judged in result.current.relations.items()
+                if judged["verdict"] != Verdict.REPRODUCED
             )
         if session.store.problem:
-            answer.notes.append(session.store.problem)
+            check_result.notes.append(session.store.problem)
         if session.store.lasting and not experiment.resumable:
-            answer.notes.append(
-                f"{self.claim.lab.name}: its trials are not kept for --claims-resume, as data() returns no digest by "
-                "which a change of the data would show"
+            check_result.notes.append(
+                f"{experiment.claim.lab.name}: trials are not kept for --claims-resume, because data() returns no "
+                "digest, without which a change of the data goes unnoticed"
             )
-        return answer
+        return check_result
 
-    def _against_baseline(self, finding: Finding, session: Session) -> Answer:
-        experiment = session.experiment(self.claim, self.scale)
+    def _compare(self, check_result: CheckResult) -> None:
+        """Compare a result with the baseline, unless settings are overridden or the baselines are to be written."""
+        experiment, session, result = self.experiment, self.experiment.session, check_result.result
         if overridden := experiment.overridden(self.arms):
             settings = ", ".join(f"{name}={value}" for name, value in overridden.items())
-            return Answer(finding, [], [], [f"{settings} overridden: nothing is compared with the baselines"])
+            check_result.notes.append(f"{settings} overridden: results are not compared with the baselines")
+            return
         if session.update:
-            return Answer(finding, [], [], [])
+            return
         stored = experiment.stored
         if stored is None:
-            return Answer(finding, [], [experiment.problem], [])
-        drifts, notes = self.compare(stored, finding.today)
-        drifts += baselines.compare_names(stored, self.claim.names)
-        if stored.seeds != finding.today.seeds:
+            check_result.failures.append(experiment.problem)
+            return
+        drifts, notes = self.compare(stored, result.current)
+        check_result.drifts.extend(drifts + baselines.compare_names(stored, experiment.claim.names))
+        check_result.notes.extend(notes)
+        if stored.seeds != result.current.seeds:
             remedy = "; --claims-update REASON records all" if session.seeds is None else ""
-            notes.append(
-                f"{self.claim.id} ({self.scale}): {finding.today.seeds} seeds where {stored.seeds} are stored: those "
-                f"that both have are compared, verdicts are shown{remedy}"
+            check_result.notes.append(
+                f"{experiment.claim.id} ({experiment.scale}): {result.current.seeds} seeds, {stored.seeds} stored; "
+                f"only the common seeds are compared, and no verdicts{remedy}"
             )
-        return Answer(finding, drifts, [], notes)
 
 
 @dataclass(frozen=True)
 class ArmCheck(Check):
-    """Has this arm drifted?"""
+    """Check whether an arm has drifted.
+
+    Attributes:
+        arm: The name of the arm.
+    """
 
     arm: str
 
     @property
-    def name(self) -> str:
-        return f"arm[{self.arm}-{self.scale}]"
-
-    @property
     def arms(self) -> Sequence[str]:
+        """The name of the arm."""
         return [self.arm]
 
-    def measure(self, trials: Mapping[str, Trials], session: Session, finding: Finding) -> None:
-        experiment = session.experiment(self.claim, self.scale)
-        values = {str(metric): Term(self.arm, metric).of(trials) for metric in self.claim.metrics(self.arm)}
-        lab = experiment.labs[self.arm]
-        finding.today.arms[self.arm] = {
+    def measure(self, trials: Mapping[str, Trials], result: ClaimResult) -> None:
+        """Add the arm's per-seed values, its CPU time and the percentiles of its quoted numbers."""
+        experiment, arm = self.experiment, self.arm
+        lab, claim = experiment.labs[arm], experiment.claim
+        values = {metric.id: Term(arm, metric).of(trials) for metric in claim.metrics(arm)}
+        result.current.arms[arm] = {
             "settings": lab.plain(),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
-        if (data := experiment.data_by_arm[self.arm]) != experiment.data:
-            finding.today.arms[self.arm]["data"] = data._asdict()
-        seconds = session.store.seconds(lab, experiment.seeds, experiment.device)
-        finding.today.cpu_seconds[self.arm] = float(f"{seconds:.3g}")
-        finding.shown[self.arm] = summary(trials[self.arm])
-        quotes = [number for number in self.claim.quotes(self.arm, self.scale) if number.metric != CPU_SECONDS]
-        finding.quoted[self.arm] = [_quote(number, trials[self.arm]) for number in quotes]
+        if (data := experiment.data_by_arm[arm]) != experiment.data:
+            result.current.arms[arm]["data"] = {"name": data.name, "digest": data.digest}
+        seconds = experiment.session.store.seconds(lab, experiment.seeds, experiment.device)
+        result.current.cpu_seconds[arm] = float(f"{seconds:.3g}")
+        quotes = [quote for quote in claim.quotes(arm, experiment.scale) if quote.metric != CPU_SECONDS]
+        result.quoted[arm] = [_compare_quote(quote, trials[arm]) for quote in quotes]
 
-    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
-        return baselines.compare_arm(stored, today, self.arm)
-
-    def run(self, session: Session) -> Answer:
-        answer = super().run(session)
-        if session.tensorboard:
-            experiment = session.experiment(self.claim, self.scale)
-            lab = experiment.labs[self.arm]
-            folder = session.tensorboard / self.claim.id / self.scale / tensorboard.folder_name(self.arm)
-            try:
-                tensorboard.write(folder, lab, session.store.trials(lab, experiment.seeds, experiment.device))
-            except OSError as error:
-                answer.failures.append(f"no TensorBoard files: {error}; name another folder with --claims-tensorboard")
-        return answer
+    def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
+        """Compare the arm's values with the stored ones."""
+        return baselines.compare_arm(stored, current, self.arm)
 
 
 @dataclass(frozen=True)
 class RelationCheck(Check):
-    """Does this relation hold?"""
+    """Judge a relation, and check whether its verdict contradicts the stored one.
+
+    Attributes:
+        relation: The relation.
+    """
 
     relation: Relation
 
     @property
-    def name(self) -> str:
-        return f"relation[{self.relation.name}-{self.scale}]"
-
-    @property
     def arms(self) -> Sequence[str]:
+        """The names of the arms that the relation compares."""
         return self.relation.arms
 
-    def blocks(self, session: Session) -> dict[str, list[Block]]:
-        return {} if self.relation.timed else super().blocks(session)
+    def blocks(self) -> dict[str, list[Block]]:
+        """Return the blocks of seeds to train, by arm; none for a relation about CPU time."""
+        return {} if self.relation.timed else super().blocks()
 
-    def trials(self, session: Session) -> Mapping[str, Trials]:
+    def trials(self) -> Mapping[str, Trials]:
+        """Return the trials of the arms; for a relation about CPU time, those of brief trainings in turn."""
         if not self.relation.timed:
-            return super().trials(session)
-        experiment = session.experiment(self.claim, self.scale)
+            return super().trials()
+        experiment = self.experiment
         labs = {arm: experiment.labs[arm] for arm in self.arms}
         try:
-            return timing.in_turn(labs, experiment.seeds, experiment.device)
+            return timing.measure_in_turn(labs, experiment.seeds, experiment.device)
         except timing.TimingError as error:
             arm, failure = error.args
             raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {failure}", failure.traceback) from None
 
-    def measure(self, trials: Mapping[str, Trials], session: Session, finding: Finding) -> None:
-        stored, shown, effect = self.relation.conclude(trials, len(self.claim.relations))
-        finding.today.relations[self.relation.name] = stored
-        finding.judged[self.relation.name] = {
+    def measure(self, trials: Mapping[str, Trials], result: ClaimResult) -> None:
+        """Add the verdict on the relation."""
+        stored, details, effect = self.relation.judge(trials, len(self.experiment.claim.relations))
+        result.current.relations[self.relation.name] = stored
+        result.judged[self.relation.name] = {
             **stored,
-            **shown,
+            **details,
             "effect": {name: _plain(value) for name, value in effect._asdict().items()},
-            "terms": [self._term(term, trials[term.arm]) for term in self.relation.terms],
+            "terms": [self._describe_term(term, trials[term.arm]) for term in self.relation.terms],
         }
 
-    def _term(self, term: Term, trials: Trials) -> dict[str, Any]:
-        quotes = self.claim.quotes(term.arm, self.scale)
-        quoted = [number.value for number in quotes if str(number.metric) == str(term.metric)]
+    def _describe_term(self, term: Term, trials: Trials) -> dict[str, Any]:
+        quotes = self.experiment.claim.quotes(term.arm, self.experiment.scale)
+        quoted = [quote.value for quote in quotes if quote.metric.id == term.metric.id]
         return {
             "arm": term.arm,
-            "metric": str(term.metric),
+            "metric": term.metric.id,
             "median": _plain(term.metric.median(term.of({term.arm: trials}))),
             "quoted": [_plain(value) for value in quoted],
         }
 
-    def compare(self, stored: Baseline, today: Baseline) -> tuple[list[str], list[str]]:
-        return baselines.compare_relation(stored, today, self.relation.name)
+    def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
+        """Compare the verdict with the stored one."""
+        return baselines.compare_relation(stored, current, self.relation.name)
 
 
-def checks(claim: Claim) -> list[Check]:
-    """All of a claim's checks."""
-    return [
-        check
-        for scale in claim.seeds
-        for check in (
-            *(ArmCheck(claim, scale, arm) for arm in claim.arms),
-            *(RelationCheck(claim, scale, relation) for relation in claim.relations),
-        )
-    ]
-
-
-def _quote(number: Quoted, trials: Trials) -> dict[str, Any]:
-    """The report's number and the share of our seeds that lie below it, in percent, half of the equal ones counted."""
-    values = number.metric.filled(number.metric.of(trials))
-    value = number.metric.filled(rounded(np.array([number.value])))[0]
+def _compare_quote(quote: Quote, trials: Trials) -> dict[str, Any]:
+    """Return a quoted number with its percentile among our seeds; equal values count half."""
+    values = quote.metric.fill(quote.metric.of(trials))
+    value = quote.metric.fill(round_to_float32(np.array([quote.value])))[0]
     percentile = 100 * float(np.mean(values < value) + np.mean(values == value) / 2)
     return {
-        "metric": str(number.metric),
-        "value": _plain(number.value),
-        "where": number.where,
+        "metric": quote.metric.id,
+        "value": _plain(quote.value),
+        "where": quote.where,
         "percentile": round(percentile, 1),
     }
 
 
 def _plain(value: Any) -> Any:
-    """A float as the shortest number that gives the same float32, None where it is not finite; all else as it is."""
+    """Return a float as baselines store it, None if it is not finite; any other value unchanged."""
     return baselines.numbers(np.array([value]))[0] if isinstance(value, float) else value

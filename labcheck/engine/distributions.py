@@ -1,4 +1,4 @@
-"""The distributions that are installed: which packages they contain, and whether they are under development."""
+"""Installed distributions: the packages that they contain, and whether they are under development."""
 
 import inspect
 import json
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def once_per_state(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a function that reads a file again only if the file's size or the time of its last change differs."""
+    """Return a function that reads a file again only if its size or modification time has changed."""
 
     @cache
     def read_state(file: str, mtime_ns: int, size: int) -> T:
@@ -30,7 +30,15 @@ def once_per_state(read: Callable[[str], T]) -> Callable[[str], T]:
 
 
 class Distribution(NamedTuple):
-    """An installed distribution: its top-level packages, and their folder unless it is under development."""
+    """An installed distribution.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        folder: The folder that contains its files.
+        packages: Its top-level packages.
+        under_development: Whether it is installed in editable mode or beside its source.
+    """
 
     name: str
     version: str
@@ -40,7 +48,7 @@ class Distribution(NamedTuple):
 
 
 def owners(top: str, file: str) -> tuple[Distribution, ...]:
-    """Return the distributions that a file of a top-level package belongs to, without those under development."""
+    """Return the distributions, not under development, that contain a file of the top-level package `top`."""
     candidates = [
         distribution
         for distribution in _installed().values()
@@ -48,14 +56,14 @@ def owners(top: str, file: str) -> tuple[Distribution, ...]:
         and not distribution.under_development
         and Path(file).is_relative_to(distribution.folder)
     ]
-    if len(candidates) > 1:  # they share a namespace package
+    if len(candidates) > 1:  # several may share a namespace package
         listing = [one for one in candidates if os.path.relpath(file, one.folder) in _files(one.name, one.folder)]
         candidates = listing or candidates
     return tuple(candidates)
 
 
 def named(name: str) -> list[Distribution]:
-    """Return the distribution of a name, or those that contain the top-level package of this name."""
+    """Return the distribution with this name, or else those that contain a top-level package with this name."""
     installed = _installed()
     if distribution := installed.get(_normalize(name)):
         return [distribution]
@@ -63,7 +71,7 @@ def named(name: str) -> list[Distribution]:
 
 
 def _installed() -> dict[str, Distribution]:
-    """Return all distributions by their normalized names."""
+    """Return all distributions by normalized name."""
     found: dict[str, Distribution] = {}
     for entry in sys.path:
         with suppress(OSError):
@@ -87,9 +95,9 @@ def _describe(distribution: metadata.Distribution, name: str, version: str) -> D
     folder = os.path.abspath(str(distribution.locate_file("")))
     packages = set((distribution.read_text("top_level.txt") or "").split())
     packages = packages or {_top(file) for file in distribution.files or () if inspect.getmodulename(file.name)}
-    packages = packages or {name, name.lower().replace("-", "_")}  # as Debian's, which may list nothing
+    packages = packages or {name, name.lower().replace("-", "_")}  # Debian's packages may list nothing
     direct_url = json.loads(distribution.read_text("direct_url.json") or "{}")
-    # setuptools leaves a folder of this name, without a version, beside source that it builds or installs as editable
+    # setuptools leaves such a folder, without a version, beside source that it builds or installs in editable mode
     beside_source = Path(folder, re.sub("[^A-Za-z0-9.]+", "_", name) + ".egg-info")
     editable = bool(direct_url.get("dir_info", {}).get("editable"))
     return Distribution(name, version, folder, frozenset(packages), editable or beside_source.is_dir())

@@ -1,4 +1,4 @@
-"""What results were measured on. Two runs with equal fingerprints give equal numbers."""
+"""The environment of results: its fingerprint, and the state that training depends on."""
 
 import ctypes
 import os
@@ -14,20 +14,25 @@ from typing import Any
 import numpy
 
 Fingerprint = dict[str, str | int]
+"""A description of an environment. Equal fingerprints give equal results."""
 
-GPUS = "CUDA_VISIBLE_DEVICES"
-"""The environment variable that says which GPUs a process may use."""
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+"""The environment variable that lists the GPUs that a process may use."""
 THREADS = 1
-"""Of each process that trains: sums, and so results, depend on how many share them; workers use the other cores."""
+"""The number of threads of each process that trains, on which the rounding of sums depends."""
 
 
 @contextmanager
-def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
-    """Fix what results on a device depend on, whatever a conftest or another test has set, and restore that after.
+def deterministic(device: str = "cpu", seed: int = 0) -> Iterator[None]:
+    """Set all global state on which results depend, and restore it afterwards.
 
-    That is: threads, precision, default dtype and device, oneDNN, deterministic algorithms, denormal numbers,
-    gradients, autocast, NumPy's handling of floating point errors, and the global random streams of Python, NumPy and
-    torch, which start from the seed.
+    It includes threads, precision, default dtype and device, oneDNN, deterministic algorithms, denormal numbers,
+    gradients, autocast, NumPy's handling of floating-point errors, and the global random generators of Python, NumPy
+    and torch, which are seeded. A conftest or another test may have changed any of them.
+
+    Args:
+        device: The device on which to train.
+        seed: The seed of the global random generators.
     """
     import torch
 
@@ -48,9 +53,9 @@ def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
             (_onednn, _set_onednn, True),
             (_flushes_denormals, torch.set_flush_denormal, False),
         ]
-        for get, put, value in states:
-            stack.callback(put, get())
-            put(value)
+        for get, set_, value in states:
+            stack.callback(set_, get())
+            set_(value)
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
@@ -59,14 +64,15 @@ def pinned(device: str = "cpu", seed: int = 0) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(numpy.errstate(all="warn", under="ignore"))
-        stack.enter_context(_streams(seed))
+        stack.enter_context(_seeded_generators(seed))
         yield
 
 
 def _forbid_low_precision() -> None:
-    """Compute with float32 in float32, never TF32 or bfloat16 by accident.
+    """Forbid TF32 and bfloat16 in the arithmetic of float32.
 
-    Not restored: torch does not let all of this be read once its two interfaces, of which both are needed, are mixed.
+    This is not restored: torch has two interfaces for it, both of which are needed, and once they are mixed it refuses
+    to return the current values.
     """
     import torch
 
@@ -80,8 +86,8 @@ def _forbid_low_precision() -> None:
 
 
 @contextmanager
-def _streams(seed: int) -> Iterator[None]:
-    """Start the global random streams from a seed, for trainers that draw from them, and restore them."""
+def _seeded_generators(seed: int) -> Iterator[None]:
+    """Seed the global random generators, from which a trainer may draw, and restore them afterwards."""
     import torch
 
     states = random.getstate(), numpy.random.get_state()
@@ -117,26 +123,27 @@ def _flushes_denormals() -> bool:
 
 @cache
 def _prepare(device: str) -> None:
-    """Set, once in a process, what has to be set before its first trial on a device."""
+    """Set, once in a process, what must be set before the first training on a device."""
     import torch
 
     if device == "cpu":
         _keep_memory()
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or else cuBLAS sums in any order
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # otherwise cuBLAS sums in any order
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _prepare("cpu")
 
 
 def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
-    """Return everything outside labcheck that per-seed values may depend on, but the data and a lab's own packages.
+    """Return the environment on which per-seed values depend, without the data and a lab's own packages.
 
     Args:
-        precision: that of a lab.
+        device: The device on which to train.
+        precision: The description that a lab gives of its arithmetic.
     """
     import torch
 
-    with pinned(device):
+    with deterministic(device):
         return {
             "capability": torch.backends.cpu.get_cpu_capability(),
             "cpu": _cpu(),
@@ -149,9 +156,9 @@ def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
 
 
 def _keep_memory() -> None:
-    """Have glibc, where it is the C library, keep memory that is freed: the next training step needs as much again.
+    """Make glibc, where it is the C library, reuse freed memory instead of returning it to the system.
 
-    Given back to the system, every page of it would cost a fault.
+    Each training step needs the same amount again, and every new page would cost a page fault.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -160,11 +167,11 @@ def _keep_memory() -> None:
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
     libc.mallopt(trim_threshold, 1 << 30)
     if not libc.mallopt(mmap_threshold, 1 << 30):
-        libc.mallopt(mmap_threshold, 32 << 20)  # the most that older ones take
+        libc.mallopt(mmap_threshold, 32 << 20)  # the largest value that older versions accept
 
 
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether processor or GPU has instructions for products of bfloat16 numbers, which are then the faster ones."""
+    """Return whether a device has instructions for bfloat16 products, which are then faster than float32."""
     import torch
 
     if device != "cpu":
@@ -173,7 +180,7 @@ def multiplies_bfloat16(device: str) -> bool:
 
 
 def has_device(device: str) -> bool:
-    """Whether torch can use it: "cpu", "cuda" or "cuda:<i>"."""
+    """Return whether torch can use a device, "cpu", "cuda" or "cuda:<i>"."""
     if device == "cpu":
         return True
     import torch
@@ -181,27 +188,30 @@ def has_device(device: str) -> bool:
     return int(device.partition(":")[2] or 0) < torch.cuda.device_count()
 
 
-def gpu(worker: int) -> str:
-    """Which of the GPUs that this process may use a worker of this number gets, as CUDA_VISIBLE_DEVICES names it.
+def assign_gpu(worker: int) -> str:
+    """Return the GPU for a worker, as CUDA_VISIBLE_DEVICES names it. If there are more workers than GPUs, they share.
 
-    With more workers than GPUs, several share one.
+    Args:
+        worker: The number of the worker, counted from 0.
 
     Raises:
-        RuntimeError: CUDA has started in this process, and would take no notice.
+        RuntimeError: CUDA is already initialized in this process, so that the variable has no effect.
     """
     import torch
 
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        raise RuntimeError("CUDA started before labcheck chose a GPU: let no conftest.py or test module start it")
+        raise RuntimeError(
+            "CUDA was initialized before labcheck assigned a GPU; no conftest.py or test module must initialize it"
+        )
     names = [str(index) for index in range(torch.cuda.device_count())]
-    if GPUS in os.environ:
-        names = os.environ[GPUS].split(",")[: len(names)]
+    if VISIBLE_GPUS in os.environ:
+        names = os.environ[VISIBLE_GPUS].split(",")[: len(names)]
     return names[worker % len(names)].strip()
 
 
 @cache
 def _cpu() -> str:
-    """The processor's name, with family and model where Linux tells them: one name is sold for several."""
+    """Return the name of the processor, with family and model on Linux, since processors with one name may differ."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -1,7 +1,7 @@
 """The source code, installed packages and named files that results depend on, found without importing anything.
 
-Own source counts file by file: what belongs neither to the standard library nor to an installed distribution, or to one
-that is under development. Other distributions count by name and version.
+Own source is what belongs neither to the standard library nor to an installed distribution, or to a distribution that
+is under development. It is identified by the content of its files, other distributions by name and version.
 """
 
 import ast
@@ -26,8 +26,8 @@ from labcheck.engine.distributions import Distribution, named, once_per_state, o
 
 LABCHECK = __name__.partition(".")[0]
 NOT_FOREIGN = {LABCHECK, "numpy", "torch", "pytest"}
-"""Distributions whose versions are in every fingerprint, or on which no result depends."""
-NO_SOURCE = {*sys.builtin_module_names, "distutils"}  # to find the latter, setuptools imports itself
+"""Distributions whose version is in every fingerprint, or on which no result depends."""
+NO_SOURCE = {*sys.builtin_module_names, "distutils"}  # setuptools imports itself to find distutils
 IMPORTERS = {"import_module", "__import__", "importorskip"}
 STANDARD_LIBRARY = {
     os.path.realpath(folder)
@@ -36,15 +36,14 @@ STANDARD_LIBRARY = {
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What modules depend on through imports, at the head of a module or within a function.
+class ModuleSource:
+    """The code that modules depend on through imports, at module level or within functions.
 
     Attributes:
-        digest: 16 hex digits that change with the own source among what is imported.
-        modules: the modules whose source counts, sorted.
-        packages: the version of each installed distribution that one of `modules` imports.
-        foreign: those of `packages` that a module outside labcheck imports, but labcheck, numpy, torch and
-            pytest.
+        digest: 16 hex digits that change with the own source.
+        modules: The names of all modules of own source, sorted.
+        packages: The version of each installed distribution that one of `modules` imports, by name.
+        foreign: The part of `packages` that modules outside labcheck import, without NOT_FOREIGN.
     """
 
     digest: str
@@ -55,24 +54,25 @@ class Sources:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a lab depends on that its imports do not show.
+    """The dependencies that a lab declares because its imports do not show them.
 
     Attributes:
-        files_digest: 16 hex digits that change with the names and contents of the files, "" if no file is named.
-        packages: the version of each installed distribution that is named.
+        files_digest: 16 hex digits that change with the names and contents of the files; "" if there are none.
+        packages: The version of each declared distribution, by name.
     """
 
     files_digest: str
     packages: dict[str, str]
 
 
-def sources(*modules: str, also: Iterable[str] = ()) -> Sources:
+def find_source(*modules: str, also: Iterable[str] = ()) -> ModuleSource:
     """Follow the imports of modules through all own source.
 
-    The source of the distributions that contain the modules themselves counts as own.
+    The distributions that contain the modules themselves count as own source.
 
     Args:
-        also: modules that count as if the others imported them.
+        modules: The names of the modules.
+        also: Names of modules that count as if the others imported them.
     """
     known: dict[str, _Module] = {}
     paths = [_path_to(name, known) for name in modules]
@@ -95,46 +95,46 @@ def sources(*modules: str, also: Iterable[str] = ()) -> Sources:
                 package = name if Path(module.file).stem == "__init__" else name.rpartition(".")[0]
                 ahead += [(name, target) for target in _resolve(own[name].imports, package)]
     digest = _digest((name, source.digest) for name, source in sorted(own.items()))
-    return Sources(digest, tuple(sorted(own)), dict(sorted(packages.items())), dict(sorted(foreign.items())))
+    return ModuleSource(digest, tuple(sorted(own)), dict(sorted(packages.items())), dict(sorted(foreign.items())))
 
 
-def dependencies(module: str, depends: Sequence[str]) -> Dependencies:
-    """Find the packages and files that a lab names.
+def find_dependencies(module: str, depends: Sequence[str]) -> Dependencies:
+    """Find the packages and files that a lab declares.
 
     Args:
-        module: the lab's module.
-        depends: names of installed distributions or of top-level packages that these contain ("transformers"), and
-            globs of files ("configs/*.yaml"), absolute or relative to the folder of the module's file.
+        module: The name of the lab's module.
+        depends: Names of installed distributions or of their top-level packages ("transformers"), and globs of files
+            ("configs/*.yaml"), absolute or relative to the folder of the module's file.
 
     Raises:
-        ValueError: `depends` is no sequence of texts, or an entry is no installed package and matches no file.
+        ValueError: `depends` is not a sequence of strings, or an entry is no installed package and matches no file.
     """
     if isinstance(depends, str) or not isinstance(depends, Sequence):
-        raise ValueError(f"depends: must be a sequence of texts, got {depends!r}")
+        raise ValueError(f"depends: must be a sequence of strings, got {depends!r}")
     contents: list[tuple[str, str]] = []
     packages: dict[str, str] = {}
     for entry in depends:
         if not isinstance(entry, str | os.PathLike):
-            raise ValueError(f"depends: each entry must be a text, got {entry!r}")
+            raise ValueError(f"depends: each entry must be a string, got {entry!r}")
         entry = os.fspath(entry)
         if installed := named(entry):
             packages |= {distribution.name: distribution.version for distribution in installed}
             editable = [package for one in installed if one.under_development for package in sorted(one.packages)]
-            contents += [(entry, sources(*editable).digest)] if editable else []
+            contents += [(entry, find_source(*editable).digest)] if editable else []
         else:
             contents += _matches(entry, module)
     return Dependencies(_digest(contents) if contents else "", dict(sorted(packages.items())))
 
 
 def _matches(entry: str, module: str) -> list[tuple[str, str]]:
-    """Return the names and digests of the files that a glob matches: names that are the same on another machine."""
+    """Return the files that a glob matches, by names that are the same on any machine, with their digests."""
     *_, (_, found) = _path_to(module, {})
     folder = os.path.dirname(found.file) or os.getcwd()
     paths = [os.path.join(folder, name) for name in sorted(glob.glob(entry, root_dir=folder, recursive=True))]
     files = [path for path in paths if os.path.isfile(path)]
     if not files:
         remedy = (
-            f"; of a folder, name what is in it: '{entry}/*'"
+            f"; for a folder, name its files: '{entry}/*'"
             if entry and os.path.isdir(os.path.join(folder, entry))
             else ""
         )
@@ -150,13 +150,13 @@ def _digest(contents: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(list(contents)).encode()).hexdigest()[:16]
 
 
-# Modules: where they are, and whose
+# Modules: their files and distributions
 
 
 class _Module(NamedTuple):
-    """A module's file, the folders of its submodules and the distributions that it belongs to.
+    """The file of a module, the folders of its submodules, and the distributions that it belongs to.
 
-    There are none for a module of the standard library, or one that is not found.
+    All are empty for a module of the standard library or one that is not found.
     """
 
     file: str = ""
@@ -165,7 +165,7 @@ class _Module(NamedTuple):
 
 
 def _path_to(name: str, known: dict[str, _Module]) -> Iterator[tuple[str, _Module]]:
-    """Yield the packages around a module, the outermost first, and the module; look up those that are not known."""
+    """Yield the packages that contain a module, outermost first, and the module itself, and add them to `known`."""
     parent = ""
     for part in name.split("."):
         path = f"{parent}.{part}" if parent else part
@@ -176,7 +176,7 @@ def _path_to(name: str, known: dict[str, _Module]) -> Iterator[tuple[str, _Modul
 
 
 def _module(name: str, path: tuple[str, ...] | None) -> _Module:
-    """Look a module up in the folders of the package around it, or in sys.path if it is a top-level module."""
+    """Look a module up in the folders of its package, or in sys.path if it is a top-level module."""
     top = name.partition(".")[0]
     file, folders = ("", ()) if top in NO_SOURCE else _locate(name, path)
     if not file:
@@ -185,16 +185,16 @@ def _module(name: str, path: tuple[str, ...] | None) -> _Module:
 
 
 def _locate(name: str, path: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
-    """Return a module's file and the folders of its submodules, as far as there are any."""
-    loaded = inspect.getattr_static(sys.modules.get(name), "__file__", None)  # runs no code, whatever the object is
+    """Return a module's file and the folders of its submodules; empty if there are none."""
+    loaded = inspect.getattr_static(sys.modules.get(name), "__file__", None)  # runs no code of the object
     if isinstance(loaded, str) and loaded.endswith(".py") and os.path.isfile(loaded):
         file = os.path.abspath(loaded)
         return file, (os.path.dirname(file),) if os.path.basename(file) == "__init__.py" else ()
     others: list[Any] = [finder for finder in sys.meta_path if finder is not PathFinder]
     for finder in [PathFinder, *others] if path != () else []:
-        # asked for "a.b", PathFinder may need "a" in sys.modules; the last part is all that it looks for
+        # PathFinder needs only the last part of a name; with all of it, the parent may have to be in sys.modules
         part = name.rpartition(".")[2] if finder is PathFinder else name
-        with suppress(Exception):  # a finder may be anybody's code
+        with suppress(Exception):  # finders may be user code
             if (spec := finder.find_spec(part, path)) is not None:
                 file = spec.origin if spec.has_location and os.path.isfile(spec.origin) else ""
                 return file and os.path.abspath(file), tuple(spec.submodule_search_locations or ())
@@ -212,7 +212,7 @@ def _is_standard(file: str) -> bool:
 
 
 class _Source(NamedTuple):
-    """The digest of a file, and the names of what it imports, with the dots of relative imports."""
+    """The digest of a file and the names that it imports, with the dots of relative imports."""
 
     digest: str
     imports: tuple[str, ...]
@@ -229,7 +229,7 @@ def _parsed(file: str) -> _Source:
     content = Path(file).read_bytes()
     imports: tuple[str, ...] = ()
     if file.endswith(".py"):
-        # warnings of the parser are the user's to see on import, and errors if the user makes them so
+        # the user sees warnings of the parser when the module is imported
         with suppress(SyntaxError, ValueError, RecursionError, MemoryError), warnings.catch_warnings(action="ignore"):
             imports = tuple(dict.fromkeys(_imports(ast.parse(content))))
     return _Source(hashlib.sha256(content).hexdigest(), imports)
@@ -242,7 +242,7 @@ def _file_digest(file: str) -> str:
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the names of modules, and of what may be a module, that a source imports."""
+    """Yield the names that a source imports, which may be modules."""
     for node in ast.walk(tree):
         match node:
             case ast.Import():
@@ -259,7 +259,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _resolve(names: Iterable[str], package: str) -> Iterator[str]:
-    """Yield the full names of what is imported in a package, without what is beyond its top-level package."""
+    """Yield the absolute names of imports in a package, without those beyond its top-level package."""
     for name in names:
         with suppress(ImportError):
             yield resolve_name(name, package)

@@ -1,4 +1,4 @@
-"""How far a session's training is: told by the loop, kept in files, so that one process can show what others do."""
+"""Progress: what a session has planned and how far its training is, kept in files that all its processes share."""
 
 import json
 import os
@@ -9,45 +9,48 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-Listener = Callable[[int, int], None]
+from labcheck.engine.files import write_atomically
+
+ProgressCallback = Callable[[int, int], None]
+"""A function of the number of epochs that are done and the number of all epochs."""
 INTERVAL = 0.5
-"""Seconds between two notes of a process that trains."""
+"""Seconds between two updates by a process that trains."""
 TOLERANCE = 1.5
-"""Factor, in either direction, by which an estimate may be off before it is corrected."""
-SETTLED = 20.0
-"""Seconds since training began before which no estimate is corrected."""
-WORTHWHILE = 60.0
-"""Seconds that training must still take for an estimate to be corrected."""
+"""Factor, in either direction, by which an estimate may be wrong before it is corrected."""
+CORRECTION_DELAY = 20.0
+"""Seconds of training before which no estimate is corrected."""
+MIN_REMAINING = 60.0
+"""Seconds of remaining training below which an estimate is not corrected."""
 
-_listener: Listener | None = None
+_callback: ProgressCallback | None = None
 
 
-def tell(epochs: int, of: int) -> None:
-    """Say that so many epochs are done of so many. Loops call this; outside of a session nobody listens."""
-    if _listener is not None:
-        _listener(epochs, of)
+def report_progress(done: int, total: int) -> None:
+    """Report that a training has done this number of epochs, of this total. Outside of a session it has no effect."""
+    if _callback is not None:
+        _callback(done, total)
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Have what is told passed on."""
-    global _listener
-    before, _listener = _listener, listener
+def progress_callback(callback: ProgressCallback) -> Iterator[None]:
+    """Call a function for each report of progress within the context."""
+    global _callback
+    before, _callback = _callback, callback
     try:
         yield
     finally:
-        _listener = before
+        _callback = before
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedBlock:
     """A block of seeds that the session will train.
 
     Attributes:
-        key: its name among the session's files.
-        label: claim, arm and seeds.
-        seconds: CPU time that it took when its baseline was recorded; None if it has none.
-        elsewhere: whether that was on another processor or with other instructions than a session has now.
+        key: The name of its file.
+        label: Claim, arm and seeds.
+        seconds: The CPU time that it took when the baseline was recorded; None if that is unknown.
+        elsewhere: Whether that was on another processor or with other instructions.
     """
 
     key: str
@@ -57,16 +60,19 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedTest:
     """A test of a claim that a session has collected.
 
     Attributes:
-        nodeid: pytest's name of it.
-        claim, scale: the claim's id, and the scale.
-        selected: whether it is to run, as no -k or -m deselects it.
+        nodeid: Its name in pytest.
+        check: The id of its check.
+        claim: The id of the claim.
+        scale: The scale.
+        selected: Whether it runs, that is, neither -k nor -m deselects it.
     """
 
     nodeid: str
+    check: str
     claim: str
     scale: str
     selected: bool
@@ -74,98 +80,98 @@ class Collected:
 
 @dataclass(frozen=True)
 class State:
-    """Where a session stands.
+    """The progress of a session.
 
     Attributes:
-        share: of the expected time, done.
-        running: label, epochs done and epochs in all of each block being trained.
+        share: The share of the expected time that is done.
+        running: Label, epochs done and all epochs of each block that is being trained.
     """
 
     share: float
     running: list[tuple[str, int, int]]
 
 
-class Notes:
-    """The files of a session that tell what is planned and what is going on.
+class ProgressFiles:
+    """The files by which the processes of a session share their progress.
 
     Args:
-        folder: the session's own.
-        trials: where finished blocks lie, if elsewhere.
+        folder: The folder of the session.
+        trials: The folder of trained blocks that outlast the session, if there is one.
     """
 
     def __init__(self, folder: Path, trials: Path | None = None):
         self.folder = folder
         self.trials = trials or folder
-        self._own = folder / f"{os.getpid()}.now"
+        self._current = folder / f"{os.getpid()}.current"
         self._times = folder / f"{os.getpid()}.times"
 
-    def plan(self, blocks: list[Planned]) -> None:
-        """Write down what the session will train; every process finds the same."""
-        _replace(self.folder / "plan.json", [asdict(block) for block in blocks])
+    def write_plan(self, blocks: list[PlannedBlock]) -> None:
+        """Write the blocks that the session will train, which are the same in every process."""
+        _write(self.folder / "plan.json", [asdict(block) for block in blocks])
 
-    def note_tests(self, tests: list[Collected]) -> None:
-        """Write down which tests of claims there are; every process finds the same."""
-        _replace(self.folder / "tests.json", [asdict(test) for test in tests])
+    def plan(self) -> list[PlannedBlock]:
+        """Return the blocks that the session will train; none until a process has written them."""
+        return [PlannedBlock(**block) for block in _read(self.folder / "plan.json")]
 
-    def tests(self) -> list[Collected]:
-        """Return the tests of claims that have been collected; none as long as no process has."""
-        return [Collected(**test) for test in _read(self.folder / "tests.json")]
+    def write_tests(self, tests: list[CollectedTest]) -> None:
+        """Write the collected tests of claims, which are the same in every process."""
+        _write(self.folder / "tests.json", [asdict(test) for test in tests])
+
+    def tests(self) -> list[CollectedTest]:
+        """Return the collected tests of claims; none until a process has written them."""
+        return [CollectedTest(**test) for test in _read(self.folder / "tests.json")]
 
     @contextmanager
     def training(self, key: str) -> Iterator[None]:
-        """Note how far a block is while it is trained, and its CPU and wall seconds if it ends without an exception."""
+        """Record the progress of a block while it trains, and its CPU and wall seconds unless it raises."""
         due = 0.0
         wall, cpu = time.monotonic(), time.process_time()
 
-        def note(epochs: int, of: int) -> None:
+        def record(done: int, total: int) -> None:
             nonlocal due
             if time.monotonic() >= due:
                 due = time.monotonic() + INTERVAL
-                _replace(self._own, [key, int(epochs), int(of)])
+                _write(self._current, [key, int(done), int(total)])
 
         try:
-            with listening(note):
+            with progress_callback(record):
                 yield
-            taken = [key, time.process_time() - cpu, time.monotonic() - wall]
-            _replace(self._times, [*_read(self._times), taken])
+            times = [key, time.process_time() - cpu, time.monotonic() - wall]
+            _write(self._times, [*_read(self._times), times])
         finally:
             with suppress(OSError):
-                self._own.unlink(missing_ok=True)
+                self._current.unlink(missing_ok=True)
 
     def end(self) -> None:
-        """Have no process begin what no test of its own needs."""
+        """Stop all processes from training what none of their own tests needs."""
         with suppress(OSError):
             (self.folder / "ended").touch()
 
     @property
     def ended(self) -> bool:
-        """Whether one has said so."""
+        """Whether a process has called `end`."""
         return (self.folder / "ended").exists()
 
-    def planned(self) -> list[Planned]:
-        """What the session will train; nothing as long as no process knows."""
-        return [Planned(**block) for block in _read(self.folder / "plan.json") or []]
-
     def finished(self) -> set[str]:
-        """The keys of blocks that are trained and stored."""
+        """Return the keys of the blocks that are trained and stored."""
         return {path.stem for folder in (self.folder, self.trials) for path in folder.glob("*.npz")}
 
     def measured(self) -> dict[str, float]:
-        """Return the wall seconds of each block that ended in this session, by its key."""
+        """Return the wall seconds of each block that was trained in this session, by key."""
         times = [entry for path in sorted(self.folder.glob("*.times")) for entry in _read(path)]
         return {key: wall for key, _, wall in times}
 
-    def state(self, plan: list[Planned]) -> State:
-        """Where it stands now."""
+    def state(self, plan: list[PlannedBlock]) -> State:
+        """Return the current progress."""
         costs, shares, running = self._position(plan)
         done = sum(costs[key] * share for key, share in shares.items())
-        # not above 1, as it may be by the rounding of two sums, at which tqdm warns
+        # rounding may give more than 1, at which tqdm warns
         return State(min(done / max(sum(costs.values()), 1e-9), 1.0), running)
 
-    def left(self, plan: list[Planned], workers: int) -> float | None:
-        """Return the wall seconds that training still takes on this machine; None before one of the blocks has ended.
+    def remaining(self, plan: list[PlannedBlock], workers: int) -> float | None:
+        """Return the estimated wall seconds until training ends; None before the first block has ended.
 
-        What blocks took in this session already shows that processes share cores.
+        The times of this session's blocks already include the effect of processes that share cores.
         """
         if not self.measured().keys() & {block.key for block in plan}:
             return None
@@ -173,24 +179,26 @@ class Notes:
         rest = [cost * (1 - shares.get(key, 0.0)) for key, cost in costs.items()]
         return max(sum(rest) / workers, *rest)
 
-    def _position(self, plan: list[Planned]) -> tuple[dict[str, float], dict[str, float], list[tuple[str, int, int]]]:
-        """Return each block's cost, the share of each begun block that is done, and `State.running`."""
+    def _position(
+        self, plan: list[PlannedBlock]
+    ) -> tuple[dict[str, float], dict[str, float], list[tuple[str, int, int]]]:
+        """Return the cost of each block, the share that is done of each started one, and `State.running`."""
         measured = self.measured()
         costs, labels = _costs(plan, measured), {block.key: block.label for block in plan}
         ended = costs.keys() & (self.finished() | measured.keys())
         shares, running = dict.fromkeys(ended, 1.0), []
-        for key, epochs, of in filter(None, map(_read, sorted(self.folder.glob("*.now")))):
+        for key, done, total in filter(None, map(_read, sorted(self.folder.glob("*.current")))):
             if key in costs and key not in ended:
-                running.append((labels[key], epochs, of))
-                shares[key] = min(epochs / max(of, 1), 1.0)
+                running.append((labels[key], done, total))
+                shares[key] = min(done / max(total, 1), 1.0)
         return costs, shares, running
 
 
-def _costs(plan: list[Planned], measured: dict[str, float]) -> dict[str, float]:
-    """Return the seconds of each block on this machine, as far as the blocks that ended on it show them.
+def _costs(plan: list[PlannedBlock], measured: dict[str, float]) -> dict[str, float]:
+    """Return the estimated seconds of each block on this machine.
 
-    Planned seconds are scaled by what ended blocks took, sum over sum. A block that no baseline timed counts as the
-    mean of such blocks that ended here, or else as the mean of the timed ones.
+    Planned seconds are scaled by the ratio of measured to planned seconds, summed over the blocks that have ended. A
+    block without planned seconds counts as the mean of such blocks that have ended, or else as the mean of the others.
     """
     planned = {block.key: block.seconds for block in plan if block.seconds is not None}
     both = planned.keys() & measured.keys()
@@ -203,60 +211,55 @@ def _costs(plan: list[Planned], measured: dict[str, float]) -> dict[str, float]:
     return {block.key: measured.get(block.key, known.get(block.key, usual or 1.0)) for block in plan}
 
 
-def expected(plan: list[Planned]) -> float:
-    """CPU seconds; blocks that were never timed are taken for usual ones. 0 if none was timed."""
+def expected(plan: list[PlannedBlock]) -> float:
+    """Return the expected CPU seconds; untimed blocks count as the mean of the others. It is 0 if none was timed."""
     known = [block.seconds for block in plan if block.seconds is not None]
     return sum(known) / len(known) * len(plan) if known else 0.0
 
 
-def expected_wall(plan: list[Planned], workers: int) -> float:
-    """Return the wall seconds that training takes by the baselines' CPU seconds; 0 if no block was timed."""
+def expected_wall(plan: list[PlannedBlock], workers: int) -> float:
+    """Return the expected wall seconds, from the CPU seconds of the baselines; 0 if no block was timed."""
     longest = max((block.seconds or 0 for block in plan), default=0)
     return max(expected(plan) / max(min(workers, os.cpu_count() or 1), 1), longest)
 
 
-def estimate(plan: list[Planned], workers: int) -> str:
-    """How long the session will train, in words; nothing if it cannot be told or is not worth telling."""
+def estimate(plan: list[PlannedBlock], workers: int) -> str:
+    """Return a sentence about how long the session will train; "" if that is unknown or short."""
     seconds = expected_wall(plan, workers)
     if seconds < 20:
         return ""
     unknown = sum(block.seconds is None for block in plan)
-    untimed = f" ({unknown} of {len(plan)} blocks were never timed)" if unknown else ""
+    untimed = f" ({unknown} of {len(plan)} blocks have never been timed)" if unknown else ""
     text = f"training takes about {_duration(seconds)}"
     if any(block.elsewhere and block.seconds is not None for block in plan):
         text += f" on the machine that recorded the baselines{untimed}"
-        return f"{text}; the estimate is corrected for this one as blocks end"
+        return f"{text}; the estimate is corrected for this machine as blocks finish"
     return text + untimed
 
 
-def correction(elapsed: float, left: float, before: float) -> str:
-    """Return the sentence that replaces an estimate that is far off; nothing if the estimate is good enough.
+def correction(elapsed: float, remaining: float, before: float) -> str:
+    """Return a sentence that corrects an estimate; "" if the estimate is good enough.
 
     Args:
-        elapsed: seconds since training began.
-        left: seconds that it still takes, from `Notes.left`.
-        before: the last estimate of all seconds; 0 if there was none.
+        elapsed: The seconds since training began.
+        remaining: The remaining seconds, of `ProgressFiles.remaining`.
+        before: The previous estimate of all seconds; 0 if there was none.
     """
-    total = elapsed + left
-    if left < WORTHWHILE or before / TOLERANCE <= total <= before * TOLERANCE:
+    total = elapsed + remaining
+    if remaining < MIN_REMAINING or before / TOLERANCE <= total <= before * TOLERANCE:
         return ""
     expected = f" ({_duration(before)} were expected)" if before else ""
-    return f"training takes about {_duration(total)} on this machine, {_duration(left)} of them left{expected}"
+    return f"training takes about {_duration(total)} on this machine, {_duration(remaining)} of it remaining{expected}"
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _replace(path: Path, content: object) -> None:
-    """Write whole or not at all; what cannot be written is only not shown."""
-    part = path.with_suffix(f".{os.getpid()}")
-    try:
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+def _write(path: Path, content: object) -> None:
+    """Write JSON. Progress that cannot be written is not shown."""
+    with suppress(OSError):
+        write_atomically(path, json.dumps(content), durable=False)
 
 
 def _read(path: Path) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a lab's `train` returns, checked at one boundary: one result for each seed, or a line of what is wrong."""
+"""The boundary to user code: what `Lab.train` returns is checked here, so that there is one result for each seed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from labcheck.core.errors import line
 from labcheck.core.lab import Lab
-from labcheck.core.metrics import Floats, Ints, Trials
+from labcheck.core.trials import Floats, Ints, Trials
 from labcheck.engine import environment
 
 ACCEPTED = "`train` must return Trials, or a dict of numbers and curves by name"
@@ -15,20 +15,25 @@ NOT_NUMBERS = (TypeError, ValueError, OverflowError)
 
 
 class ResultError(ValueError):
-    """What a lab returned is not one result for each seed; the message is one line."""
+    """A return value of `Lab.train` that is not one result for each seed; the message is one line."""
 
 
 def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
-    """Train a lab's seeds, whatever global state this process is in, and check what it returns.
+    """Train a lab's seeds under a fixed global state, and check what the lab returns.
 
-    A seed that raises one of the lab's `diverged` exceptions has no finite number. Where one of several seeds that
-    train side by side does, all of them are trained once more, each alone.
+    A seed that raises one of the lab's `diverged` exceptions has no finite number. If one of several seeds that train
+    side by side raises it, each of them is trained again alone.
+
+    Args:
+        lab: The lab.
+        seeds: The seeds.
+        device: The device on which to train.
 
     Raises:
-        ResultError: what the lab returned is not one result for each seed.
-        Exception: any that the lab raises.
+        ResultError: The lab did not return one result for each seed.
+        Exception: Any other exception of the lab.
     """
-    with environment.pinned(device, seeds[0]):
+    with environment.deterministic(device, seeds[0]):
         try:
             returned = lab.train(seeds, device)
         except lab.diverged as error:
@@ -39,16 +44,16 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
     return Trials.join([train(lab, [seed], device) for seed in seeds])
 
 
-@np.errstate(all="ignore")  # of a cast beyond the range of float64, or of NaN
+@np.errstate(all="ignore")  # casts of NaN, or beyond the range of float64
 def checked(returned: Any, seeds: Sequence[int]) -> Trials:
     """Return a lab's results as Trials.
 
-    A dict is accepted in its place: one number for each seed (n,) is a metric, one row for each seed (n, E) or a list
-    of rows of unlike lengths is a curve, and anything with more axes a table. Of a single seed, a number is a metric
-    and a row is a curve. `recorded`, after how many epochs each record was taken, is not one of each seed.
+    A dict is accepted, too: an array of one number per seed (n,) is a metric, one row per seed (n, E) or a list of rows
+    of different lengths is a curve, and an array with more axes is a table. For a single seed, a number is a metric and
+    a row is a curve. `recorded`, the numbers of epochs completed at each record, is the same for all seeds.
 
     Raises:
-        ResultError: it is not one result for each seed; the message names what is wrong, and with which seed.
+        ResultError: There is not one result for each seed; the message names the seed and what is wrong.
     """
     if isinstance(returned, Mapping):
         returned = _sorted(returned, seeds)
@@ -72,7 +77,7 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
 
 
 def _sorted(returned: Mapping[Any, Any], seeds: Sequence[int]) -> Trials:
-    """Results given as a dict, sorted into metrics, curves and tables by their shapes."""
+    """Sort the entries of a dict into metrics, curves and tables by their shapes."""
     parts: dict[str, dict[str, Any]] = {"metrics": {}, "curves": {}, "tables": {}}
     returned = dict(returned)
     recorded = returned.pop("recorded", None)
@@ -93,25 +98,25 @@ def _sorted(returned: Mapping[Any, Any], seeds: Sequence[int]) -> Trials:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not name.isprintable() or not name:
-        raise ResultError(f"names of metrics and curves must be printable texts, got {name!a}")
-    return str.__str__(name)  # the text itself, also of an enumeration's member
+        raise ResultError(f"names of metrics and curves must be printable strings, got {name!a}")
+    return str.__str__(name)  # the string itself, also for a member of an enumeration
 
 
 def _metric(name: str, value: Any, seeds: Sequence[int]) -> Floats:
-    """One number for each seed, (n,)."""
+    """Return one number for each seed, (n,)."""
     numbers = _numbers(name, value, seeds)
     if not isinstance(numbers, list) and numbers.ndim == 0 and len(seeds) == 1:
         numbers = numbers.reshape(1)
     if isinstance(numbers, list) or numbers.shape != (len(seeds),):
         raise ResultError(
             f"metric '{name}' must have one number for {_described(seeds)}, got {_shape(numbers)}; a seed "
-            "that diverged is NaN, and is not left out"
+            "that diverged must be NaN instead of being left out"
         )
     return numbers
 
 
 def _table(name: str, value: Any, seeds: Sequence[int]) -> Floats:
-    """Several numbers for each seed, (n, …)."""
+    """Return several numbers for each seed, (n, …)."""
     numbers = _numbers(name, value, seeds)
     if isinstance(numbers, list) or numbers.ndim < 2 or len(numbers) != len(seeds):
         raise ResultError(f"table '{name}' must have one array for {_described(seeds)}, got {_shape(numbers)}")
@@ -119,7 +124,7 @@ def _table(name: str, value: Any, seeds: Sequence[int]) -> Floats:
 
 
 def _rows(name: str, value: Any, seeds: Sequence[int]) -> list[Floats]:
-    """The records of each seed, n arrays (E,), of unlike lengths where seeds stop early."""
+    """Return the records of each seed, n arrays (E,), which have different lengths if seeds stop early."""
     numbers = _numbers(name, value, seeds)
     if not isinstance(numbers, list) and numbers.ndim < 2 and len(seeds) == 1:
         numbers = numbers.reshape(1, -1)
@@ -129,7 +134,7 @@ def _rows(name: str, value: Any, seeds: Sequence[int]) -> list[Floats]:
 
 
 def _recorded(given: Any, rows: Mapping[str, Sequence[Floats]]) -> Ints | None:
-    """After how many epochs each record was taken, (E,), if the lab says so."""
+    """Return the number of epochs completed at each record, (E,); None if the lab does not state it."""
     if given is None:
         return None
     recorded = _numbers("recorded", given, ())
@@ -152,14 +157,14 @@ def _epochs(
     recorded: Ints | None,
     seeds: Sequence[int],
 ) -> Floats:
-    """How many epochs each seed trained, (n,): as given, or from the lengths of its curves."""
-    found = np.empty(len(seeds))
+    """Return the number of epochs that each seed trained, (n,), as given or from the lengths of its curves."""
+    epochs = np.empty(len(seeds))
     for index, seed in enumerate(seeds):
         lengths = {name: len(curve[index]) for name, curve in rows.items()}
         if given is None:
             if len({*lengths.values()}) > 1:
-                told = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
-                raise ResultError(f"curves of seed {seed} must have equally many records, got {told}")
+                got = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
+                raise ResultError(f"curves of seed {seed} must have equally many records, got {got}")
             for name, curve in rows.items():
                 if np.isnan(curve[index][-1:]).any() and hasattr(returned[name], "shape") and len(seeds) > 1:
                     raise ResultError(
@@ -167,20 +172,23 @@ def _epochs(
                         "lists that end where a seed stopped"
                     )
             records = lengths.popitem()[1]
-            found[index] = records if recorded is None or not records else recorded[records - 1]
+            epochs[index] = records if recorded is None or not records else recorded[records - 1]
         elif np.isnan(given[index]) and all(np.isnan(curve[index]).all() for curve in rows.values()):
-            found[index] = 0  # diverged at once
+            epochs[index] = 0  # it diverged immediately
         else:
-            found[index] = given[index]
+            epochs[index] = given[index]
             for name, curve in rows.items():
                 _match(name, curve[index], given[index], given.max(), recorded, seed)
-    return found
+    return epochs
 
 
 def _match(name: str, row: Floats, epochs: float, longest: float, recorded: Ints | None, seed: int) -> None:
-    """Refuse a curve that has not one record for each epoch, or for each one in `recorded`, that its seed trained.
+    """Check that a curve has one record for each epoch, or for each one in `recorded`, that its seed trained.
 
-    Whatever follows a seed's last epoch is no record, as far as other seeds have trained longer.
+    Values after a seed's last epoch are ignored, as far as other seeds trained longer.
+
+    Raises:
+        ResultError: It has not.
     """
     if not (epochs >= 0 and float(epochs).is_integer()):
         raise ResultError(f"'epochs' of seed {seed} must be a whole number, got {epochs:g}")
@@ -189,12 +197,12 @@ def _match(name: str, row: Floats, epochs: float, longest: float, recorded: Ints
     if len(beyond):
         raise ResultError(
             f"curve '{name}' of seed {seed} has a record after {after[beyond[-1]]} epochs, and 'epochs' is {epochs:g}: "
-            "a curve must end with its seed's last epoch, or be NaN from there on"
+            "a curve must end with its seed's last epoch, or be NaN after it"
         )
     following = [len(row) + 1] if recorded is None else recorded[len(row) :]
     if len(following) and following[0] <= epochs:
         advice = (
-            "`recorded`, after how many epochs each record was taken" if recorded is None else "a record after each"
+            "`recorded`, the number of epochs completed at each record" if recorded is None else "a record after each"
         )
         raise ResultError(
             f"curve '{name}' of seed {seed} ends after {after[-1]} epochs, and 'epochs' is {epochs:g}; return {advice}"
@@ -202,7 +210,7 @@ def _match(name: str, row: Floats, epochs: float, longest: float, recorded: Ints
 
 
 def _padded(rows: Sequence[Floats], epochs: Floats, recorded: Ints | None) -> Floats:
-    """Rows of unlike lengths as one array (n, E), NaN after each seed's last epoch."""
+    """Return rows of different lengths as one array (n, E), NaN after each seed's last epoch."""
     padded = np.full((len(rows), max(map(len, rows))), np.nan)
     for row, values in zip(padded, rows, strict=True):
         row[: len(values)] = values
@@ -212,7 +220,7 @@ def _padded(rows: Sequence[Floats], epochs: Floats, recorded: Ints | None) -> Fl
 
 
 def _numbers(name: Any, value: Any, seeds: Sequence[int]) -> Floats | list[Floats]:
-    """A value as an array of float64, or rows of unlike lengths as a list of arrays."""
+    """Return a value as an array of float64, or rows of different lengths as a list of arrays."""
     value = _host(name, value)
     try:
         return _floats(value)
@@ -229,12 +237,14 @@ def _numbers(name: Any, value: Any, seeds: Sequence[int]) -> Floats | list[Float
             raise ResultError(f"'{name}'{seed[index]} must be numbers, got {_repr(row)}") from None
     for index, row in enumerate(rows):
         if row.ndim != 1:
-            raise ResultError(f"'{name}'{seed[index]} must be a row of numbers where lengths differ, got {_shape(row)}")
+            raise ResultError(
+                f"'{name}'{seed[index]} must be a row of numbers, since lengths differ, got {_shape(row)}"
+            )
     return rows
 
 
 def _host(name: Any, value: Any) -> Any:
-    """Tensors, on whatever device and with whatever gradients, and masked arrays as arrays; also those in a list."""
+    """Return tensors and masked arrays, also those in a list, as NumPy arrays."""
     if isinstance(value, list | tuple):
         return [_host(name, part) for part in value]
     if np.ma.isMaskedArray(value) and value.dtype.kind in "biuf":
@@ -244,22 +254,22 @@ def _host(name: Any, value: Any) -> Any:
     try:
         tensor = value.detach().cpu()
         return (tensor if tensor.is_complex() else tensor.double()).numpy()
-    except (RuntimeError, TypeError) as error:  # such as one without data, or a sparse one
+    except (RuntimeError, TypeError) as error:  # such as a sparse tensor, or one without data
         raise ResultError(f"'{name}' must be numbers, got a tensor that has none: {line(error):.80}") from None
 
 
 def _floats(value: Any) -> Floats:
-    """An array of float64.
+    """Return a value as an array of float64.
 
     Raises:
-        TypeError: the value is no array of real numbers.
-        ValueError: its rows have unlike lengths.
-        OverflowError: a whole number is beyond the range of float64.
+        TypeError: It is not an array of real numbers.
+        ValueError: Its rows have different lengths.
+        OverflowError: A whole number is beyond the range of float64.
     """
     array = np.asarray(value)
     whole = array.dtype == object and all(isinstance(number, int) for number in array.flat)  # beyond 64 bits
     if not whole and array.dtype.kind not in "biuf":
-        raise TypeError(f"{array.dtype} is no real number")
+        raise TypeError(f"{array.dtype} is not a real type")
     return array.astype(np.float64)
 
 
@@ -269,7 +279,7 @@ def _described(seeds: Sequence[int]) -> str:
 
 def _shape(numbers: Floats | list[Floats]) -> str:
     if isinstance(numbers, list):
-        return f"{len(numbers)} rows of unlike lengths"
+        return f"{len(numbers)} rows of different lengths"
     if numbers.ndim == 0:
         return "one number"
     return f"{len(numbers)} numbers" if numbers.ndim == 1 else f"an array of shape {numbers.shape}"

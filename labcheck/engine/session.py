@@ -1,4 +1,4 @@
-"""A session: how it trains and compares, and what each of its claims comes to in it."""
+"""A session: its options, and what each of its claims becomes under them."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -8,27 +8,30 @@ from typing import Any
 
 from labcheck.core.claims import Claim
 from labcheck.core.lab import Data, Lab, Settings
+from labcheck.core.scales import Scale
 from labcheck.core.settings import plain
 from labcheck.engine import baselines
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.environment import Fingerprint
 from labcheck.engine.store import Block, TrialStore, blocks
 
+DATA_SOURCE = "data_source"
+"""The setting of a lab that has embedded and real data."""
+
 
 @dataclass
 class Session:
-    """How a session trains and compares.
+    """The options of a session.
 
     Attributes:
-        store: the session's trials.
-        baselines: their folder.
-        device: "cpu", "cuda[:i]", or "auto": the CPU at quick scale, else a GPU.
-        seeds: instead of each claim's own number.
-        overrides: open settings by lab.
-        source: of the data, "embedded" or "real", for labs that have both.
-        update: measure only, because the baselines are to be written.
-        strict: anything but REPRODUCED fails.
-        tensorboard: where curves are written, if anywhere.
+        store: The session's trials.
+        baselines: The folder of the baselines.
+        device: "cpu", "cuda" or "cuda:<i>", or "auto" for the device of each scale.
+        seeds: The number of seeds, in place of each claim's own.
+        overrides: Open settings by lab.
+        data_source: "embedded" or "real", for labs that have both.
+        update: Whether results are recorded, and not compared.
+        strict: Whether any verdict but REPRODUCED fails.
     """
 
     store: TrialStore
@@ -36,30 +39,32 @@ class Session:
     device: str = "auto"
     seeds: int | None = None
     overrides: Mapping[str, Settings] = field(default_factory=dict)
-    source: str = "embedded"
+    data_source: str = "embedded"
     update: bool = False
     strict: bool = False
-    tensorboard: Path | None = None
-    _experiments: dict[tuple[str, str], "Experiment"] = field(default_factory=dict, repr=False)
+    _experiments: dict[tuple[str, Scale], "Experiment"] = field(default_factory=dict, repr=False)
 
-    def experiment(self, claim: Claim, scale: str) -> "Experiment":
-        """Return a claim at a scale as this session checks it, resolved on the first request.
+    def experiment(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab]) -> "Experiment":
+        """Return a claim at a scale under the session's options; it is resolved on the first request.
+
+        Args:
+            claim: The claim.
+            scale: The scale.
+            labs: The lab of each arm at this scale, as the claim configures it.
 
         Raises:
-            ValueError: an arm cannot be trained with the overrides.
-            DataError: some data is missing.
+            ValueError: An arm cannot have the overrides.
+            DataError: Some data is missing.
         """
         key = claim.id, scale
         if key not in self._experiments:
-            self._experiments[key] = self._resolve(claim, scale)
+            self._experiments[key] = self._resolve(claim, scale, labs)
         return self._experiments[key]
 
-    def _resolve(self, claim: Claim, scale: str) -> "Experiment":
+    def _resolve(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab]) -> "Experiment":
         overrides = self.overrides.get(claim.lab.name, {})
-        labs = {
-            name: claim.lab.configure(scale, overrides, arm.settings, self.source) for name, arm in claim.arms.items()
-        }
-        device = self.device if self.device != "auto" else "cpu" if scale == "quick" else "cuda"
+        labs = {name: lab.override(self._changes(claim, scale, name)) for name, lab in labs.items()}
+        device = scale.device if self.device == "auto" else self.device
         provenance = self.store.provenance
         data = provenance.data_of(labs.values())
         stored, problem = None, ""
@@ -68,6 +73,7 @@ class Session:
         except baselines.BaselineError as error:
             problem = str(error)
         return Experiment(
+            session=self,
             claim=claim,
             scale=scale,
             labs=labs,
@@ -82,26 +88,38 @@ class Session:
             problem=problem,
         )
 
+    def _changes(self, claim: Claim, scale: Scale, arm: str) -> Settings:
+        """Return the settings of an arm that the session's options change; those of the arm itself take precedence."""
+        changes = dict(self.overrides.get(claim.lab.name, {}))
+        has_source = any(field.name == DATA_SOURCE for field in dataclasses.fields(claim.lab))
+        if has_source and DATA_SOURCE not in claim.lab.scales.get(scale, {}):
+            changes.setdefault(DATA_SOURCE, self.data_source)
+        return {name: value for name, value in changes.items() if name not in claim.arms[arm].settings}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A claim at a scale, resolved: what its checks read.
+    """A claim at a scale under a session's options: all that its checks read.
 
     Attributes:
-        labs: by arm.
-        seeds: of each arm.
-        device: "cpu" or "cuda[:i]".
-        overrides: settings of its lab that the session overrides.
-        data: that of all arms, or a name and digest of several.
-        data_by_arm: each arm's own.
-        fingerprint: what results are measured on.
-        resumable: whether its trials can be kept for a later session.
-        stored: its baseline, if there is one that can be read.
-        problem: why there is none.
+        session: The session.
+        claim: The claim.
+        scale: The scale.
+        labs: The lab of each arm, by name.
+        seeds: The number of seeds of each arm.
+        device: "cpu", "cuda" or "cuda:<i>".
+        overrides: The settings of the lab that the session overrides.
+        data: The data of all arms; name and digest of several data sets if they differ.
+        data_by_arm: The data of each arm.
+        fingerprint: The environment on which results are measured.
+        resumable: Whether trials can be kept for a later session.
+        stored: The baseline, if there is one that can be read.
+        problem: The reason why there is none.
     """
 
+    session: Session
     claim: Claim
-    scale: str
+    scale: Scale
     labs: Mapping[str, Lab]
     seeds: int
     device: str
@@ -114,22 +132,27 @@ class Experiment:
     problem: str
 
     def blocks(self, arm: str) -> list[Block]:
-        """Return what has to be trained of an arm."""
+        """Return the blocks of seeds that an arm needs."""
         return blocks(self.labs[arm], self.seeds, self.device)
+
+    def empty_baseline(self) -> Baseline:
+        """Return a baseline without results, to which checks add what they measure."""
+        data = {"name": self.data.name, "digest": self.data.digest}
+        return Baseline(self.claim.id, str(self.scale), data, self.seeds, self.fingerprint)
 
     def describe_arm(self, arm: str) -> str:
         """Return an arm's name and settings for a message."""
         settings = ", ".join(f"{name}={value!r}" for name, value in self.claim.arms[arm].settings.items())
-        return f"arm '{arm}' ({settings or 'as the lab is'})"
+        return f"arm '{arm}' ({settings or 'defaults'})"
 
     def overridden(self, arms: Iterable[str]) -> Settings:
-        """Return the overrides that change anything, which is what not each of these arms sets itself."""
-        given = self.claim.given(arms)
+        """Return the overrides that affect any of these arms: those that not each of them sets itself."""
+        given = self.claim.common_settings(arms)
         return {f"{self.claim.lab.name}.{name}": value for name, value in self.overrides.items() if name not in given}
 
     def describe(self) -> dict[str, Any]:
-        """Return the claim's own text, and the evidence for the settings that its report does not state."""
-        claim, overrides, given = self.claim, self.overrides, self.claim.given(self.claim.arms)
+        """Return the description of the claim for a report: its text, metrics, and settings that are not stated."""
+        claim, overrides, given = self.claim, self.overrides, self.claim.common_settings(self.claim.arms)
         scale = claim.lab.scales.get(self.scale, {})
         defaults = {
             field.name: field.default
@@ -139,31 +162,36 @@ class Experiment:
         scaled = {
             name: value
             for name, value in scale.items()
-            if name in defaults and name not in {*overrides, *given, "source"}
+            if name in defaults and name not in {*overrides, *given, DATA_SOURCE}
         }
         values = {**defaults, **scale, **overrides}
         return {
             "id": claim.id,
             "statement": claim.statement,
-            "source": claim.source,
+            "citation": claim.citation,
             "notes": list(claim.notes),
             "arms": list(claim.arms),
             "replays": [name for name, arm in claim.arms.items() if arm.replay],
             "relations": [relation.name for relation in claim.relations],
             "metrics": {
-                str(metric): {"higher_is_better": metric.higher_is_better, "ratio": metric.ratio}
+                metric.id: {
+                    "higher_is_better": metric.higher_is_better,
+                    "ratio": metric.ratio,
+                    "unit": claim.lab.unit(metric.name) if metric.unit is None else metric.unit,
+                    "curve": metric.curve or ("" if metric.reduction else metric.name),
+                }
                 for arm in claim.arms
                 for metric in claim.metrics(arm)
             },
-            "units": dict(claim.lab.units),
+            "stand_in": self.data.stand_in,
             "overridden": plain(self.overridden(claim.arms)),
             "scaled": [
                 plain({"setting": name, "value": value, "report": defaults[name]})
                 for name, value in sorted(scaled.items())
             ],
-            "evidence": [
-                plain({"setting": name, "value": values[name], **vars(evidence)})
-                for name, evidence in claim.lab.evidence().items()
+            "unstated": [
+                plain({"setting": name, "value": values[name], **vars(justification)})
+                for name, justification in claim.lab.unstated().items()
                 if name not in given
             ],
         }

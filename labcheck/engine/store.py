@@ -1,4 +1,4 @@
-"""Trials: each block of seeds is trained once, whichever tests and workers, and if wanted sessions, ask for it."""
+"""The store of trials: each block of seeds is trained once, however many tests, workers or sessions need it."""
 
 import hashlib
 import io
@@ -18,16 +18,23 @@ from numpy.typing import NDArray
 
 from labcheck.core.errors import is_own, line
 from labcheck.core.lab import Lab
-from labcheck.core.metrics import MetricError, Trials
+from labcheck.core.trials import MetricError, Trials
 from labcheck.data import DataError
-from labcheck.engine import files, results
-from labcheck.engine.progress import Notes
+from labcheck.engine import results
+from labcheck.engine.files import write_atomically
+from labcheck.engine.progress import ProgressFiles
 from labcheck.engine.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Block:
-    """The seeds index · stack to (index + 1) · stack of an arm: what is trained and stored as one piece."""
+    """The seeds index · stack to (index + 1) · stack of a lab, which are trained and stored together.
+
+    Attributes:
+        lab: The lab.
+        index: The number of the block.
+        device: "cpu", "cuda" or "cuda:<i>".
+    """
 
     lab: Lab
     index: int
@@ -35,7 +42,7 @@ class Block:
 
     @property
     def seeds(self) -> range:
-        """The seeds of this block."""
+        """The seeds of the block."""
         return range(self.index * self.lab.stack, (self.index + 1) * self.lab.stack)
 
     def __str__(self) -> str:
@@ -44,7 +51,7 @@ class Block:
 
 
 def blocks(lab: Lab, seeds: int, device: str) -> list[Block]:
-    """Return those that hold an arm's first seeds; whole ones, since a value may depend on the block's other seeds."""
+    """Return the blocks that contain a lab's first seeds; whole ones, since a value may depend on the other seeds."""
     return [Block(lab, index, device) for index in range(-(-seeds // lab.stack))]
 
 
@@ -52,9 +59,9 @@ class TrainingError(Exception):
     """Seeds that could not be trained.
 
     Args:
-        seeds: which ones, in words.
-        reason: one line.
-        traceback: through the lab's own code; "" where the line says all.
+        seeds: A description of the seeds, such as "seeds 0-19".
+        reason: The reason in one line.
+        traceback: The traceback within the lab's own code; "" if the reason is sufficient.
     """
 
     def __init__(self, seeds: str, reason: str, traceback: str = ""):
@@ -63,7 +70,7 @@ class TrainingError(Exception):
 
     @staticmethod
     def of(error: Exception, seeds: str) -> "TrainingError":
-        """Return what an error in the training of these seeds comes to."""
+        """Return the error that describes an exception during the training of these seeds."""
         if isinstance(error, results.ResultError | MetricError | DataError):
             return TrainingError(seeds, " ".join(str(error).split()))
         return TrainingError(seeds, line(error), _traceback(error))
@@ -72,30 +79,30 @@ class TrainingError(Exception):
 class TrialStore:
     """Trained blocks in a folder that the workers of a session share.
 
-    A worker that needs a block which another one is training does not wait: it trains one of those that an unfinished
-    test of the session will need later. So does one whose tests are done. A block that cannot be trained is not tried
-    again in the session, unless a test that has met its error runs once more; one whose test or process ended in the
-    middle, as its time was over, only by a test that needs it.
+    A worker that needs a block which another worker is training does not wait: it trains another block that an
+    unfinished test of the session will need. A worker whose tests are done does the same. A block that could not be
+    trained is not tried again in the session, unless a test that failed because of it runs again. A block whose test or
+    process ended during its training, such as by a timeout, is trained again only by a test that needs it.
 
     Args:
-        session: a folder that exists, and is this session's own.
-        lasting: one that outlasts it, if trials are to be resumed: blocks are then found again by whatever their
-            results depend on, and not by their settings alone.
+        session: The folder of the session.
+        lasting: A folder that outlasts the session, if trials are to be kept for later sessions. Blocks are then
+            identified by everything that their results depend on, instead of by their settings alone.
 
     Attributes:
-        problem: why trials cannot be shared, if they cannot; they stay in this process then.
+        problem: The reason why trials cannot be shared; "" if they can. They remain in this process then.
     """
 
     def __init__(self, session: Path, lasting: Path | None = None):
         self.folder, self.lasting = session, lasting
-        self.notes = Notes(session, lasting)
+        self.progress = ProgressFiles(session, lasting)
         self.provenance = Provenance()
         self._loaded: dict[str, tuple[Trials, float]] = {}
         self._ahead: dict[Block, Collection[str]] = {}
         self.problem = ""
 
     def key(self, block: Block) -> str:
-        """Return a file name of its own."""
+        """Return the name of a block's file, without its suffix."""
         text = self.provenance.key(block.lab, block.device, self._lasts(block.lab))
         return hashlib.sha256(f"{text} {block.index}".encode()).hexdigest()[:24]
 
@@ -110,11 +117,11 @@ class TrialStore:
         return self.folder / f"{self.key(block)}.failed"
 
     def expect(self, needs: Mapping[Block, Collection[str]]) -> None:
-        """Announce the blocks of this session, each with the tests that need it; the first are trained ahead first."""
+        """Announce the blocks of this session, each with the tests that need it, in the order of training ahead."""
         self._ahead = dict(needs)
 
     def finish(self, test: str) -> None:
-        """Note, for all processes, that a test needs nothing more."""
+        """Record, for all processes, that a test needs no more blocks."""
         with suppress(OSError):
             self._finished(test).touch()
 
@@ -122,27 +129,27 @@ class TrialStore:
         return self.folder / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
 
     def retry(self, blocks: Iterable[Block]) -> None:
-        """Forget that blocks could not be trained, as they are now, or as a test that has met this runs once more."""
+        """Forget that blocks could not be trained."""
         for block in blocks:
             with suppress(OSError):
                 self._failed(block).unlink(missing_ok=True)
 
     def train_ahead(self) -> None:
-        """Train those that nobody is at, until none is left, the session ends, or what is trained cannot be shared."""
-        while not self.problem and not self.notes.ended and self._obtain_another():
+        """Train announced blocks that no worker is training, until none remains, the session ends or sharing fails."""
+        while not self.problem and not self.progress.ended and self._obtain_another():
             pass
 
     def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
-        """Return an arm's first seeds, trained now unless they have been in this session.
+        """Return the trials of a lab's first seeds, which are trained now unless they are stored.
 
         Raises:
-            TrainingError: they cannot be trained.
-            MetricError: blocks of them measured different things.
+            TrainingError: A block cannot be trained.
+            MetricError: Blocks provide different metrics.
         """
         return Trials.join([self._get(block)[0] for block in blocks(lab, seeds, device)]).first(seeds)
 
     def seconds(self, lab: Lab, seeds: int, device: str) -> float:
-        """Return the CPU seconds that training them took."""
+        """Return the CPU seconds that training a lab's first seeds took."""
         return sum(self._get(block)[1] for block in blocks(lab, seeds, device))
 
     def _get(self, block: Block) -> tuple[Trials, float]:
@@ -154,7 +161,7 @@ class TrialStore:
         return self._loaded[key]
 
     def _obtain(self, block: Block, wait: float = 0) -> bool:
-        """Load a block, or train and store it; False if another worker is at it for longer than `wait` seconds."""
+        """Load a block, or train and store it; return False if another worker holds it for more than `wait` seconds."""
         path = self._path(block)
         lock = FileLock(path.with_suffix(".lock"), timeout=wait)
         try:
@@ -162,7 +169,7 @@ class TrialStore:
         except Timeout:
             return False
         except OSError as error:
-            self._complain(error)
+            self._report_problem(error)
             self._loaded[self.key(block)] = self._train(block)
             return True
         try:
@@ -176,20 +183,20 @@ class TrialStore:
 
     def _train(self, block: Block) -> tuple[Trials, float]:
         failed = self._failed(block)
-        if (failure := _read(failed)) is not None:
-            raise TrainingError(*failure)
+        if (recorded := _read(failed)) is not None:
+            raise TrainingError(*recorded)
         with suppress(OSError):
-            failed.touch()  # without a reason until it is trained: if its test or process ends, nobody trains it ahead
+            failed.touch()  # if its test or process ends now, no other worker trains it ahead
         try:
-            with self.notes.training(self.key(block)):
+            with self.progress.training(self.key(block)):
                 start = time.process_time()
                 trials = results.train(block.lab, block.seeds, block.device)
                 seconds = time.process_time() - start
         except Exception as error:
-            found = TrainingError.of(error, str(block))
+            failure = TrainingError.of(error, str(block))
             with suppress(OSError):
-                files.write(failed, json.dumps([found.seeds, found.reason, found.traceback]))
-            raise found from error
+                write_atomically(failed, json.dumps([failure.seeds, failure.reason, failure.traceback]))
+            raise failure from error
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             self.retry([block])
             raise
@@ -197,7 +204,7 @@ class TrialStore:
         return trials, seconds
 
     def _obtain_another(self) -> bool:
-        """Train and store the next block that an unfinished test needs and nobody has begun; False if there is none."""
+        """Train and store the next block that an unfinished test needs and no worker holds; False if there is none."""
         while self._ahead:
             block, tests = next(iter(self._ahead.items()))
             del self._ahead[block]
@@ -208,11 +215,11 @@ class TrialStore:
                 if self._obtain(block):
                     return True
             except TrainingError:
-                continue  # the test that needs this block will meet the error again, and report it
+                continue  # the test that needs this block reports it
         return False
 
     def _share(self, trials: Trials, seconds: float, path: Path) -> None:
-        """Write whole or not at all. A full disk costs the sharing, not the result: it stays in this process."""
+        """Store a block for the other processes. If that fails, it remains in this process."""
         arrays: dict[str, NDArray[Any]] = {f"metric {name}": array for name, array in trials.metrics.items()}
         arrays |= {f"curve {name}": array for name, array in trials.curves.items()}
         arrays |= {f"table {name}": array for name, array in trials.tables.items()}
@@ -222,31 +229,35 @@ class TrialStore:
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         try:
-            files.write(path, content.getvalue())
+            write_atomically(path, content.getvalue())
         except OSError as error:
-            self._complain(error)
+            self._report_problem(error)
 
-    def _complain(self, error: OSError) -> None:
-        self.problem = f"trials could not be shared, free some space in {self.lasting or self.folder}: {error}"
+    def _report_problem(self, error: OSError) -> None:
+        self.problem = f"trials could not be shared: {error}; free some space in {self.lasting or self.folder}"
 
 
 def _load(path: Path) -> tuple[Trials, float] | None:
-    """A stored block; None if there is none, or none that is whole."""
+    """Return a stored block; None if there is none, or if it is incomplete."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # NumPy leaves a broken file open
+        with (
+            path.open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):  # NumPy does not close a broken file
             arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         return None
     recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
     diverged = json.loads(str(arrays.pop(("diverged", ""))))
     metrics, curves, tables = (
-        {name: array for (kind, name), array in arrays.items() if kind == part} for part in ("metric", "curve", "table")
+        {name: array for (kind, name), array in arrays.items() if kind == wanted}
+        for wanted in ("metric", "curve", "table")
     )
     return Trials(metrics, curves, recorded, tables, {int(seed): error for seed, error in diverged.items()}), seconds
 
 
 def _read(file: Path) -> tuple[str, str, str] | None:
-    """Why a block could not be trained, if it could not."""
+    """Return the arguments of the TrainingError that a file records; None if it records none."""
     try:
         seeds, reason, traceback = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -255,9 +266,9 @@ def _read(file: Path) -> tuple[str, str, str] | None:
 
 
 def _traceback(error: BaseException) -> str:
-    """An error's traceback from the lab's own code on; whole where all of it is labcheck's."""
+    """Return an error's traceback without labcheck's own frames, unless there are no others."""
     whole = TracebackException.from_exception(error)
-    own = [frame for frame in whole.stack if not is_own(frame.filename)]
-    if own:
-        whole.stack = StackSummary.from_list(own)
+    frames = [frame for frame in whole.stack if not is_own(frame.filename)]
+    if frames:
+        whole.stack = StackSummary.from_list(frames)
     return "".join(whole.format())

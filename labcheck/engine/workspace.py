@@ -1,4 +1,4 @@
-"""A session's folder for what its processes share: removed with the session, or, if that is killed, by a later one."""
+"""The temporary folder that the processes of a session share."""
 
 import shutil
 import tempfile
@@ -9,20 +9,22 @@ from typing import TextIO
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where no folder is recognized as abandoned
+except ImportError:  # not on Windows, where abandoned folders are not recognized
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "labcheck-"
 OWNER = "owner.lock"
-YOUNG = 60.0
-"""Seconds in which a folder may not have its lock yet."""
+LOCK_DELAY = 60.0
+"""Seconds within which a new folder may not be locked yet."""
 
 
 class Workspace:
-    """A new temporary folder, which stays locked as long as its process lives.
+    """A new temporary folder, which is locked as long as its process lives.
+
+    It is removed with the session, or by a later session if the process is killed.
 
     Attributes:
-        folder: its path.
+        folder: The path of the folder.
     """
 
     def __init__(self) -> None:
@@ -42,14 +44,14 @@ def remove_abandoned() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
             owner = folder / OWNER
-            if time.time() - owner.stat().st_mtime > YOUNG:
+            if time.time() - owner.stat().st_mtime > LOCK_DELAY:
                 with owner.open("r+") as file:
                     if _lock(file):
                         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(file: TextIO) -> bool:
-    """Whether this process could lock a file, which it then has until it closes it."""
+    """Lock a file until it is closed, and return whether that was possible."""
     if fcntl is None:
         return False
     try:

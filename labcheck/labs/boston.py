@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from labcheck.core.lab import Data, assumed, known
+from labcheck.core.assumptions import assumed, known
+from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import boston
-from labcheck.data.examples import Examples, Part, digest, generators
+from labcheck.data.examples import Examples, Split, digest, generators
 from labcheck.labs.supervised import StackedLab
 from labcheck.nn import training
 from labcheck.nn.model import Model
@@ -61,13 +63,13 @@ class Boston(StackedLab):
     split: str = known(
         "report",
         "numbers",
-        "one test part for all runs, the 85 rows of scikit-learn's train_test_split with random_state 42: each printed "
-        "pair of MSE and R² has MSE / (1 - R²) = 72.711, the variance of those rows' values; no other seed or size "
+        "one test split for all runs, the 85 rows of scikit-learn's train_test_split with random_state 42: each "
+        "printed pair of MSE and R² has MSE / (1 - R²) = 72.711, the variance of those rows' values; no other seed or size "
         "that was tried fits. 'seed' draws six equal parts for each seed",
     )
     validation: str = assumed(
         "report",
-        "how the rest is split where the test part is the report's: the same call once more gives six parts, as "
+        "how the rest is split where the test split is the report's: the same call once more gives six equal parts, as "
         "stated. 'seed' draws the 85 rows for each seed",
         "seed",
         grade="likely",
@@ -75,15 +77,15 @@ class Boston(StackedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("split", SPLITS)
-        self.check("validation", SPLITS)
-        self.at_least(0, "hidden_layers", "patience", "factor")
-        self.at_least(1, "width", "batch", "epochs")
+        self.require_choice("split", SPLITS)
+        self.require_choice("validation", SPLITS)
+        self.require_at_least(0, "hidden_layers", "patience", "factor")
+        self.require_at_least(1, "width", "batch", "epochs")
 
     def data(self) -> Data:
         return Data("boston", digest(*boston.load()))
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         return boston.examples(self._rows(generators(seeds, "data")), len(seeds), dtype)
 
     def _rows(self, rngs: list[torch.Generator]) -> dict[str, Tensor]:
@@ -97,33 +99,33 @@ class Boston(StackedLab):
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
-            schedule=PlateauSchedule(self.patience, self.factor),
+            optimizer=self.new_optimizer,
+            schedule=partial(PlateauSchedule, self.patience, self.factor),
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,
-            best=True,
+            restore_best=True,
         )
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Of the best-validation weights.
 
         `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse`; and `mean_val_mse`, what predicting the
         training mean gets.
         """
-        errors = {part: training.predict(model, parts[part]) - parts[part].y.mT for part in ("val", "test")}
+        errors = {split: training.predict(model, splits[split]) - splits[split].y.mT for split in ("val", "test")}
         squared = errors["test"].square().mean((1, 2))
-        centre = parts["train"].y.mean(1, keepdim=True)
+        centre = splits["train"].y.mean(1, keepdim=True)
         return {
             "val_mse": errors["val"].square().mean((1, 2)),
             "test_mse": squared,
             "test_mae": errors["test"].abs().mean((1, 2)),
-            "test_r2": 1 - squared / parts["test"].y.var(1, correction=0).squeeze(1),
-            "mean_val_mse": (parts["val"].y - centre).square().mean((1, 2)),
+            "test_r2": 1 - squared / splits["test"].y.var(1, correction=0).squeeze(1),
+            "mean_val_mse": (splits["val"].y - centre).square().mean((1, 2)),
         }
 
 
-VAL_MSE = Metric("val_mse", higher_is_better=False)
+VAL_MSE = Metric("val_mse", higher_is_better=False, curve="val_loss")
 MEAN_VAL_MSE = Metric("mean_val_mse", higher_is_better=False)
 TEST_MSE = Metric("test_mse", higher_is_better=False)
 TEST_MAE = Metric("test_mae", higher_is_better=False)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labcheck.core.lab import known
+from labcheck.core.assumptions import known
 from labcheck.core.metrics import Metric
 from labcheck.data import augment
 from labcheck.data.examples import generators
@@ -18,7 +19,7 @@ from labcheck.nn.resnet import resnet20
 from labcheck.nn.scratch.losses import CrossEntropy
 from labcheck.nn.scratch.optimizers import SGD, Optimizer
 from labcheck.nn.scratch.schedules import Schedule, StepSchedule
-from labcheck.nn.torch_model import Standardise, initialize
+from labcheck.nn.torch_model import Standardize, initialize
 from labcheck.nn.training import Recipe
 
 NORMALIZATIONS = ("report", "data")
@@ -44,7 +45,7 @@ class Cifar(ConvolutionLab):
     name: ClassVar[str] = "cifar"
     dataset: ClassVar[str] = "cifar"
     # in batches of 16, 5000 images make 313 steps an epoch, about the report's 391, and the stand-in's 640 make 40
-    scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000, "batch": 16}, "full": {"source": "real"}}
+    scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000, "batch": 16}, "full": {"data_source": "real"}}
 
     dropped: bool = True
     train_size: int = 50_000
@@ -71,37 +72,37 @@ class Cifar(ConvolutionLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("normalization", NORMALIZATIONS)
-        self.at_least(0, "factor", "weight_decay")
-        self.at_least(1, "train_size", "test_size", "batch", "epochs", "drop")
+        self.require_choice("normalization", NORMALIZATIONS)
+        self.require_at_least(0, "factor", "weight_decay")
+        self.require_at_least(1, "train_size", "test_size", "batch", "epochs", "drop")
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
         return {"sgd": lambda momentum: SGD(momentum, self.weight_decay)}
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
         sizes = {"train": min(self.train_size, self.images.known), "test": min(self.test_size, self.images.tests)}
-        return self.images.parts(sizes, generators(seeds, "data"), dtype)
+        return self.images.splits(sizes, generators(seeds, "data"), dtype)
 
-    def standardise(self) -> Standardise:
+    def standardize(self) -> Standardize:
         if self.normalization == "data":
-            return super().standardise()
-        return Standardise(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (MEANS, DEVIATIONS)))
+            return super().standardize()
+        return Standardize(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (MEANS, DEVIATIONS)))
 
     def module(self, seed: int, device: str = "cpu") -> nn.Module:
-        return initialize(resnet20(standardise=self.standardise(), bfloat16=self.bfloat16(device)), seed)
+        return initialize(resnet20(standardize=self.standardize(), bfloat16=self.bfloat16(device)), seed)
 
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy` (the report's of training), `test_loss`, `test_accuracy`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
-            schedule=StepSchedule(self.drop, self.factor) if self.dropped else Schedule(),
+            optimizer=self.new_optimizer,
+            schedule=partial(StepSchedule, self.drop, self.factor) if self.dropped else Schedule,
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,
-            loss=CrossEntropy(),
+            loss=CrossEntropy,
             augment=augmented if self.augmented else None,
-            watch=("test",),
+            monitor=("test",),
         )
 
 
@@ -135,7 +136,7 @@ def logged(*metrics: Metric) -> dict[str, dict[Metric, float]]:
         for metric in metrics:
             curve = curves.get(metric.name, {})
             after = np.array(list(curve), dtype=np.int64)
-            if metric.reduction is not None and curve and not (metric.needs and metric.needs(after)):
+            if metric.reduction is not None and curve and not (metric.requires and metric.requires(after)):
                 value = round(metric.reduction(np.array(list(curve.values())), after), 4)
                 found.setdefault(place, {})[metric] = value
     return found

@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.lab import Data, assumed, known
+from labcheck.core.assumptions import assumed, known
+from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
-from labcheck.data.examples import Examples, Part, generators
-from labcheck.data.functions import Function, Own
+from labcheck.data.examples import Examples, Split, generators
+from labcheck.data.functions import Function, UserFunction
 from labcheck.labs.supervised import StackedLab, fit
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.layers import Layer
@@ -72,18 +73,20 @@ class Curve(StackedLab):
     def __post_init__(self) -> None:
         super().__post_init__()
         if callable(self.function):
-            object.__setattr__(self, "function", self._own(self.function))
+            object.__setattr__(self, "function", self._user_function(self.function))
         elif not (isinstance(self.function, str) and self.function in FUNCTIONS):
             raise ValueError(
                 f"{self.name}.function is {', '.join(FUNCTIONS)} or a function of a NumPy array, not {self.function!r}"
             )
-        self.check("draw", DRAWS)
-        self.at_least(0, "noise")
-        self.at_least(1, "epochs", "max_epochs", "samples", "hidden")
+        self.require_choice("draw", DRAWS)
+        self.require_at_least(0, "noise")
+        self.require_at_least(1, "epochs", "max_epochs", "samples", "hidden")
 
-    def _own(self, function: Function) -> Own:
+    def _user_function(self, function: Function) -> UserFunction:
         try:
-            return Own(function.function if isinstance(function, Own) else function, functions.grid(GRID, INTERVAL))
+            return UserFunction(
+                function.function if isinstance(function, UserFunction) else function, functions.grid(GRID, INTERVAL)
+            )
         except ValueError as error:
             raise ValueError(f"{self.name}.function: {error}") from error.__cause__
 
@@ -93,9 +96,9 @@ class Curve(StackedLab):
         return 60 if sum(self.hidden) <= 10 else 20
 
     def data(self) -> Data:
-        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
+        return Data("drawn", functions.drawn(type(self)().splits([0], torch.float64)))
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         x, noise = self._draw_samples(seeds)
         points = functions.grid(GRID, INTERVAL)
         function = FUNCTIONS[self.function] if isinstance(self.function, str) else self.function
@@ -129,24 +132,24 @@ class Curve(StackedLab):
         net = super().network(seeds)  # in float32, as torch draws them
         for model in range(len(seeds)):
             self._draw_weights(net, model)
-        net.hold(net.state.to(device, dtype))
+        net.bind(net.state.to(device, dtype))
         return net
 
     def layers(self) -> list[Layer]:
         return mlp([1, *self.hidden, 1], activation=self.activation)
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
-        return super().measure(model, parts) | fit(model, parts["grid"], functions.grid(GRID, INTERVAL))
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
+        return super().measure(model, splits) | fit(model, splits["grid"], functions.grid(GRID, INTERVAL))
 
     def recipe(self) -> Recipe:
         epochs = min(self.epochs, self.max_epochs)
         return Recipe(
-            optimizer=self.new_optimizer(),
+            optimizer=self.new_optimizer,
             lr=self.lr,
             batch=self.samples,
             epochs=epochs,
-            watch=("grid", "train"),
-            record=checkpoints(epochs),
+            monitor=("grid", "train"),
+            record_at=checkpoints(epochs),
         )
 
 
@@ -156,4 +159,4 @@ def checkpoints(epochs: int) -> list[int]:
     return sorted({number for number in found if number < epochs} | {epochs})
 
 
-GRID_MSE = Metric("grid_mse", higher_is_better=False)
+GRID_MSE = Metric("grid_mse", higher_is_better=False, curve="grid_loss")

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from labcheck.core.lab import assumed
+from labcheck.core.assumptions import assumed
 from labcheck.core.metrics import Metric
 from labcheck.data.images import Selection
 from labcheck.labs.images import ImageLab, accuracy
@@ -40,7 +40,7 @@ class Fashion(ImageLab, StackedLab):
 
     name: ClassVar[str] = "fashion"
     dataset: ClassVar[str] = "fashion"
-    scales: ClassVar = {"full": {"source": "real"}}
+    scales: ClassVar = {"full": {"data_source": "real"}}
 
     batch: int = 256
     smallest: bool = False
@@ -74,10 +74,10 @@ class Fashion(ImageLab, StackedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("engine", ENGINES)
-        self.check("loss", self._losses)
-        self.check("init", INITS)
-        self.at_least(1, "batch", "smallest_batch", "hidden", "epochs")
+        self.require_choice("engine", ENGINES)
+        self.require_choice("loss", self._losses)
+        self.require_choice("init", INITS)
+        self.require_at_least(1, "batch", "smallest_batch", "hidden", "epochs")
         if self.engine == "student" and (self.activation != "relu" or self.momentum):
             raise ValueError(
                 f"{self.name}.engine 'student' needs {self.name}.activation 'relu' and {self.name}.momentum 0, got "
@@ -105,7 +105,7 @@ class Fashion(ImageLab, StackedLab):
     def brief(self) -> Self:
         return replace(self, epochs=1)
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
         """All images, the same for every seed."""
         found = self.images
         every = torch.arange(len(found.images)).expand(len(seeds), -1)
@@ -129,12 +129,12 @@ class Fashion(ImageLab, StackedLab):
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
+            optimizer=self.new_optimizer,
             lr=self.lr,
             batch=self.smallest_batch if self.smallest else self.batch,
             epochs=self.epochs,
-            loss=self._losses[self.loss](),
-            watch=("test",),
+            loss=self._losses[self.loss],
+            monitor=("test",),
         )
 
 

@@ -7,18 +7,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.lab import Data, assumed
+from labcheck.core.assumptions import assumed
+from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import image_sets
-from labcheck.data.examples import Part
+from labcheck.data.examples import Split
 from labcheck.data.images import ImageSet
 from labcheck.engine import environment
 from labcheck.labs.supervised import ModuleLab, SupervisedLab
 from labcheck.nn import training
 from labcheck.nn.model import Model
-from labcheck.nn.torch_model import Standardise
+from labcheck.nn.torch_model import Standardize
 
-SOURCES = ("embedded", "real")
+DATA_SOURCES = ("embedded", "real")
 DATASETS = tuple(image_sets.REAL)
 ARITHMETICS = ("auto", "float32", "bfloat16")
 
@@ -29,13 +30,13 @@ class ImageLab(SupervisedLab):
 
     Attributes:
         dataset: the images that it learns from, "mnist", "fashion" or "cifar", whatever the name of the lab.
-        source: "real" for the report's own images, or "embedded" for what needs no network.
+        data_source: "real" for the report's own images, or "embedded" for what needs no network.
     """
 
     dataset: ClassVar[str]
     units: ClassVar = {"accuracy": "share of images", "precision": "share of images"}
 
-    source: str = "embedded"
+    data_source: str = "embedded"
 
     def __post_init__(self) -> None:
         dataset = getattr(self, "dataset", None)
@@ -46,26 +47,26 @@ class ImageLab(SupervisedLab):
                 f'add, for example, dataset: ClassVar[str] = "{DATASETS[0]}"'
             )
         super().__post_init__()
-        self.check("source", SOURCES)
+        self.require_choice("data_source", DATA_SOURCES)
 
     @property
     def images(self) -> ImageSet:
         """All images of its data set, from its source."""
-        return image_sets.load(self.dataset, self.source)
+        return image_sets.load(self.dataset, self.data_source)
 
     def data(self) -> Data:
-        return Data(self.images.name, self.images.digest)
+        return Data(self.images.name, self.images.digest, self.images.stand_in)
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
-        """Measure each part: its loss, accuracy and confusion table, and the recall and precision of each class.
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
+        """Measure each split: its loss, accuracy and confusion table, and the recall and precision of each class.
 
         They are called `<part>_loss`, `<part>_accuracy`, `<part>_confusion`, `<part>_accuracy_<class>` (recall) and
         `<part>_precision_<class>`.
         """
         found: dict[str, Tensor] = {}
-        loss = self.recipe().loss
-        for name, part in parts.items():
-            outputs, labels = training.predict(model, part), part.y.mT
+        loss = self.recipe().loss()
+        for name, split in splits.items():
+            outputs, labels = training.predict(model, split), split.y.mT
             table = confusion(outputs, labels)
             found[f"{name}_loss"] = loss.forward(outputs, labels)
             found[f"{name}_confusion"] = table
@@ -106,7 +107,7 @@ class ConvolutionLab(ImageLab, ModuleLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("arithmetic", ARITHMETICS)
+        self.require_choice("arithmetic", ARITHMETICS)
 
     def bfloat16(self, device: str) -> bool:
         """Whether convolutions, and the wide layer after them, multiply numbers of it there."""
@@ -117,16 +118,16 @@ class ConvolutionLab(ImageLab, ModuleLab):
     def precision(self, device: str) -> str:
         return "bfloat16 products" if self.bfloat16(device) else "float32"
 
-    def standardise(self) -> Standardise:
+    def standardize(self) -> Standardize:
         """By the training images of the source."""
-        return Standardise(*self.images.moments)
+        return Standardize(*self.images.moments)
 
 
-def accuracy(part: str, label: int | None = None) -> Metric:
-    """Return the accuracy on a part, such as "test", or the recall of one class in it."""
-    return Metric(f"{part}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)
+def accuracy(split: str, label: int | None = None) -> Metric:
+    """Return the accuracy on a split, such as "test", or the recall of one class in it."""
+    return Metric(f"{split}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)
 
 
-def precision(part: str, label: int) -> Metric:
-    """Return the precision of a class on a part, such as "test"."""
-    return Metric(f"{part}_precision_{label}", higher_is_better=True, ratio=False)
+def precision(split: str, label: int) -> Metric:
+    """Return the precision of a class on a split, such as "test"."""
+    return Metric(f"{split}_precision_{label}", higher_is_better=True, ratio=False)

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from labcheck.core.lab import assumed
-from labcheck.core.metrics import Metric, average
+from labcheck.core.assumptions import assumed
+from labcheck.core.curve_metrics import geometric_mean
+from labcheck.core.metrics import Metric
 from labcheck.data import augment
 from labcheck.data.examples import generators
 from labcheck.data.images import Selection
@@ -40,7 +41,7 @@ class Mnist(ConvolutionLab):
 
     name: ClassVar[str] = "mnist"
     dataset: ClassVar[str] = "mnist"
-    scales: ClassVar = {"full": {"source": "real"}}
+    scales: ClassVar = {"full": {"data_source": "real"}}
 
     layers: int = 2  # the default in the report's model
     kernel: int = 5  # what the report settles on
@@ -85,12 +86,12 @@ class Mnist(ConvolutionLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("dropout", DROPOUTS)
-        self.check("dropout_place", DROPOUT_PLACES)
-        self.check("variation", VARIATIONS)
-        self.at_least(1, "layers", "kernel", "train_size", "val_size", "channels", "hidden", "batch", "epochs")
-        self.at_least(1, "test_size")
-        self.at_least(0, "dropout_rates")
+        self.require_choice("dropout", DROPOUTS)
+        self.require_choice("dropout_place", DROPOUT_PLACES)
+        self.require_choice("variation", VARIATIONS)
+        self.require_at_least(1, "layers", "kernel", "train_size", "val_size", "channels", "hidden", "batch", "epochs")
+        self.require_at_least(1, "test_size")
+        self.require_at_least(0, "dropout_rates")
         if len(self.dropout_rates) != len(DROPOUTS) - 1 or max(self.dropout_rates) >= 1:
             raise ValueError(
                 f"{self.name}.dropout_rates must be three rates below 1, for low, moderate and high, got "
@@ -112,9 +113,9 @@ class Mnist(ConvolutionLab):
     def brief(self) -> Self:
         return replace(self, epochs=1)
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
         sizes = {"train": self.train_size, "val": self.val_size, "test": self.test_size}
-        return self.images.parts(sizes, generators(seeds, "data"), dtype)
+        return self.images.splits(sizes, generators(seeds, "data"), dtype)
 
     def module(self, seed: int, device: str = "cpu") -> nn.Module:
         lab = replace(self, varied=False, **VARIATIONS[self.variation]) if self.varied else self
@@ -125,7 +126,7 @@ class Mnist(ConvolutionLab):
             dropout=lab.rate,
             dropout_place=lab.dropout_place,
             norm=lab.norm,
-            standardise=lab.standardise(),
+            standardize=lab.standardize(),
             bfloat16=lab.bfloat16(device),
         )
         return initialize(net, seed)
@@ -133,13 +134,13 @@ class Mnist(ConvolutionLab):
     def recipe(self) -> Recipe:
         """Curves `batch_loss`, `batch_accuracy`, `val_loss`, `val_accuracy`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
+            optimizer=self.new_optimizer,
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,
-            loss=CrossEntropy(),
+            loss=CrossEntropy,
             augment=augmented if self.augmented else None,
-            best=True,
+            restore_best=True,
         )
 
 
@@ -154,7 +155,7 @@ TRAIN_ACCURACY = accuracy("train")
 VAL_ACCURACY = accuracy("val")
 TEST_ACCURACY = accuracy("test")
 VAL_LOSS = Metric("val_loss", higher_is_better=False)
-LATE_VAL_ACCURACY = average("val_accuracy", -5, rising=True)
+LATE_VAL_ACCURACY = geometric_mean("val_accuracy", -5, rising=True)
 """The validation accuracy that a training ends with: the mean over its last five epochs."""
 POINT = 0.011
 """One point of accuracy: five of 500 images, and a little, so that rounding does not decide."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from labcheck.core.lab import Data, assumed, known
+from labcheck.core.assumptions import assumed, known
+from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
-from labcheck.data.examples import Examples, Order, Part, generators
+from labcheck.data.examples import Examples, Order, Split, generators
 from labcheck.labs.supervised import StackedLab, fit
 from labcheck.nn import training
 from labcheck.nn.model import Model
@@ -68,10 +70,10 @@ class Sine(StackedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("net", NETS)
-        self.at_least(0, "factor", "weight_decay")
-        self.at_least(1, "batch", "epochs", "every", "best_every", "shallow", "deep")
-        self.at_least(10, "samples")
+        self.require_choice("net", NETS)
+        self.require_at_least(0, "factor", "weight_decay")
+        self.require_at_least(1, "batch", "epochs", "every", "best_every", "shallow", "deep")
+        self.require_at_least(10, "samples")
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
@@ -82,17 +84,17 @@ class Sine(StackedLab):
         }
 
     def data(self) -> Data:
-        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
+        return Data("drawn", functions.drawn(type(self)().splits([0], torch.float64)))
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         x = functions.shuffled_points(self.samples, generators(seeds, "data"))
-        return functions.split(functions.sine, x, GRID, standardized=self.standardized, dtype=dtype)
+        return functions.split_samples(functions.sine, x, GRID, standardized=self.standardized, dtype=dtype)
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
         """Return the order of every epoch, in which the split has left the examples: the script does not shuffle."""
         return [lambda n: torch.arange(n)] * len(seeds)
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Measure the weights of the lowest validation loss.
 
         `train_mse`, `val_mse`, `test_mse` and `grid_mse`, over 1000 equally spaced points; `train_sum`, `val_sum` and
@@ -100,12 +102,14 @@ class Sine(StackedLab):
         squared errors; the tables `grid_x`, `grid_true` and `grid_fit`, the function and what was learned of it at 200
         of the points.
         """
-        errors = {name: (training.predict(model, part) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
+        errors = {
+            name: (training.predict(model, split) - split.y.mT).square().squeeze(1) for name, split in splits.items()
+        }
         printed = ("train", "val", "test")
         return {
             **{f"{name}_mse": squared.mean(1) for name, squared in errors.items()},
             **{f"{name}_sum": sum_of_means(errors[name], self.batch) for name in printed},
-            **fit(model, parts["grid"], functions.grid(GRID, (0, functions.PERIOD))),
+            **fit(model, splits["grid"], functions.grid(GRID, (0, functions.PERIOD))),
         }
 
     def layers(self) -> list[Layer]:
@@ -114,12 +118,12 @@ class Sine(StackedLab):
 
     def recipe(self) -> Recipe:
         return Recipe(
-            optimizer=self.new_optimizer(),
-            schedule=StepSchedule(self.every, self.factor) if self.scheduled else Schedule(),
+            optimizer=self.new_optimizer,
+            schedule=partial(StepSchedule, self.every, self.factor) if self.scheduled else Schedule,
             lr=self.lr,
             batch=self.batch,
             epochs=self.epochs,
-            best=True,
+            restore_best=True,
             best_every=min(self.best_every, self.epochs),
         )
 

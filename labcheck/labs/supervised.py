@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from labcheck.core.lab import Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.data import functions
-from labcheck.data.examples import Order, Part, generators, shuffled
+from labcheck.data.examples import Order, Split, generators, shuffled
 from labcheck.nn import training
 from labcheck.nn.as_torch import as_torch
 from labcheck.nn.model import Model
@@ -33,8 +33,8 @@ class SupervisedLab(Lab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("optimizer", self.optimizers)
-        self.at_least(0, "lr", "momentum")
+        self.require_choice("optimizer", self.optimizers)
+        self.require_at_least(0, "lr", "momentum")
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
@@ -42,7 +42,7 @@ class SupervisedLab(Lab):
         return OPTIMIZERS
 
     @abstractmethod
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Part]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Split]:
         """Each seed's examples: those to train on, "train", and those to look at."""
 
     @abstractmethod
@@ -57,13 +57,13 @@ class SupervisedLab(Lab):
         """Return each seed's order of training examples for each epoch; a random one unless a lab overrides this."""
         return [shuffled(rng) for rng in generators(seeds, "order")]
 
-    def inspect(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def inspect(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Return metrics (K,) of the models before training; none unless a lab overrides this."""
         return {}
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Metrics (K,) and tables (K, …) of models: `<part>_mse` unless a lab says otherwise."""
-        return {f"{name}_mse": training.evaluate(model, part, MSE())["loss"] for name, part in parts.items()}
+        return {f"{name}_mse": training.evaluate(model, split, MSE())["loss"] for name, split in splits.items()}
 
     def new_optimizer(self) -> Optimizer:
         """A new optimizer, as the settings name it."""
@@ -81,7 +81,7 @@ class SupervisedLab(Lab):
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
         """All of them side by side."""
-        parts = {name: part.to(device) for name, part in self.parts(seeds, dtype).items()}
+        splits = {name: split.to(device) for name, split in self.splits(seeds, dtype).items()}
         model = self.model(seeds, dtype, device)
         if len(model.state) != len(seeds):
             raise ValueError(
@@ -89,12 +89,12 @@ class SupervisedLab(Lab):
                 "time has stack = 1"
             )
         recipe = self.recipe()
-        before = self.inspect(model, parts)
-        history = training.train(model, parts, self.orders(seeds), recipe)
-        measured = before | self.measure(model, parts)
-        if recipe.best:
-            model.hold(history.last)
-            measured |= {f"final_{name}": value for name, value in self.measure(model, parts).items()}
+        before = self.inspect(model, splits)
+        history = training.train(model, splits, self.orders(seeds), recipe)
+        measured = before | self.measure(model, splits)
+        if recipe.restore_best:
+            model.bind(history.last)
+            measured |= {f"final_{name}": value for name, value in self.measure(model, splits).items()}
         return history.trials(measured)
 
 
@@ -106,7 +106,7 @@ class StackedLab(SupervisedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("activation", ACTIVATIONS)
+        self.require_choice("activation", ACTIVATIONS)
 
     @property
     def stack(self) -> int:
@@ -125,7 +125,7 @@ class StackedLab(SupervisedLab):
 
     def graph(self) -> tuple[nn.Module, Tensor]:
         """A net of torch.nn's modules and two examples for it."""
-        return as_torch(self.network([0]), 0), _two(self.parts([0]))[0]
+        return as_torch(self.network([0]), 0), _two(self.splits([0]))[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +156,13 @@ class ModuleLab(SupervisedLab):
 
     def graph(self) -> tuple[nn.Module, Tensor]:
         """The module and two examples for it."""
-        return self._module(0), _two(self.parts([0]))[0]
+        return self._module(0), _two(self.splits([0]))[0]
 
 
-def fit(model: Model, part: Part, x: Tensor) -> dict[str, Tensor]:
-    """Tables (K, 200) of what models make of a function at points x (N, 1), which are the part's examples."""
-    return functions.shown({"x": x.mT, "true": part.y.squeeze(2), "fit": training.predict(model, part).squeeze(1)})
+def fit(model: Model, split: Split, x: Tensor) -> dict[str, Tensor]:
+    """Tables (K, 200) of what models make of a function at points x (N, 1), which are the split's examples."""
+    return functions.shown({"x": x.mT, "true": split.y.squeeze(2), "fit": training.predict(model, split).squeeze(1)})
 
 
-def _two(parts: Mapping[str, Part]) -> Tensor:
-    return parts["train"].batch(torch.tensor([[0, 1]])).x
+def _two(splits: Mapping[str, Split]) -> Tensor:
+    return splits["train"].batch(torch.tensor([[0, 1]])).x

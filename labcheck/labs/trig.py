@@ -8,10 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.lab import Data, known
+from labcheck.core.assumptions import known
+from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
-from labcheck.data.examples import Examples, Order, Part, generators, loader_shuffled
+from labcheck.data.examples import Examples, Order, Split, generators, loader_shuffled
 from labcheck.labs.supervised import StackedLab
 from labcheck.nn import training
 from labcheck.nn.model import Model
@@ -40,7 +41,7 @@ class Trig(StackedLab):
         stream: "seed" for initial weights and batch orders of each seed's own; "report" for those of the report's only
             run, drawn from one stream of torch's seed 0 as its script draws them. Seed k then is a rounding: the first
             layer's weights times 1 + k · 2⁻²³.
-        train_curve: whether the training part is evaluated after each epoch, which takes time.
+        train_curve: whether the training split is evaluated after each epoch, which takes time.
     """
 
     name: ClassVar[str] = "trig"
@@ -67,7 +68,7 @@ class Trig(StackedLab):
     samples: int = known(
         5000,
         "numbers",
-        "the mean of y² over the validation part of 5000 samples of torch's seed 0 is 1.0780962, and the first row of "
+        "the mean of y² over the validation split of 5000 samples of torch's seed 0 is 1.0780962, and the first row of "
         "Table 1 is 1.07809, cut: that net's output was always 0; no other number of samples that was tried fits",
     )
     batch: int = known(64, "script", "the report's script")
@@ -94,7 +95,7 @@ class Trig(StackedLab):
     running: bool = known(
         False,
         "numbers",
-        "the listing never calls model.eval(): BatchNorm evaluates with the statistics of the part that it is shown; "
+        "the listing never calls model.eval(): BatchNorm evaluates with the statistics of the split that it is shown; "
         "the printed validation and test losses are at the floor that this has on the report's split",
     )
     least_lr: float = known(1e-5, "script", "below which the plateau schedule does not go (the report's script)")
@@ -102,14 +103,14 @@ class Trig(StackedLab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("init", INITS)
-        self.check("schedule", SCHEDULES)
-        self.check("split", SPLITS)
-        self.check("stream", STREAMS)
-        self.at_least(0, "stop_lr", "least_lr", "patience")
-        self.at_least(1, "powers", "max_epochs", "hidden")
-        self.at_least(2, "batch")
-        self.at_least(10, "samples")  # two to validate with
+        self.require_choice("init", INITS)
+        self.require_choice("schedule", SCHEDULES)
+        self.require_choice("split", SPLITS)
+        self.require_choice("stream", STREAMS)
+        self.require_at_least(0, "stop_lr", "least_lr", "patience")
+        self.require_at_least(1, "powers", "max_epochs", "hidden")
+        self.require_at_least(2, "batch")
+        self.require_at_least(10, "samples")  # two to validate with
         if self.stream == "report" and self.split != "report":
             raise ValueError(f"{self.name}.stream 'report' needs {self.name}.split 'report', got {self.split!r}")
 
@@ -124,14 +125,14 @@ class Trig(StackedLab):
         return 20 if sum(a * b for a, b in pairwise(self.widths)) < 20_000 else 5
 
     def data(self) -> Data:
-        return Data("drawn", functions.drawn(type(self)().parts([0], torch.float64)))
+        return Data("drawn", functions.drawn(type(self)().splits([0], torch.float64)))
 
-    def parts(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         if self.split == "report":
             x = self._report_samples(torch.Generator().manual_seed(REPORT_SEED)).expand(len(seeds), -1, -1)
         else:
             x = functions.shuffled_draws(self.samples, generators(seeds, "data"))
-        return functions.split(functions.trig, x, GRID, powers=self.powers, dtype=dtype)
+        return functions.split_samples(functions.trig, x, GRID, powers=self.powers, dtype=dtype)
 
     def _report_samples(self, rng: torch.Generator) -> Tensor:
         """Draw the report's samples and their order from torch's stream, (1, n, 1), float64."""
@@ -158,7 +159,7 @@ class Trig(StackedLab):
         for model, seed in enumerate(seeds):
             self._draw_as_reported(net, model)
             net.layers[0].values[0][model] *= 1 + seed * 2.0**-23
-        net.hold(net.state.to(device, dtype))
+        net.bind(net.state.to(device, dtype))
         return net
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
@@ -177,33 +178,32 @@ class Trig(StackedLab):
     def recipe(self) -> Recipe:
         """Curves `val_loss` and, with `train_curve`, `train_loss` as the report plots them; `batch_loss`, `lr`."""
         return Recipe(
-            optimizer=self.new_optimizer(),
-            schedule=self._schedule(),
+            optimizer=self.new_optimizer,
+            schedule=self._schedules()[self.schedule],
             lr=self.lr,
             batch=self.batch,
             epochs=self.max_epochs,
-            watch=("val", "train") if self.train_curve else ("val",),
-            finished=self._finished,
+            monitor=("val", "train") if self.train_curve else ("val",),
+            should_stop=self._finished,
         )
 
-    def _schedule(self) -> Schedule:
-        makers: dict[str, Callable[[], Schedule]] = {
+    def _schedules(self) -> dict[str, Callable[[], Schedule]]:
+        return {
             "constant": Schedule,
             "step": lambda: StepSchedule(every=10),
             "plateau": lambda: PlateauSchedule(self.patience, least=self.least_lr),
         }
-        return makers[self.schedule]()
 
-    def inspect(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def inspect(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Return `first_gradient`, the norm of the loss's gradient by the first layer's weights, before training."""
         assert isinstance(model, Network)
-        [train] = parts["train"].pieces()
+        [train] = splits["train"].chunks()
         before = model.state.clone()
         model.gradient(train.x, train.y, MSE())
         model.state.copy_(before)  # running averages have seen nothing yet
         return {"first_gradient": model.layers[0].gradients[0].flatten(1).norm(dim=1)}
 
-    def measure(self, model: Model, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Measure the last weights.
 
         `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points); `gap`, the validation
@@ -211,7 +211,9 @@ class Trig(StackedLab):
         `grid_below`, the share of its points with ln of it below −5; the tables `grid_x` and `grid_error`, the squared
         error at 200 of the points.
         """
-        errors = {name: (training.predict(model, part) - part.y.mT).square().squeeze(1) for name, part in parts.items()}
+        errors = {
+            name: (training.predict(model, split) - split.y.mT).square().squeeze(1) for name, split in splits.items()
+        }
         means = {name: squared.mean(1) for name, squared in errors.items()}
         grid = errors["grid"]
         return {
@@ -227,8 +229,8 @@ class Trig(StackedLab):
         return lr < self.stop_lr if epoch % CHECK_EVERY == 0 else torch.zeros_like(lr, dtype=torch.bool)
 
 
-TRAIN_MSE = Metric("train_mse", higher_is_better=False)
-VAL_MSE = Metric("val_mse", higher_is_better=False)
+TRAIN_MSE = Metric("train_mse", higher_is_better=False, curve="train_loss")
+VAL_MSE = Metric("val_mse", higher_is_better=False, curve="val_loss")
 TEST_MSE = Metric("test_mse", higher_is_better=False)
 GRID_MSE = Metric("grid_mse", higher_is_better=False)
 RANKED = (VAL_MSE, GRID_MSE, TRAIN_MSE)

@@ -1,0 +1,1 @@
+"""Networks and the loop that trains them: the network from scratch, modules of torch, the training loop."""

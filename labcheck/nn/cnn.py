@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from labcheck.nn.torch_model import BFloat16, Standardise
+from labcheck.nn.torch_model import BFloat16, Standardize
 
 DROPOUT_PLACES = ("hidden", "features", "both")
 
@@ -20,7 +20,7 @@ def cnn(
     hidden: int,
     dropout: float,
     norm: bool,
-    standardise: Standardise,
+    standardize: Standardize,
     bfloat16: bool,
     dropout_place: str = "hidden",
 ) -> nn.Sequential:
@@ -50,7 +50,7 @@ def cnn(
     blocks["full1"] = nn.Linear(last * size**2, hidden)
     return nn.Sequential(
         OrderedDict(
-            standardise=standardise,
+            standardize=standardize,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
             relu=nn.ReLU(),
             dropout=nn.Dropout(dropout if dropout_place != "features" else 0.0),

@@ -20,21 +20,21 @@ class Model(ABC):
     Attributes:
         size: P, how many numbers of a model are trained.
         state: (K, P + S).
-        values: (K, P), its trained part.
+        values: (K, P), its trained split.
         gradients: (K, P), as the last `gradient` call left them.
     """
 
     size: int
 
-    def hold(self, state: Tensor) -> None:
+    def bind(self, state: Tensor) -> None:
         """Make `state` the storage of these models."""
         self.state = state
         self.values = state[:, : self.size]
         self.gradients = torch.zeros_like(self.values)
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Go on with these of the models only."""
-        self.hold(self.state[rows])
+        self.bind(self.state[rows])
 
     @abstractmethod
     def predict(self, x: Tensor, training: bool = False) -> Tensor:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from labcheck.nn.torch_model import BFloat16, Standardise
+from labcheck.nn.torch_model import BFloat16, Standardize
 
 
 class Convolution(nn.Conv2d):
@@ -55,7 +55,7 @@ class Mean(nn.Module):
         return x.mean((2, 3))
 
 
-def resnet20(*, standardise: Standardise, bfloat16: bool) -> nn.Sequential:
+def resnet20(*, standardize: Standardize, bfloat16: bool) -> nn.Sequential:
     """From images (B, 3, 32, 32) to logits (B, 10).
 
     Args:
@@ -71,7 +71,7 @@ def resnet20(*, standardise: Standardise, bfloat16: bool) -> nn.Sequential:
             last = width
     return nn.Sequential(
         OrderedDict(
-            standardise=standardise,
+            standardize=standardize,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
             pool=Mean(),
             full=Classifier(last, 10),

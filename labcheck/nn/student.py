@@ -33,7 +33,7 @@ class Student(Model):
     def __init__(self, weights: Sequence[Tensor]):
         self.shapes = [weight.shape for weight in weights]
         self.size = sum(weight.numel() for weight in weights)
-        self.hold(torch.cat([weight.detach().flatten() for weight in weights]).unsqueeze(0))
+        self.bind(torch.cat([weight.detach().flatten() for weight in weights]).unsqueeze(0))
 
     @staticmethod
     def like(network: Network) -> "Student":
@@ -42,8 +42,8 @@ class Student(Model):
         weights = [(weight[0].mT, bias[0].squeeze(1)) for layer in linear for weight, bias in [layer.values]]
         return Student([tensor for pair in weights for tensor in pair])
 
-    def hold(self, state: Tensor) -> None:
-        super().hold(state)
+    def bind(self, state: Tensor) -> None:
+        super().bind(state)
         sizes = [shape.numel() for shape in self.shapes]
         values, gradients = (torch.split(numbers[0], sizes) for numbers in (self.values, self.gradients))
         self.parameters = [
@@ -78,16 +78,16 @@ class StudentSGD:
         with torch.no_grad():
             values -= lr.item() * gradients
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Do nothing: there is one model, which stays."""
 
 
 @dataclass(frozen=True)
 class LoadedSelection(Selection):
-    """A part whose minibatches come from torch's DataLoader over a TensorDataset; for one model.
+    """A split whose minibatches come from torch's DataLoader over a TensorDataset; for one model.
 
     All of its images are floating-point numbers in memory, and each is fetched and stacked one by one. Evaluation reads
-    from memory, as that of every part does.
+    from memory, as that of every split does.
     """
 
     @cached_property

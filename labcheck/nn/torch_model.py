@@ -24,10 +24,10 @@ class TorchModel(Model):
         self.tensors = [*trained, *running]
         self.size = sum(tensor.numel() for tensor in trained)
         numbers = [_last(tensor.detach()).flatten() for tensor in self.tensors]
-        self.hold(torch.cat(numbers).unsqueeze(0))
+        self.bind(torch.cat(numbers).unsqueeze(0))
 
-    def hold(self, state: Tensor) -> None:
-        super().hold(state)
+    def bind(self, state: Tensor) -> None:
+        super().bind(state)
         shapes = [_last(tensor).shape for tensor in self.tensors]
         for tensor, value in zip(self.tensors, views(state, shapes, 0)[0], strict=True):
             tensor.data = _first(value[0])
@@ -57,7 +57,7 @@ def _first(weight: Tensor) -> Tensor:
     return weight.movedim(3, 1) if weight.dim() == 4 else weight
 
 
-class Standardise(nn.Module):
+class Standardize(nn.Module):
     """(B, C, H, W) less the mean and by the standard deviation of each channel.
 
     Args:
@@ -92,10 +92,10 @@ def initialize(module: nn.Module, seed: int) -> nn.Module:
 
     So two architectures start alike where they are alike.
     """
-    for name, part in module.named_modules():
-        if hasattr(part, "reset_parameters"):
+    for name, split in module.named_modules():
+        if hasattr(split, "reset_parameters"):
             with seeded(generators([seed], f"init {name}")[0].initial_seed()):
-                part.reset_parameters()
+                split.reset_parameters()
     return module
 
 

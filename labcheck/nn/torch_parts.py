@@ -42,7 +42,7 @@ class TorchOptimizer:
             group["lr"] = lr.item()
         self.optimizer.step()
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """There is one model, which stays."""
 
 

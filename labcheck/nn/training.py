@@ -1,32 +1,32 @@
-"""The one training loop: K models of one arm at once, each with its own seed."""
+"""The training loop: K models of one arm at once, each with its own seed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from labcheck.core.metrics import Trials
-from labcheck.data.examples import Examples, Order, Part, ordered
-from labcheck.engine import progress
+from labcheck.core.trials import Trials
+from labcheck.data.examples import Examples, Order, Split, ordered
+from labcheck.engine.progress import report_progress
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.losses import MSE, Loss
 from labcheck.nn.scratch.optimizers import Optimizer
 from labcheck.nn.scratch.schedules import Schedule
 
-Finished = Callable[[int, Tensor], Tensor]
-"""(epoch, learning rates (K,)) → which models stop after this epoch (K,)."""
+ShouldStop = Callable[[int, Tensor], Tensor]
+"""The epoch, counted from 0, and the learning rates (K,) → which models stop after this epoch (K,)."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What the loop saw.
+    """The records of a training.
 
     Attributes:
-        curves: one number per model and record (K, R); NaN where a model had stopped.
-        recorded: after how many epochs each record was taken (R,).
-        epochs: how many each model trained (K,).
-        last: the models' state after the last epoch of each (K, P + S).
+        curves: One value per model and record (K, R), by name; NaN after a model has stopped.
+        recorded: The number of epochs completed at each record (R,).
+        epochs: The number of epochs that each model trained (K,).
+        last: The state of each model after its last epoch (K, P + S).
     """
 
     curves: dict[str, Tensor]
@@ -35,156 +35,180 @@ class History:
     last: Tensor
 
     def trials(self, measured: Mapping[str, Tensor]) -> Trials:
-        """These curves with what was measured of the trained models: metrics (K,) and tables (K, …).
+        """Return the curves with metrics (K,) and tables (K, …) of the trained models.
 
-        `final_loss` is the last epoch's batch loss.
+        `final_loss` is the batch loss of the last epoch.
         """
         last = torch.searchsorted(self.recorded, self.epochs).unsqueeze(1)
-        found = {**measured, "epochs": self.epochs, "final_loss": self.curves["batch_loss"].gather(1, last).squeeze(1)}
-        numbers, curves = (
-            {name: tensor.double().cpu().numpy() for name, tensor in part.items()} for part in (found, self.curves)
+        final_loss = self.curves["batch_loss"].gather(1, last).squeeze(1)
+        arrays, curves = (
+            {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
+            for tensors in ({**measured, "epochs": self.epochs, "final_loss": final_loss}, self.curves)
         )
-        metrics = {name: array for name, array in numbers.items() if array.ndim == 1}
-        tables = {name: array for name, array in numbers.items() if array.ndim > 1}
+        metrics = {name: array for name, array in arrays.items() if array.ndim == 1}
+        tables = {name: array for name, array in arrays.items() if array.ndim > 1}
         return Trials(metrics, curves, self.recorded.cpu().numpy(), tables)
 
 
-def predict(model: Model, part: Part) -> Tensor:
-    """Each model's outputs for its examples, (K, out, N)."""
-    return torch.cat([model.predict(piece.x).clone() for piece in part.pieces()], 2)
+def predict(model: Model, split: Split) -> Tensor:
+    """Return each model's outputs for its examples, (K, out, N)."""
+    return torch.cat([model.predict(chunk.x).clone() for chunk in split.chunks()], 2)
 
 
-def evaluate(model: Model, part: Part, loss: Loss) -> dict[str, Tensor]:
-    """The scores (K,) of each model on its examples."""
+def evaluate(model: Model, split: Split, loss: Loss) -> dict[str, Tensor]:
+    """Return the scores (K,) of each model on its examples, by name."""
     total: dict[str, Tensor] = {}
-    for piece in part.pieces():
-        for name, score in loss.scores(model.predict(piece.x), piece.y.mT).items():
-            total[name] = total.get(name, 0) + score * (len(piece) / len(part))
+    for chunk in split.chunks():
+        for name, score in loss.scores(model.predict(chunk.x), chunk.y.mT).items():
+            total[name] = total.get(name, 0) + score * (len(chunk) / len(split))
     return total
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How networks are trained, once: optimizer, schedule and loss keep what they saw.
+    """How models are trained.
 
     Attributes:
-        lr: the learning rate at the start.
-        batch: examples in a minibatch; what remains makes a smaller last one, as in torch's DataLoader.
-        augment: what a minibatch (K, B, …) is turned into before a step.
-        watch: the parts that are evaluated; the schedule sees the loss on the first of them, or else the batch loss.
-        record: after how many epochs parts are evaluated, ascending and ending with `epochs`; after each unless said.
-            Between two records nothing is lowered or stopped.
-        best: keep the weights of the record with the lowest loss on the first part watched, instead of the last ones.
-        best_every: look for them only after every N epochs.
-        finished: which models stop early.
+        optimizer: A function that makes a new optimizer.
+        lr: The initial learning rate.
+        batch: The number of examples in a minibatch. The remaining ones make a smaller last batch, as in torch's
+            DataLoader.
+        epochs: The largest number of epochs.
+        schedule: A function that makes a new learning-rate schedule.
+        loss: A function that makes a new loss.
+        augment: A function that is applied to the inputs of each minibatch (K, B, …).
+        monitor: The splits to evaluate. The schedule sees the loss on the first of them, or else the batch loss.
+        record_at: The numbers of epochs after which the splits are evaluated, ascending and ending with `epochs`; None
+            for every epoch. Between two records, the learning rate does not change and no model stops.
+        restore_best: Whether each model ends with the weights of its lowest monitored loss, instead of the last ones.
+        best_every: The number of epochs between two looks for the lowest loss.
+        should_stop: A function that decides which models stop early.
     """
 
-    optimizer: Optimizer
+    optimizer: Callable[[], Optimizer]
     lr: float
     batch: int
     epochs: int
-    schedule: Schedule = field(default_factory=Schedule)
-    loss: Loss = field(default_factory=MSE)
+    schedule: Callable[[], Schedule] = Schedule
+    loss: Callable[[], Loss] = MSE
     augment: Callable[[Tensor], Tensor] | None = None
-    watch: Sequence[str] = ("val",)
-    record: Sequence[int] | None = None
-    best: bool = False
+    monitor: Sequence[str] = ("val",)
+    record_at: Sequence[int] | None = None
+    restore_best: bool = False
     best_every: int = 1
-    finished: Finished | None = None
+    should_stop: ShouldStop | None = None
 
     def __post_init__(self) -> None:
-        if self.record is None:
+        """Check the records.
+
+        Raises:
+            ValueError: They do not ascend from 1 or later to the last epoch.
+        """
+        if self.record_at is None:
             return
-        record = list(self.record)
-        if record != sorted({*record}) or record[:1] < [1] or record[-1:] != [self.epochs]:
-            raise ValueError("records ascend from 1 or later, and the last one is taken after the last epoch")
+        records = list(self.record_at)
+        if records != sorted({*records}) or records[:1] < [1] or records[-1:] != [self.epochs]:
+            raise ValueError(f"record_at must ascend from at least 1 to epochs, {self.epochs}, got {records}")
 
 
-def train(model: Model, parts: Mapping[str, Part], orders: Sequence[Order], recipe: Recipe) -> History:
-    """Train K models on `parts["train"]` and leave in them what each has learned.
+def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], recipe: Recipe) -> History:
+    """Train K models on `splits["train"]`; afterwards each has its final weights.
 
-    One that is finished, or whose loss is no longer finite, leaves the stack with the weights it has; the others go on
-    as if it had never been there.
+    A model that stops early, or whose loss is not finite, leaves the stack with its current weights. The other models
+    continue as if it had never been there.
 
     Args:
-        parts: "train" and those to watch.
-        orders: each model's order of examples, one for each epoch.
+        model: The K models.
+        splits: The split "train", and those to monitor.
+        orders: The order of each model's training examples in each epoch.
+        recipe: How to train.
 
     Returns:
-        Curves `batch_<score>` (mean over an epoch's minibatches, by example) and `<part>_<score>` for each part watched
-        and each of the loss's scores, and `lr`.
+        The curves `batch_<score>`, the mean over an epoch's minibatches weighted by their size, `<split>_<score>` for
+        each monitored split, for each score of the loss, and `lr`.
     """
-    parts = dict(parts)
+    splits = dict(splits)
+    optimizer, schedule, loss = recipe.optimizer(), recipe.schedule(), recipe.loss()
     models = len(model.state)
     device = model.state.device
-    rates = torch.full((models,), recipe.lr, dtype=torch.float64, device=device)
-    alive = torch.arange(models, device=device)
+    lrs = torch.full((models,), recipe.lr, dtype=torch.float64, device=device)
+    active = torch.arange(models, device=device)
     last = torch.full_like(model.state, torch.nan)
-    best = torch.full_like(model.state, torch.nan) if recipe.best else last
+    best = torch.full_like(model.state, torch.nan) if recipe.restore_best else last
     lowest = torch.full((models,), torch.inf, dtype=model.state.dtype, device=device)
-    recorded = range(1, recipe.epochs + 1) if recipe.record is None else recipe.record
+    recorded = range(1, recipe.epochs + 1) if recipe.record_at is None else recipe.record_at
     curves: dict[str, Tensor] = {}
-    lasted = torch.zeros(models, dtype=torch.int64, device=device)
+    epochs = torch.zeros(models, dtype=torch.int64, device=device)
 
     done = 0
     for column, epoch in enumerate(recorded):
         for _ in range(epoch - done):
-            trained = _epoch(model, parts["train"], orders, recipe, rates)
+            trained = _train_epoch(model, splits["train"], orders, recipe, optimizer, loss, lrs)
         done = epoch
-        progress.tell(epoch, recipe.epochs)
+        report_progress(epoch, recipe.epochs)
 
-        seen = {f"batch_{name}": score for name, score in trained.items()}
-        for part in recipe.watch:
-            scores = evaluate(model, parts[part], recipe.loss)
-            seen |= {f"{part}_{name}": score for name, score in scores.items()}
-        for name, value in {**seen, "lr": rates}.items():
+        scores = {f"batch_{name}": score for name, score in trained.items()}
+        for split in recipe.monitor:
+            evaluated = evaluate(model, splits[split], loss)
+            scores |= {f"{split}_{name}": score for name, score in evaluated.items()}
+        for name, value in {**scores, "lr": lrs}.items():
             if name not in curves:
                 shape = (models, len(recorded))
                 curves[name] = torch.full(shape, torch.nan, dtype=torch.float64, device=device)
-            curves[name][alive, column] = value.double()
-        lasted[alive] = epoch
-        judged = seen[f"{recipe.watch[0]}_loss" if recipe.watch else "batch_loss"]
-        rates = recipe.schedule.step(rates, epoch - 1, judged)
+            curves[name][active, column] = value.double()
+        epochs[active] = epoch
+        monitored = scores[f"{recipe.monitor[0]}_loss" if recipe.monitor else "batch_loss"]
+        lrs = schedule.step(lrs, epoch - 1, monitored)
 
-        if recipe.best and epoch % recipe.best_every == 0:
-            better = judged < lowest[alive]
-            lowest[alive[better]] = judged[better]
-            best[alive[better]] = model.state[better]
-        stops = ~torch.isfinite(seen["batch_loss"] + judged)
-        if recipe.finished is not None:
-            stops |= recipe.finished(epoch - 1, rates)
+        if recipe.restore_best and epoch % recipe.best_every == 0:
+            better = monitored < lowest[active]
+            lowest[active[better]] = monitored[better]
+            best[active[better]] = model.state[better]
+        stops = ~torch.isfinite(scores["batch_loss"] + monitored)
+        if recipe.should_stop is not None:
+            stops |= recipe.should_stop(epoch - 1, lrs)
         if epoch == recipe.epochs:
             stops[:] = True
         if not stops.any():
             continue
-        last[alive[stops]] = model.state[stops]
+        last[active[stops]] = model.state[stops]
         rows = torch.nonzero(~stops).squeeze(1)
         if len(rows) == 0:
             break
-        alive, rates = alive[rows], rates[rows]
+        active, lrs = active[rows], lrs[rows]
         orders = [orders[row] for row in rows.tolist()]
-        parts = {name: part.keep(rows) for name, part in parts.items()}
-        for stateful in (model, recipe.optimizer, recipe.schedule):
-            stateful.keep(rows)
+        splits = {name: examples.select(rows) for name, examples in splits.items()}
+        for stateful in (model, optimizer, schedule):
+            stateful.select(rows)
 
-    model.hold(best)
-    return History(curves, torch.tensor(recorded, device=device), lasted, last)
+    model.bind(best)
+    return History(curves, torch.tensor(recorded, device=device), epochs, last)
 
 
-def _epoch(model: Model, part: Part, orders: Sequence[Order], recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
-    """One pass over each model's examples, in an order of its own; the mean scores (K,) of its minibatches."""
-    n = len(part)
-    if recipe.batch >= n and isinstance(part, Examples):  # nothing to shuffle, nothing to copy
-        return _step(model, part, recipe, rates)
+def _train_epoch(
+    model: Model,
+    split: Split,
+    orders: Sequence[Order],
+    recipe: Recipe,
+    optimizer: Optimizer,
+    loss: Loss,
+    lrs: Tensor,
+) -> dict[str, Tensor]:
+    """Train on all examples, in an order of each model's own, and return the mean scores (K,) of the minibatches."""
+    n = len(split)
+    if recipe.batch >= n and isinstance(split, Examples):  # one batch: nothing to shuffle or copy
+        return _step(model, split, recipe, optimizer, loss, lrs)
     total: dict[str, Tensor] = {}
-    for batch in part.batches(ordered(n, orders).to(rates.device), recipe.batch):
-        for name, score in _step(model, batch, recipe, rates).items():
+    for batch in split.batches(ordered(n, orders).to(lrs.device), recipe.batch):
+        for name, score in _step(model, batch, recipe, optimizer, loss, lrs).items():
             total[name] = total.get(name, 0) + score * len(batch)
     return {name: score / n for name, score in total.items()}
 
 
-def _step(model: Model, batch: Examples, recipe: Recipe, rates: Tensor) -> dict[str, Tensor]:
+def _step(
+    model: Model, batch: Examples, recipe: Recipe, optimizer: Optimizer, loss: Loss, lrs: Tensor
+) -> dict[str, Tensor]:
     x = batch.x if recipe.augment is None else recipe.augment(batch.x)
-    scores = model.gradient(x, batch.y, recipe.loss)
-    recipe.optimizer.step(model.values, model.gradients, rates)
+    scores = model.gradient(x, batch.y, loss)
+    optimizer.step(model.values, model.gradients, lrs)
     return scores

@@ -1,4 +1,4 @@
-"""What the tests of claims came to, of each the last attempt."""
+"""Attempts: the outcome of each test of a claim, of which the last attempt counts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 import pytest
 
 PROPERTIES = ("verdict", "tag", "p", "holds", "drift", "failure")
-"""Properties of tests in JUnit XML; a repeated test has only those of its last attempt."""
+"""The properties of tests in JUnit XML. A repeated test has only those of its last attempt."""
 
 
 @dataclass
 class Attempt:
-    """What a test of a claim came to the last time that it ran; plugins may run it several times.
+    """The last attempt at a test of a claim; plugins may repeat a test.
 
     Attributes:
-        claim, scale, test: which one it is.
-        record: what it measured, if it did.
-        notes: lines for the summary.
-        problems: kind and text of what failed.
-        crashed: whether it could not be run, wholly.
-        skipped: the reason for which it was skipped, if it was.
-        repeated: whether pytest-rerunfailures runs it again.
-        died: whether the worker process died in it.
+        claim: The id of the claim.
+        scale: The scale.
+        test: The name of the test within its module.
+        record: What it measured; None if it measured nothing.
+        notes: Lines for the summary.
+        problems: The kind and text of each problem.
+        crashed: Whether it could not be run completely.
+        skipped: The reason for which it was skipped; "" if it was not.
+        repeated: Whether pytest-rerunfailures repeats it.
+        died: Whether the worker process died in it.
     """
 
     claim: str
@@ -39,23 +41,23 @@ class Attempt:
 
     @staticmethod
     def lost(claim: str, scale: str, test: str) -> Attempt:
-        """Return the attempt of a test in which its worker process died."""
+        """Return the attempt at a test in which the worker process died."""
         problem = "error", "the worker process died in this test"
         return Attempt(claim, scale, test, problems=[problem], crashed=True, died=True)
 
-    def add(self, report: pytest.TestReport, found: dict[str, Any]) -> None:
-        """Take in the report of one of its phases."""
+    def add(self, report: pytest.TestReport, outcome: dict[str, Any]) -> None:
+        """Add the report of a phase of the test, with what the check measured in it."""
         expected = getattr(report, "wasxfail", None)
         if report.skipped and expected is None:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             self.skipped = reason.removeprefix("Skipped: ")
             return
-        if report.when == "call" and "record" in found:
-            self.record, self.notes = found["record"], found["notes"]
+        if report.when == "call" and "record" in outcome:
+            self.record, self.notes = outcome["record"], outcome["notes"]
         elif not report.passed:
             self.crashed = True
         if report.failed or (report.skipped and expected is not None):
-            self.problems += [(kind, self._expected(text, expected)) for kind, text in _failures(report, found)]
+            self.problems += [(kind, self._expected(text, expected)) for kind, text in _failures(report, outcome)]
 
     @staticmethod
     def _expected(text: str, reason: str | None) -> str:
@@ -65,8 +67,8 @@ class Attempt:
         return f"{text} (expected to fail{': ' if reason else ''}{reason})"
 
 
-def _failures(report: pytest.TestReport, found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Kind and text of what failed in a test."""
+def _failures(report: pytest.TestReport, outcome: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the kind and text of each failure in a phase of a test."""
     if report.when != "call":
         return [("error", crash(report))]
     texts = {
@@ -75,10 +77,10 @@ def _failures(report: pytest.TestReport, found: dict[str, Any]) -> list[tuple[st
     }
     if any(texts.values()):
         return [(kind, text) for kind, text in texts.items() if text]
-    return [("failure" if "record" in found else "error", found.get("error") or crash(report))]
+    return [("failure" if "record" in outcome else "error", outcome.get("error") or crash(report))]
 
 
 def crash(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """The line that says why something could not be run."""
+    """Return the line that states why something could not be run."""
     lines = str(report.longrepr).strip().splitlines() or ["no reason was given"]
     return next((line.removeprefix("E").strip() for line in lines if line.startswith("E  ")), lines[-1])

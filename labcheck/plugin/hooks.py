@@ -1,7 +1,7 @@
-"""The pytest plugin: collects module-level claims, runs their checks, and reports.
+"""The pytest plugin: it collects module-level claims, runs their checks, and reports.
 
-It loads in every project that has labcheck installed, so it imports nothing heavy until a claim is there: a module that
-defines one has imported `labcheck.core.claims` itself.
+It is loaded in every project that has labcheck installed, so it imports nothing heavy until there is a claim: a module
+that defines one has imported `labcheck.core.claims` itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from labcheck.core.errors import is_own
 from labcheck.data import ROOT
 from labcheck.engine.files import portable
-from labcheck.engine.progress import Collected, Notes
+from labcheck.engine.progress import CollectedTest, ProgressFiles
 from labcheck.engine.workspace import Workspace
 from labcheck.plugin import options, rootdir
 from labcheck.plugin.attempts import PROPERTIES
@@ -28,20 +28,20 @@ from labcheck.plugin.reporter import Reporter
 if TYPE_CHECKING:
     from _pytest._code import Traceback, TracebackEntry
 
-    from labcheck.engine.checks import Check
+    from labcheck.engine.checks import Check, CheckResult, CheckSpec
     from labcheck.engine.session import Session
 
-SESSION = pytest.StashKey[Path]()
+FOLDER = pytest.StashKey[Path]()
 WORKSPACE = pytest.StashKey[Workspace]()
 TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
-TRAINING: pytest.StashKey[Session] = pytest.StashKey()
-NO_GPU = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 COLLECTED: pytest.StashKey[list[ClaimItem]] = pytest.StashKey()
+NO_GPU = "claims at full size need a GPU, and none is available; --claims-device cpu runs them on the CPU"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    options.add(parser)
+    options.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,23 +50,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gpu: a claim at full size, on a GPU unless told otherwise")
+    config.addinivalue_line("markers", "gpu: a claim at full size, on a GPU unless another device is named")
     if config.option.help or config.option.collectonly:
         return
     config.stash[ENVIRONMENT] = pytest.MonkeyPatch()
     if root := config.option.claims_data_root or os.environ.get(ROOT):
         config.stash[ENVIRONMENT].setenv(ROOT, options.absolute(root))
     if hasattr(config, "workerinput"):
-        session, trials = config.workerinput["claims_trials"]
-        config.stash[SESSION], config.stash[TRIALS] = Path(session), Path(trials) if trials else None
+        folder, trials = config.workerinput["claims_folders"]
+        config.stash[FOLDER], config.stash[TRIALS] = Path(folder), Path(trials) if trials else None
         return
-    options.check(config)
-    config.stash[TRIALS] = trials = options.trials(config)
+    options.validate(config)
+    config.stash[TRIALS] = trials = options.trials_folder(config)
     config.stash[WORKSPACE] = workspace = Workspace()
-    config.stash[SESSION] = session = workspace.folder
-    reporter = Reporter(config, options.baselines(config), Notes(session, trials), trials)
+    config.stash[FOLDER] = folder = workspace.folder
+    files = ProgressFiles(folder, trials)
+    reporter = Reporter(config, options.baselines_folder(config), files, trials)
     config.pluginmanager.register(reporter, "labcheck-reporter")
-    config.pluginmanager.register(Live(config, Notes(session, trials)), "labcheck-live")
+    config.pluginmanager.register(Live(config, files), "labcheck-live")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -78,9 +79,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """xdist: tell a worker where this session's trials are."""
+    """Send the folders of the session to a worker of xdist."""
     trials = node.config.stash[TRIALS]
-    node.workerinput["claims_trials"] = str(node.config.stash[SESSION]), str(trials) if trials else None
+    node.workerinput["claims_folders"] = str(node.config.stash[FOLDER]), str(trials) if trials else None
 
 
 def pytest_pycollect_makeitem(
@@ -89,24 +90,24 @@ def pytest_pycollect_makeitem(
     claims = sys.modules.get("labcheck.core.claims")
     if claims is None or not isinstance(obj, claims.Claim):
         return None
-    from labcheck.engine.checks import checks
+    from labcheck.engine.checks import build_checks
 
     try:
-        obj.validate()
+        specs = build_checks(obj)
     except claims.ClaimError as error:
         raise collector.CollectError(portable(str(error))) from None
     if any(other is not obj for other in vars(collector.obj).values() if isinstance(other, claims.Claim)):
-        raise collector.CollectError(f"{obj.id}: a module has one claim, whose tests its name tells apart")
+        raise collector.CollectError(f"{obj.id}: a module must have only one claim, since tests are named after it")
     return [
-        # told whole, or pytest takes the brackets for a name's and --lf does not find it again
-        ClaimItem.from_parent(collector, name=check.name, nodeid=f"{collector.nodeid}::{check.name}", check=check)
-        for check in checks(obj)
+        # with a nodeid, since pytest would take brackets in the name for those of a parameter, and break --lf
+        ClaimItem.from_parent(collector, name=spec.name, nodeid=f"{collector.nodeid}::{spec.name}", spec=spec)
+        for spec in specs
     ]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember the claims that were collected, whichever tests of them are selected."""
+    """Remember all collected claims, including deselected tests."""
     config.stash[COLLECTED] = [item for item in items if isinstance(item, ClaimItem)]
 
 
@@ -114,125 +115,145 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     items = [item for item in session.items if isinstance(item, ClaimItem)]
-    if SESSION not in config.stash:
+    if FOLDER not in config.stash:
         return
-    _note_tests(config, items)
+    _write_tests(config, items)
     if not items:
         return
     try:
-        _tell_apart(items)
-        if items := [item for item in _on_a_device(config, items) if not item.get_closest_marker("skip")]:
-            import scipy.special  # noqa: F401 - like torch before any test's clock starts
+        _require_unique_ids(items)
+        if items := [item for item in _select_trainable(config, items) if not item.get_closest_marker("skip")]:
+            import scipy.special  # noqa: F401 - like torch, before the clock of any test starts
 
             from labcheck.engine import environment
             from labcheck.engine.store import TrialStore
 
-            store = TrialStore(config.stash[SESSION], config.stash[TRIALS])
-            with environment.pinned():
-                config.stash[TRAINING] = options.session(config, [item.check for item in items], store)
+            store = TrialStore(config.stash[FOLDER], config.stash[TRIALS])
+            with environment.deterministic():
+                config.stash[SESSION], checks = options.start_session(config, [item.spec for item in items], store)
+            for item, check in zip(items, checks, strict=True):
+                item.check = check
     except pytest.UsageError as error:
         if not hasattr(config, "workeroutput"):
             raise
-        config.workeroutput["claims_error"] = str(error)  # a worker that raises is reported as crashed
+        config.workeroutput["claims_error"] = str(error)  # pytest-xdist reports a worker that raises as crashed
         session.items.clear()
 
 
-def _note_tests(config: pytest.Config, selected: list[ClaimItem]) -> None:
-    """Write down, for the controlling process, which tests of claims there are."""
-    chosen = {item.nodeid for item in selected}
-    Notes(config.stash[SESSION]).note_tests(
+def _write_tests(config: pytest.Config, selected: list[ClaimItem]) -> None:
+    """Write the collected tests of claims for the controlling process."""
+    nodeids = {item.nodeid for item in selected}
+    ProgressFiles(config.stash[FOLDER]).write_tests(
         [
-            Collected(item.nodeid, item.check.claim.id, item.check.scale, item.nodeid in chosen)
+            CollectedTest(item.nodeid, item.spec.id, item.spec.claim.id, str(item.spec.scale), item.nodeid in nodeids)
             for item in config.stash.get(COLLECTED, selected)
         ]
     )
 
 
-def _tell_apart(items: list[ClaimItem]) -> None:
-    """Two claims with one id would share a baseline.
+def _require_unique_ids(items: list[ClaimItem]) -> None:
+    """Check that no two claims have the same id, since they would share a baseline.
 
     Raises:
-        pytest.UsageError: there are such.
+        pytest.UsageError: Two claims have.
     """
     modules: dict[str, ClaimItem] = {}
     for item in items:
-        first = modules.setdefault(item.check.claim.id, item)
-        if first.check.claim is not item.check.claim:
-            files = " and of ".join(one.nodeid.partition("::")[0] for one in (first, item))
-            raise pytest.UsageError(f"{first.check.claim.id} is a claim of {files}: give one of them another id")
+        first = modules.setdefault(item.spec.claim.id, item)
+        if first.spec.claim is not item.spec.claim:
+            files = " and ".join(one.nodeid.partition("::")[0] for one in (first, item))
+            raise pytest.UsageError(f"{first.spec.claim.id} is the id of two claims, in {files}; rename one of them")
 
 
-def _on_a_device(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimItem]:
-    """Those that can be trained: claims at full size are skipped where there is no GPU and nothing is said of where.
+def _select_trainable(config: pytest.Config, items: list[ClaimItem]) -> list[ClaimItem]:
+    """Return the items that can be trained; claims at full size are skipped if there is no GPU and no device is named.
 
     Raises:
-        pytest.UsageError: a worker cannot have a GPU of its own.
+        pytest.UsageError: A worker cannot be assigned a GPU.
     """
     from labcheck.engine import environment
 
     device, worker = config.option.claims_device, getattr(config, "workerinput", {}).get("workerid")
-    full = [item for item in items if item.check.scale == "full"]
-    if device == "auto" and full and not environment.has_device("cuda"):
-        for item in full:
+    large = [item for item in items if item.spec.scale.needs_gpu]
+    if device == "auto" and large and not environment.has_device("cuda"):
+        for item in large:
             item.add_marker(pytest.mark.skip(reason=NO_GPU))
-        return [item for item in items if item not in full]
-    if worker and (device == "cuda" or (device == "auto" and full)):
+        return [item for item in items if item not in large]
+    if worker and (device == "cuda" or (device == "auto" and large)):
         try:
-            own = environment.gpu(int(worker.removeprefix("gw")))
+            gpu = environment.assign_gpu(int(worker.removeprefix("gw")))
         except RuntimeError as error:
             raise pytest.UsageError(str(error)) from None
-        config.stash[ENVIRONMENT].setenv(environment.GPUS, own)
+        config.stash[ENVIRONMENT].setenv(environment.VISIBLE_GPUS, gpu)
     return items
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """xdist: a worker whose tests are done trains what the others still need."""
-    ended = yield
+    """Let a worker of xdist whose tests are done train what the others still need."""
+    result = yield
     config = session.config
-    if hasattr(config, "workerinput") and TRAINING in config.stash and not (session.shouldfail or session.shouldstop):
-        config.stash[TRAINING].store.train_ahead()
-    return ended
+    if hasattr(config, "workerinput") and SESSION in config.stash and not (session.shouldfail or session.shouldstop):
+        config.stash[SESSION].store.train_ahead()
+    return result
 
 
 class ClaimItem(pytest.Item):
-    """One check of a claim."""
+    """A pytest item for one check of a claim."""
 
-    def __init__(self, *, check: Check, **kwargs: Any):
+    check: Check
+
+    def __init__(self, *, spec: CheckSpec, **kwargs: Any):
         super().__init__(**kwargs)
-        self.check = check
-        self.found: dict[str, Any] = {}
+        self.spec = spec
+        self.outcome: dict[str, Any] = {}
         self.attempts = 0
-        if check.scale == "full":
+        if spec.scale.needs_gpu:
             self.add_marker("gpu")
 
     def runtest(self) -> None:
         from labcheck.engine import environment
         from labcheck.engine.checks import CheckFailedError, NotMeasuredError
 
-        session = self.config.stash[TRAINING]
         self.attempts += 1
         if self.attempts > 1:  # a plugin repeats the test
-            self.check.retry(session)
+            self.check.retry()
         try:
-            with environment.pinned():
-                answer = self.check.run(session)
+            with environment.deterministic():
+                result = self.check.run()
         except NotMeasuredError as error:
-            self.found = {"error": portable(str(error))}
+            self.outcome = {"error": portable(str(error))}
             raise
-        self.found = portable({"record": asdict(answer.finding), "notes": answer.notes})
-        for judged in answer.finding.judged.values():  # JUnit XML has these as properties
-            held = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")
-            self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), held]
-        self.user_properties += [("drift", portable(text)) for text in answer.drifts]
-        self.user_properties += [("failure", portable(text)) for text in answer.failures]
-        if failures := answer.drifts + answer.failures:
+        self._summarize(result)
+        self.outcome = portable({"record": asdict(result.result), "notes": result.notes})
+        for judged in result.result.judged.values():  # JUnit XML shows these as properties
+            counts = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")
+            self.user_properties += [("verdict", judged["verdict"]), ("tag", judged["tag"]), counts]
+        self.user_properties += [("drift", portable(text)) for text in result.drifts]
+        self.user_properties += [("failure", portable(text)) for text in result.failures]
+        if failures := result.drifts + result.failures:
             raise CheckFailedError(*failures)
+
+    def _summarize(self, result: CheckResult) -> None:
+        """Add the summaries of the measured arms to a result, and write their TensorBoard files."""
+        from labcheck.report import tensorboard
+        from labcheck.report.summary import summarize
+
+        experiment, root = self.check.experiment, self.config.option.claims_tensorboard
+        for arm in result.result.current.arms:
+            trials, lab = result.trials[arm], experiment.labs[arm]
+            result.result.summaries[arm] = summarize(trials, lab.unit)
+            if root:
+                folder = Path(root, experiment.claim.id, experiment.scale, tensorboard.folder_name(arm))
+                try:
+                    tensorboard.write(folder, lab, trials)
+                except OSError as error:
+                    result.failures.append(f"--claims-tensorboard: {error}; name another folder")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from labcheck.engine.checks import CheckFailedError, NotMeasuredError
 
-        error, name = excinfo.value, f"{self.check.claim.id} ({self.check.scale}): "
+        error, name = excinfo.value, f"{self.spec.claim.id} ({self.spec.scale}): "
         if isinstance(error, CheckFailedError):
             return portable(name + "\n".join(map(str, error.args)))
         if isinstance(error, NotMeasuredError):
@@ -240,24 +261,24 @@ class ClaimItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
-        """As pytest does for functions, without the calls that lead to the user's code."""
-        others = excinfo.traceback.filter(lambda call: _package(call) not in ("labcheck", "pluggy", "_pytest"))
+        """Leave out the frames that lead to the user's code, as pytest does for functions."""
+        others = excinfo.traceback.filter(lambda entry: _package(entry) not in ("labcheck", "pluggy", "_pytest"))
         return others or excinfo.traceback
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, f"{self.check.claim.id} {self.name}"
+        return self.path, 0, f"{self.spec.claim.id} {self.name}"
 
 
-def _package(call: TracebackEntry) -> str:
-    """The package whose code makes a call of a traceback."""
-    return str(call.frame.f_globals.get("__name__")).partition(".")[0]
+def _package(entry: TracebackEntry) -> str:
+    """Return the package that contains the code of an entry of a traceback."""
+    return str(entry.frame.f_globals.get("__name__")).partition(".")[0]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Show of an error in a module the module's own lines and the message, without the calls within labcheck."""
+    """Leave labcheck's own frames out of the traceback of an error in a module."""
     report = yield
     for traceback, *_ in getattr(report.longrepr, "chain", ()):
         entries = traceback.reprentries
@@ -270,25 +291,25 @@ def pytest_make_collect_report(
 
 
 def _is_own(entry: Any, folder: Path) -> bool:
-    """Whether a call of a traceback is within labcheck."""
+    """Return whether an entry of a traceback is in labcheck."""
     place = getattr(entry, "reprfileloc", None)
     return place is not None and is_own((folder / place.path).resolve())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note that a test needs nothing more, whatever became of it."""
-    ended = yield
-    if isinstance(item, ClaimItem) and TRAINING in item.config.stash:
-        item.config.stash[TRAINING].store.finish(item.check.id)
-    return ended
+    """Record that a test needs no more blocks, whatever its outcome."""
+    result = yield
+    if isinstance(item, ClaimItem) and SESSION in item.config.stash:
+        item.config.stash[SESSION].store.finish(item.spec.id)
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Forget an earlier attempt, as a plugin may repeat a test."""
+    """Forget an earlier attempt, since a plugin may repeat a test."""
     if isinstance(item, ClaimItem):
-        item.found = {}
+        item.outcome = {}
         item.user_properties[:] = [known for known in item.user_properties if known[0] not in PROPERTIES]
 
 
@@ -298,7 +319,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if isinstance(item, ClaimItem):
-        found = item.found if report.when == "call" else {}
-        # whatever a report carries travels from an xdist worker to the controller
-        report.claim = {"id": item.check.claim.id, "scale": item.check.scale, **found}  # type: ignore[attr-defined]
+        outcome = item.outcome if report.when == "call" else {}
+        # attributes of a report travel from a worker of xdist to the controller
+        claim = {"id": item.spec.claim.id, "scale": str(item.spec.scale), **outcome}
+        report.claim = claim  # type: ignore[attr-defined]
     return report

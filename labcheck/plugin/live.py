@@ -1,4 +1,4 @@
-"""How far a session is while it runs: an estimate of its time, corrected as blocks end, and a line on a terminal."""
+"""The progress of a running session: an estimate of its time, which is corrected as blocks end, and a progress line."""
 
 from __future__ import annotations
 
@@ -12,98 +12,106 @@ from typing import Any, TextIO
 
 import pytest
 
-from labcheck.engine.progress import INTERVAL, SETTLED, Notes, Planned, correction, estimate, expected_wall
+from labcheck.engine.progress import (
+    CORRECTION_DELAY,
+    INTERVAL,
+    PlannedBlock,
+    ProgressFiles,
+    correction,
+    estimate,
+    expected_wall,
+)
 
 UP, ERASE = "\x1b[A", "\x1b[K"
 
 
 class Live:
-    """A pytest plugin object, registered in the one process that writes to the terminal."""
+    """A pytest plugin, registered in the process that writes to the terminal."""
 
-    def __init__(self, config: pytest.Config, notes: Notes):
-        self.config, self.notes = config, notes
+    def __init__(self, config: pytest.Config, files: ProgressFiles):
+        self.config, self.files = config, files
         self.terminal = _terminal()
         self.announced = False
-        self.before = notes.finished()
-        self.line: Line | None = None
-        self.ahead: list[Planned] = []  # blocks whose time is estimated; none in a quiet run
+        self.before = files.finished()
+        self.line: ProgressLine | None = None
+        self.ahead: list[PlannedBlock] = []  # blocks whose time is estimated; none in a quiet run
         self.workers, self.started, self.expected = 1, 0.0, 0.0
 
     def _announce(self) -> None:
-        """Say how long training will take, and show from then on how far it is."""
+        """Print how long training will take, and start the progress line."""
         self.announced = True
         option = self.config.option
-        plan = self.notes.planned()
+        plan = self.files.plan()
         reporter = self.config.pluginmanager.has_plugin("terminalreporter")
         if not plan or not reporter or option.verbose < -1 or getattr(option, "benchmark_only", False):
             return
         ahead = [block for block in plan if block.key not in self.before]
         if option.claims_resume:
-            self._print(f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are there from an earlier run")
+            self._print(f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are available from an earlier run")
         if option.verbose < 0:
             return
         self.ahead, self.workers = ahead, len(getattr(option, "tx", None) or ["this process"])
         self.started, self.expected = time.monotonic(), expected_wall(ahead, self.workers)
         self._print(estimate(ahead, self.workers))
-        alone = option.capture != "no" and not option.usepdb  # else tests write where the line would be
+        alone = option.capture != "no" and not option.usepdb  # otherwise tests write to the same place
         if ahead and self.terminal and alone:
-            self.line = Line(self.notes, ahead, self.config, self.terminal)
+            self.line = ProgressLine(self.files, ahead, self.config, self.terminal)
 
     def _correct(self) -> None:
-        """Print the estimate again if the blocks that ended show that it is far off."""
+        """Print a corrected estimate if the blocks that have ended show that it is wrong."""
         elapsed = time.monotonic() - self.started
-        if not self.ahead or elapsed < SETTLED or self.notes.ended:
+        if not self.ahead or elapsed < CORRECTION_DELAY or self.files.ended:
             return
-        left = self.notes.left(self.ahead, self.workers)
-        if left is not None and (text := correction(elapsed, left, self.expected)):
+        remaining = self.files.remaining(self.ahead, self.workers)
+        if remaining is not None and (text := correction(elapsed, remaining, self.expected)):
             self._print(text)
-            self.expected = elapsed + left
+            self.expected = elapsed + remaining
 
     def _print(self, text: str) -> None:
-        """Print a whole line; pytest continues on the next one, where it names the file again."""
+        """Print a line; pytest continues on the next one, where it repeats the name of the file."""
         if not text:
             return
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         writer = self.config.get_terminal_writer()
-        if writer.width_of_current_line:  # ensure_newline would overlook the dots of xdist's workers
+        if writer.width_of_current_line:  # ensure_newline ignores the dots of xdist's workers
             writer.line()
         reporter.currentfspath = None
         reporter.line(text)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logstart(self) -> Generator[None]:
-        if not self.announced:  # the first test starts: by now every worker knows what there is to train
+        if not self.announced:  # when the first test starts, every worker has written its plan
             self._announce()
-        return (yield from self._aside())
+        return (yield from self._pass_on())
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_testnodeready(self) -> Generator[None]:
-        return (yield from self._aside())
+        return (yield from self._pass_on())
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_testnodedown(self) -> Generator[None]:
-        return (yield from self._aside())
+        return (yield from self._pass_on())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self) -> Generator[None]:
-        return (yield from self._aside())
+        return (yield from self._pass_on())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logfinish(self) -> Generator[None]:
         session: Any = self.config.pluginmanager.get_plugin("session")
         if session.shouldfail or session.shouldstop:
-            self.notes.end()
+            self.files.end()
         with self._hidden():
             result = yield
             self._correct()
             return result
 
-    def _aside(self) -> Generator[None]:
+    def _pass_on(self) -> Generator[None]:
         with self._hidden():
             return (yield)
 
     def _hidden(self) -> AbstractContextManager[None]:
-        """Keep the line away while pytest or this plugin writes."""
+        """Hide the progress line while pytest or this plugin writes."""
         return self.line.hidden() if self.line else nullcontext()
 
     @pytest.hookimpl(tryfirst=True)
@@ -117,69 +125,69 @@ class Live:
             self.terminal.close()
 
 
-class Line:
-    """Redrawn by a thread, because training leaves no other time for it."""
+class ProgressLine:
+    """A line that a thread redraws, since the main thread trains."""
 
-    def __init__(self, notes: Notes, plan: list[Planned], config: pytest.Config, terminal: TextIO):
-        self.notes, self.plan, self.terminal = notes, plan, terminal
+    def __init__(self, files: ProgressFiles, plan: list[PlannedBlock], config: pytest.Config, terminal: TextIO):
+        self.files, self.plan, self.terminal = files, plan, terminal
         self.writer = config.get_terminal_writer()
         self.lock = threading.Lock()
         self.shown = False
         self.started = time.monotonic()
-        self.over = threading.Event()
+        self.closed = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def close(self) -> None:
-        """Take the line away for good."""
-        self.over.set()
+        """Remove the line for good."""
+        self.closed.set()
         self.thread.join()
         with self.hidden():
             pass
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Keep the line away while something else is written."""
+        """Hide the line while something else is written."""
         with self.lock:
             if self.shown:
-                self._below("")
+                self._write_below("")
                 self.shown = False
             yield
 
     def _run(self) -> None:
-        while not self.over.wait(INTERVAL):
+        while not self.closed.wait(INTERVAL):
             text = self._text()
             with self.lock:
-                self._below(text)
+                self._write_below(text)
                 self.shown = True
 
     def _text(self) -> str:
-        from tqdm import tqdm  # not at the top: this module loads in every project
+        from tqdm import tqdm  # not at the top, since this module is loaded in every project
 
-        state = self.notes.state(self.plan)
+        state = self.files.state(self.plan)
         text: str = tqdm.format_meter(
             state.share,
             1.0,
             time.monotonic() - self.started,
             ncols=self._columns() - 1,
             ascii="▏".encode(self.terminal.encoding, "replace") == b"?",
-            bar_format="{percentage:3.0f}%|{bar:10}| {remaining} left{postfix}",
-            postfix="; ".join(f"epoch {done:,}/{of:,} of {label}" for label, done, of in state.running),
+            bar_format="{percentage:3.0f}%|{bar:10}| {remaining} remaining{postfix}",
+            postfix="; ".join(f"epoch {done:,}/{total:,} of {label}" for label, done, total in state.running),
         )
         return text
 
     def _columns(self) -> int:
         return os.get_terminal_size(self.terminal.fileno()).columns or 80
 
-    def _below(self, text: str) -> None:
-        """Write on the next line, and put the cursor back where pytest left it."""
+    def _write_below(self, text: str) -> None:
+        """Write on the next line, and return the cursor to where pytest left it."""
         column = max(self.writer.width_of_current_line, 0) % self._columns()
         self.terminal.write(f"\n{text}{ERASE}{UP}\r" + (f"\x1b[{column}C" if column else ""))
         self.terminal.flush()
 
 
 def _terminal() -> TextIO | None:
-    """A stream of its own, which pytest's capturing leaves alone, to the terminal; None where output goes elsewhere."""
+    """Return a stream to the terminal that pytest does not capture; None if the output is not a terminal."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return None
     return open(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace")

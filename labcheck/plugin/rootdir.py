@@ -1,7 +1,7 @@
-"""Pytest's root directory, which an option's value must not move.
+"""The check that the value of an option does not change pytest's root directory.
 
-Pytest looks for it before it knows the options of plugins. The value in `--claims-report out` is then an argument like
-any other, and if such a file or folder exists, pytest takes it for the place of tests.
+Pytest determines its root directory before it knows the options of plugins. It treats the value in
+`--claims-report out` like any other argument, and if that path exists, as a place of tests.
 """
 
 import inspect
@@ -14,32 +14,33 @@ import pytest
 from _pytest.config import findpaths
 
 FLAGS = ("--claims-resume", "--claims-strict")
-"""Options of labcheck without a value."""
+"""The options of labcheck that have no value."""
 
 
 def validate(config: pytest.Config, args: Sequence[str]) -> None:
-    """Refuse a run whose root directory an option of labcheck has moved.
+    """Check that no option of labcheck has changed the root directory.
 
     Raises:
-        pytest.UsageError: naming the option, and how to write it.
+        pytest.UsageError: One has; the message names the option and how to write it.
     """
     for option, value in _values(args):
-        if (found := _setup(config)) != (config.rootpath, config.inipath):
+        current, expected = (config.rootpath, config.inipath), _setup(config)
+        if expected != current:
             raise pytest.UsageError(
-                f"{option} {value}: as this exists, pytest takes it for the place of tests, and its root directory is "
-                f"{_described(config.rootpath, config.inipath)} instead of {_described(*found)}; write {option}={value}"
+                f"{option} {value}: pytest takes this existing path for a place of tests, and its root directory is "
+                f"{_described(*current)} instead of {_described(*expected)}; write {option}={value}"
             )
 
 
 def _values(args: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options of labcheck and their values, where these are arguments of their own and exist as paths."""
+    """Yield options of labcheck whose value is a separate argument and an existing path, with the value."""
     for option, value in pairwise(args):
         if option.startswith("--claims-") and "=" not in option and option not in FLAGS:
             path = Path(value.partition("::")[0])
             try:
                 if value and path.exists():
                     yield option, value
-            except OSError:  # a text too long for a path
+            except OSError:  # too long for a path
                 continue
 
 
@@ -48,7 +49,7 @@ def _described(rootdir: Path, inipath: Path | None) -> str:
 
 
 def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
-    """The root directory and configuration file that pytest finds when it knows which arguments are paths."""
+    """Return the root directory and configuration file that pytest finds if it knows which arguments are paths."""
     known = config.known_args_namespace
     given: dict[str, Any] = {
         "inifile": known.inifilename,
@@ -57,6 +58,6 @@ def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
         "rootdir_cmd_arg": known.rootdir or None,
         "invocation_dir": config.invocation_params.dir,
     }
-    taken = inspect.signature(findpaths.determine_setup).parameters  # not the same in every version of pytest
+    taken = inspect.signature(findpaths.determine_setup).parameters  # they differ between versions of pytest
     rootdir, inipath, *_ = findpaths.determine_setup(**{name: given[name] for name in taken if name in given})
     return rootdir, inipath

@@ -1,4 +1,4 @@
-"""Small figures of one claim of a report, as SVG that takes its colours from the page around it."""
+"""Small figures of one claim of a report, as SVG that takes its colors from the surrounding page."""
 
 import io
 import re
@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
-from labcheck.core.metrics import Floats
+from labcheck.core.trials import Floats
 from labcheck.report.summary import median
 
-ARMS = [f"#0000{50 + arm}" for arm in range(7)]
-"""What stands for the page's colours --arm0 to --arm6, which only the page knows, in light and in dark."""
+ARM_COLORS = [f"#0000{50 + arm}" for arm in range(7)]
+"""Placeholders for the page's colors --arm0 to --arm6, which differ in light and dark mode."""
 DASHES: list[list[float]] = [[], [5, 2], [1.5, 1.5], [6, 2, 1.5, 2]]
-INK = "#000099"
-"""What stands for the colour of the page's text."""
+TEXT_COLOR = "#000099"
+"""The placeholder for the color of the page's text."""
 WIDTH, PIXELS = 340, 72
 MOST_DROPS = 10
 STYLE: dict[Any, Any] = {
@@ -30,20 +30,28 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.5,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
+    "axes.edgecolor": TEXT_COLOR,
+    "axes.labelcolor": TEXT_COLOR,
+    "xtick.color": TEXT_COLOR,
+    "ytick.color": TEXT_COLOR,
+    "text.color": TEXT_COLOR,
 }
-OF_A_CLASS = re.compile(r"_(accuracy|precision)_\d+$")
-"""The metrics that a table shows better."""
+CLASS_METRIC = re.compile(r"_(accuracy|precision)_\d+$")
+"""The metrics of single classes, which a table shows."""
+LOG_RATIO = 20
+"""The ratio of the largest to the smallest value of a curve above which its axis is logarithmic."""
 Draw = Callable[[Axes], None]
 Claim = Mapping[str, Any]
 
 
 class Panel(NamedTuple):
-    """One figure: its title, the drawing, and what has to be said of it."""
+    """A figure.
+
+    Attributes:
+        title: Its title.
+        svg: The drawing.
+        notes: Sentences below it.
+    """
 
     title: str
     svg: str
@@ -51,20 +59,20 @@ class Panel(NamedTuple):
 
 
 def strips(claim: Claim) -> list[Panel]:
-    """Each metric's distribution over seeds, a row an arm, with the median and the numbers that the report prints."""
-    names = [name for name in claim["metrics"] if not OF_A_CLASS.search(name)]
+    """Return a figure for each metric: the values of all seeds, a row per arm, with median and printed numbers."""
+    names = [name for name in claim["metrics"] if not CLASS_METRIC.search(name)]
     return [panel for name in names if (panel := _strip(claim, name))]
 
 
 def curves(claim: Claim) -> list[Panel]:
-    """Each curve over epochs, median and band over seeds, an arm a line."""
+    """Return a figure for each curve over epochs: the median and a band over seeds, one line per arm."""
     names = list(dict.fromkeys(name for arm in claim["arms"] for name in arm["curves"]))
     shown = [name for name in names if name != "lr" and name.replace("batch_", "train_") not in {*names} - {name}]
     return [_curve(claim, name) for name in shown]
 
 
 def grids(claim: Claim) -> list[Panel]:
-    """What each arm has learned of a function, over its interval: the fit, or the error."""
+    """Return figures of the function that each arm has learned, or of its error, over an interval."""
     arms = [(index, arm["tables"]) for index, arm in enumerate(claim["arms"]) if "grid_x" in arm["tables"]]
     fits = [(index, tables) for index, tables in arms if "grid_fit" in tables]
     errors = [(index, tables) for index, tables in arms if "grid_error" in tables]
@@ -73,7 +81,7 @@ def grids(claim: Claim) -> list[Panel]:
         for index, tables in fits:
             _band(axes, tables["grid_x"]["median"], tables["grid_fit"], index)
         tables = fits[0][1]
-        axes.plot(tables["grid_x"]["median"], _floats(tables["grid_true"]["median"]), color=INK, lw=0.8)
+        axes.plot(tables["grid_x"]["median"], _floats(tables["grid_true"]["median"]), color=TEXT_COLOR, lw=0.8)
         axes.set(xlabel="x", ylabel="y")
 
     def error(axes: Axes) -> None:
@@ -90,38 +98,29 @@ def grids(claim: Claim) -> list[Panel]:
     return panels
 
 
-def unit(name: str, units: Mapping[str, str]) -> str:
-    """That of a metric or a curve: by what its name says is measured."""
-    if name.startswith("epochs to"):
-        return "epochs"
-    if name.startswith("swing"):
-        return "mean step of ln"
-    return next((unit for word, unit in units.items() if re.search(rf"_{word}\b|_{word}_\d", name)), "")
-
-
 def _strip(claim: Claim, name: str) -> Panel | None:
     rows = [(index, arm) for index, arm in enumerate(claim["arms"]) if name in arm["metrics"]]
     quoted = [[quote["value"] for quote in arm["quoted"] if quote["metric"] == name] for _, arm in rows]
     values = [_floats(arm["metrics"][name]) for _, arm in rows]
-    finite = [found[np.isfinite(found)] for found in values]
+    finite = [array[np.isfinite(array)] for array in values]
     every = np.concatenate([*finite, _floats([value for row in quoted for value in row if value is not None])])
     if not len(every):
         return None
 
     def draw(axes: Axes) -> None:
-        for row, ((index, arm), found, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
+        for row, ((index, arm), array, numbers) in enumerate(zip(rows, finite, quoted, strict=True)):
             axes.text(0, row - 0.32, arm["name"], transform=axes.get_yaxis_transform(), size=9.5, va="center")
-            _dots(axes, found, row + 0.14, index)
-            middle = median(arm["metrics"][name], claim["metrics"][name])
-            axes.plot([middle] * 2, [row - 0.16, row + 0.44], color=INK, lw=1.6, zorder=1)
-            lost = len(arm["metrics"][name]) - len(found)
-            told = [f"{lost} of {lost + len(found)} not finite"] if lost else []
-            told += ["report: not finite"] if None in numbers else []
-            axes.text(1, row - 0.32, ", ".join(told), transform=axes.get_yaxis_transform(), ha="right", va="center")
+            _dots(axes, array, row + 0.14, index)
+            center = median(arm["metrics"][name], claim["metrics"][name])
+            axes.plot([center] * 2, [row - 0.16, row + 0.44], color=TEXT_COLOR, lw=1.6, zorder=1)
+            lost = len(arm["metrics"][name]) - len(array)
+            remarks = [f"{lost} of {lost + len(array)} not finite"] if lost else []
+            remarks += ["report: not finite"] if None in numbers else []
+            axes.text(1, row - 0.32, ", ".join(remarks), transform=axes.get_yaxis_transform(), ha="right", va="center")
             shown = [number for number in numbers if number is not None]
-            axes.plot(shown, [row + 0.14] * len(shown), "D", ms=6.5, mfc="none", mec=INK, mew=1.4)
+            axes.plot(shown, [row + 0.14] * len(shown), "D", ms=6.5, mfc="none", mec=TEXT_COLOR, mew=1.4)
         _scale(axes, "x", every, log=claim["metrics"][name]["ratio"])
-        axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=unit(name, claim["units"]) or name)
+        axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=claim["metrics"][name]["unit"] or name)
         axes.spines["left"].set_visible(False)
 
     drawing = _svg(draw, f"{claim['id']}: {name} of each seed, by arm", 52 + 38 * len(rows), left=12)
@@ -129,11 +128,11 @@ def _strip(claim: Claim, name: str) -> Panel | None:
 
 
 def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
-    """All seeds as one path, of lines without length but with round ends."""
+    """Draw all seeds as one path of lines without length but with round ends."""
     places = row + 0.36 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
     gaps = np.full(len(values), np.nan)
     x, y = np.stack([values, values, gaps], 1).ravel(), np.stack([places, places, gaps], 1).ravel()
-    axes.plot(x, y, color=_colour(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
+    axes.plot(x, y, color=_color(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
 
 
 def _curve(claim: Claim, name: str) -> Panel:
@@ -142,7 +141,7 @@ def _curve(claim: Claim, name: str) -> Panel:
         (index, quote["value"])
         for index, arm in arms
         for quote in arm["quoted"]
-        if quote["value"] is not None and quote["metric"] in (name, name.replace("_loss", "_mse"))
+        if quote["value"] is not None and claim["metrics"][quote["metric"]]["curve"] == name
     ]
     medians = [_floats(arm["curves"][name]["median"]) for _, arm in arms]
     every = np.concatenate([*medians, [value for _, value in quoted]])
@@ -153,23 +152,23 @@ def _curve(claim: Claim, name: str) -> Panel:
         for index, arm in arms:
             _band(axes, arm["after"], arm["curves"][name], index)
         for index, value in quoted:
-            axes.axhline(value, color=_colour(index), lw=1, ls=(0, (1, 2)))
+            axes.axhline(value, color=_color(index), lw=1, ls=(0, (1, 2)))
         for index, drop in drops:
-            axes.axvline(drop, color=_colour(index), lw=1, ls=(0, (1, 2)))
-        _scale(axes, "y", every, log="accuracy" not in name)
+            axes.axvline(drop, color=_color(index), lw=1, ls=(0, (1, 2)))
+        _scale(axes, "y", every, log=len(every) > 0 and every.max() > LOG_RATIO * every.min() > 0)
         after = max((arm["after"] for _, arm in arms), key=len)
         _scale(axes, "x", np.array([after[0], after[-1]]), log=after[len(after) // 2] * 4 < after[-1], whole=True)
-        axes.set(xlabel="epochs", ylabel=unit(name, claim["units"]) or name)
+        axes.set(xlabel="epochs", ylabel=arms[0][1]["curves"][name]["unit"] or name)
 
     lost = [arm["name"] for _, arm in arms if arm["curves"][name]["median"][-1] is None]
-    notes = [f"The median seed does not stay finite: {', '.join(lost)}."] if lost else []
-    notes += ["Dotted, upright: the learning rate changes."] if drops else []
-    notes += ["Dotted, level: the report's number."] if quoted else []
+    notes = [f"The median is not finite at the end: {', '.join(lost)}."] if lost else []
+    notes += ["Vertical dotted line: the learning rate changes."] if drops else []
+    notes += ["Horizontal dotted line: the report's number."] if quoted else []
     return Panel(name, _svg(draw, f"{claim['id']}: {name} over epochs, by arm"), notes)
 
 
 def _drops(arm: Mapping[str, Any]) -> list[float]:
-    """Between which epochs the learning rate changes, where it does so now and then, and for all seeds at once."""
+    """Return the epochs at which the learning rate changes, if it does so rarely and for all seeds at once."""
     rates = arm["curves"].get("lr")
     if rates is None or rates["low"] != rates["high"] or None in rates["median"]:
         return []
@@ -180,17 +179,17 @@ def _drops(arm: Mapping[str, Any]) -> list[float]:
 
 
 def _band(axes: Axes, x: Sequence[float], spread: Mapping[str, Any], arm: int) -> None:
-    """The median over seeds as a line, 10th to 90th percentile as a band, open above where seeds are not finite."""
-    low, middle, high = (_floats(spread[name]) for name in ("low", "median", "high"))
-    top = np.nanmax(np.concatenate([middle, high, [0]])) * 1e3 + 1
+    """Draw the median over seeds, and the 10th to 90th percentile as a band that is open where seeds are not finite."""
+    low, center, high = (_floats(spread[name]) for name in ("low", "median", "high"))
+    top = np.nanmax(np.concatenate([center, high, [0]])) * 1e3 + 1
     high = np.where(np.isfinite(low) & ~np.isfinite(high), top, high)
-    axes.fill_between(x, low, high, color=_colour(arm), alpha=0.14, lw=0)
+    axes.fill_between(x, low, high, color=_color(arm), alpha=0.14, lw=0)
     dashes = DASHES[arm % len(DASHES)]
-    axes.plot(x, middle, color=_colour(arm), ls=(0, tuple(dashes)) if dashes else "-")
+    axes.plot(x, center, color=_color(arm), ls=(0, tuple(dashes)) if dashes else "-")
 
 
 def _scale(axes: Axes, which: str, values: Floats, *, log: bool, whole: bool = False) -> None:
-    """Limits of the axis "x" or "y" that hold these values, and few round ticks, if need be at whole numbers only."""
+    """Set limits of the axis "x" or "y" that include these values, and a few round ticks, perhaps at integers only."""
     if not len(values):
         return
     low, high = float(values.min()), float(values.max())
@@ -210,17 +209,17 @@ def _scale(axes: Axes, which: str, values: Floats, *, log: bool, whole: bool = F
     axes.set(**{f"{which}lim": limits})
 
 
-def _colour(arm: int) -> str:
-    return ARMS[arm % len(ARMS)]
+def _color(arm: int) -> str:
+    return ARM_COLORS[arm % len(ARM_COLORS)]
 
 
 def _floats(values: Any) -> Floats:
     return np.array(values, dtype=np.float64)  # None becomes NaN
 
 
-def _svg(draw: Draw, told: str, height: int = 230, left: int = 56) -> str:
-    """What `draw` draws, without what a page has once or does not need, and with a text for those who cannot see it."""
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": told}):
+def _svg(draw: Draw, description: str, height: int = 230, left: int = 56) -> str:
+    """Return a drawing as SVG with a description for screen readers, without parts that the page does not need."""
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": description}):
         figure = Figure(figsize=(WIDTH / PIXELS, height / PIXELS), dpi=PIXELS)
         figure.patch.set_visible(False)
         axes = figure.add_axes((left / WIDTH, 40 / height, 1 - (left + 12) / WIDTH, 1 - 50 / height))
@@ -228,23 +227,23 @@ def _svg(draw: Draw, told: str, height: int = 230, left: int = 56) -> str:
         draw(axes)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _clean(file.getvalue(), told, height)
+    return _clean(file.getvalue(), description, height)
 
 
-def _clean(text: str, told: str, height: int) -> str:
+def _clean(text: str, description: str, height: int) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
     used = set(re.findall(r'[("]#([^)"]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", text)
     text = re.sub(r"<svg[^>]*>", "", text, count=1)
-    text = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: _shorter(found[0]), text)
-    for arm, colour in enumerate(ARMS):
-        text = text.replace(colour, f"var(--arm{arm})")
-    text = re.sub(r"\s+", " ", text.replace(INK, "currentColor")).replace("> <", "><")
-    said = told.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">{text}'
+    text = re.sub(r' (d|x|y|transform)="[^"]*"', lambda match: _shorten(match[0]), text)
+    for arm, color in enumerate(ARM_COLORS):
+        text = text.replace(color, f"var(--arm{arm})")
+    text = re.sub(r"\s+", " ", text.replace(TEXT_COLOR, "currentColor")).replace("> <", "><")
+    escaped = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escaped}">{text}'
 
 
-def _shorter(attribute: str) -> str:
-    """Numbers to a tenth of a pixel, and lines of a path without the letter that follows from what stands before."""
+def _shorten(attribute: str) -> str:
+    """Round numbers to a tenth of a pixel, and drop the letters of lines in a path, which are implied."""
     return re.sub(r"(\.[1-9])\d+|\.0\d*", r"\1", re.sub(r"\s+L ", " ", attribute))

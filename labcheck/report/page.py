@@ -1,4 +1,4 @@
-"""report.html: one page that needs nothing but itself, made of report.json alone."""
+"""report.html: one self-contained page, rendered from the content of report.json alone."""
 
 import re
 from collections import Counter
@@ -10,49 +10,46 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from labcheck.core.verdicts import tally
-from labcheck.engine import files
+from labcheck.core.verdicts import Verdict, tally
+from labcheck.engine.files import write_atomically
 from labcheck.report import figures
-from labcheck.report.findings import STAND_IN, number
+from labcheck.report.formatting import format_effect, format_number, format_setting
 from labcheck.report.summary import median
 
 Claim = Mapping[str, Any]
 
-WORDS = {
-    "REPRODUCED": "Reproduced",
-    "NOT_REPRODUCED": "Not reproduced",
-    "INCONCLUSIVE": "Inconclusive",
-    None: "Not all measured",
-}
+VERDICTS = [*Verdict, None]
+INCOMPLETE = "INCOMPLETE"
+"""What the page shows in place of a verdict while a relation that could change it is missing."""
 MEANINGS = {
-    "reversed": "it fails in more seeds than it holds in",
-    "no effect": "it holds about as often as not",
-    "weak": "the direction is right, but too many seeds do not show it",
-    "too low": "the printed number is lower than what our seeds give",
-    "too high": "the printed number is higher than what our seeds give",
-    "in doubt": "our settings are probably not the report's, so that it cannot be refuted with them",
+    "reversed": "it fails in more seeds than it holds",
+    "no effect": "it holds about as often as it fails",
+    "weak": "it holds in most seeds, but fails in too many",
+    "too low": "the printed number is lower than those of our seeds",
+    "too high": "the printed number is higher than those of our seeds",
+    "in doubt": "our settings are probably not the report's, and cannot refute it",
 }
 GRADES = {
-    "script": "read in its script",
-    "numbers": "computed from its numbers",
+    "script": "from its script",
+    "numbers": "computed from its printed numbers",
     "likely": "likely",
     "open": "assumed",
 }
-KINDS = {"drift": "Drifted", "failure": "Failed", "error": "Could not be run"}
+PROBLEMS = {"drift": "Drifted", "failure": "Failed", "error": "Could not be run"}
 
 
 def write(content: Mapping[str, Any], folder: Path) -> Path:
-    """Write report.html into a folder, made if it is not there.
+    """Write report.html into a folder, which is created if necessary.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: It cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return files.write(folder / "report.html", render(content))
+    return write_atomically(folder / "report.html", render(content))
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The page of a report."""
+    """Return the page of a report as HTML."""
     claims = [_card(claim, report) for claim in report["claims"]]
     known = {(claim["id"], claim["scale"]) for claim in report["claims"]}
     page: str = _template().render(
@@ -60,56 +57,41 @@ def render(report: Mapping[str, Any]) -> str:
         claims=claims,
         labs=list(dict.fromkeys(claim["lab"] for claim in claims)),
         counts=Counter(claim["verdict"] for claim in claims),
-        problems=[found for found in report["problems"] if (found["claim"], found["scale"]) not in known],
+        problems=[problem for problem in report["problems"] if (problem["claim"], problem["scale"]) not in known],
         dashes=figures.DASHES,
-        colours=len(figures.ARMS),
-        WORDS=WORDS,
+        colors=len(figures.ARM_COLORS),
+        VERDICTS=VERDICTS,
+        INCOMPLETE=INCOMPLETE,
         MEANINGS=MEANINGS,
-        KINDS=KINDS,
+        PROBLEMS=PROBLEMS,
         GRADES=GRADES,
-        STAND_IN=STAND_IN,
     )
     return page
 
 
 @cache
 def _template() -> Any:
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("labcheck.report", "template"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {"number": number, "effect": effect, "setting": setting, "tally": tally}
-    found.globals["source"] = lambda name: Markup(found.loader.get_source(found, name)[0])  # type: ignore[union-attr]
-    return found.get_template("report.html")
-
-
-def effect(found: Mapping[str, Any]) -> str:
-    """Return the effect of a relation in words; one end of an interval may be infinite."""
-    told = f"{found['kind']} {number(found['median'])}"
-    low, high = found["low"], found["high"]
-    if low is high is None:
-        return told
-    if high is None:
-        return f"{told} (95 % interval: {number(low)} or more; some seeds have no finite number)"
-    if low is None:
-        return f"{told} (95 % interval: {number(high)} or less; some seeds have no finite number)"
-    return f"{told} (95 % interval {number(low)} to {number(high)})"
-
-
-def setting(value: Any) -> str:
-    """A value as a command line has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {setting(part)}" for name, part in value.items())
-    return "-".join(map(setting, value)) if isinstance(value, list) else str(value)
+    environment.filters |= {
+        "number": format_number,
+        "effect": format_effect,
+        "setting": format_setting,
+        "tally": tally,
+    }
+    loader = environment.loader
+    assert loader is not None
+    environment.globals["include_raw"] = lambda name: Markup(loader.get_source(environment, name)[0])
+    return environment.get_template("report.html")
 
 
 def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows of a claim, beside its entry in the report."""
+    """Return what the page shows about a claim: its entry in the report, its figures and tables."""
     arms = [arm["settings"] for arm in claim["arms"]]
     common = {
         name: value for name, value in (arms[0] if arms else {}).items() if all(arm[name] == value for arm in arms)
@@ -118,9 +100,11 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
         **claim,
         "anchor": re.sub(r"[^\w-]+", "-", f"{claim['id']}-{claim['scale']}-{claim['data']['name']}"),
         "lab": claim["id"].partition("/")[0],
-        "hangs_on": next((found for found in claim["relations"] if found["name"] == claim["deciding"]), None),
+        "decisive": next((relation for relation in claim["relations"] if relation["name"] == claim["decisive"]), None),
         "problems": [
-            found for found in report["problems"] if (found["claim"], found["scale"]) == (claim["id"], claim["scale"])
+            problem
+            for problem in report["problems"]
+            if (problem["claim"], problem["scale"]) == (claim["id"], claim["scale"])
         ],
         "numbers": [row for arm in claim["arms"] for row in _numbers(claim, arm)],
         "strips": figures.strips(claim),
@@ -134,17 +118,17 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The report's numbers of an arm beside ours, but for those of single classes."""
+    """Return the report's numbers for an arm beside ours, without those of single classes."""
     return [
         {**quote, "arm": arm["name"], "ours": median(arm["metrics"][name], claim["metrics"][name])}
         for quote in arm["quoted"]
         for name in [quote["metric"]]
-        if not figures.OF_A_CLASS.search(name)
+        if not figures.CLASS_METRIC.search(name)
     ]
 
 
 def _confusion(claim: Claim) -> dict[str, list[tuple[str, list[list[float | None]]]]]:
-    """For each part, arms and how often, in percent, a true class (row) was taken for which."""
+    """Return, for each split, each arm's confusion table in percent of the true class (row)."""
     tables = {name: None for arm in claim["arms"] for name in arm["tables"] if name.endswith("_confusion")}
     return {
         name.removesuffix("_confusion"): [
@@ -163,9 +147,9 @@ def _percent(row: list[float]) -> list[float | None]:
 
 
 def _classes(claim: Claim) -> dict[str, Any]:
-    """A measure and a row an arm: that of each class on test images, ours and what the report prints, in percent.
+    """Return a measure of each class on test images in percent, ours and the report's, one row per arm.
 
-    The measure is precision where the report prints any, else accuracy.
+    The measure is precision if the report prints any, otherwise accuracy.
     """
     arms = [arm for arm in claim["arms"] if "test_confusion" in arm["tables"]]
     printed = {arm["name"]: {quote["metric"]: quote["value"] for quote in arm["quoted"]} for arm in arms}

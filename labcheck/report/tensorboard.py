@@ -1,4 +1,4 @@
-"""Curves, learning rates and the network's graph for TensorBoard: a run for each arm and seed."""
+"""Files for TensorBoard: curves, learning rates and the graph of the network, one run for each arm and seed."""
 
 import re
 import threading
@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from labcheck.core.lab import Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 
 
 def write(folder: Path, lab: Lab, trials: Trials) -> None:
-    """One run a seed, `<folder>/seed-<number>`, in the place of what labcheck wrote there before.
+    """Write one run for each seed, `<folder>/seed-<number>`, in place of earlier ones.
 
-    A curve's steps are epochs; nothing is written after a seed's last one.
+    The steps of a curve are epochs, up to the last one of each seed.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: A file cannot be written.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -27,7 +27,7 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
         file.unlink()
     graph = lab.graph()
     for seed, epochs in enumerate(trials.metrics.get("epochs", np.zeros(len(trials)))):
-        with _errors_told_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
+        with _errors_raised_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
             if graph:
                 with warnings.catch_warnings():  # add_graph uses what torch itself calls deprecated
                     warnings.filterwarnings("ignore", "`torch.jit")
@@ -39,8 +39,8 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
 
 
 @contextmanager
-def _errors_told_once() -> Iterator[None]:
-    """An error of the writer's thread is raised where the writer is used, too; the thread shall not print it."""
+def _errors_raised_once() -> Iterator[None]:
+    """Prevent the writer's thread from printing an error that is also raised where the writer is used."""
     before, threading.excepthook = threading.excepthook, lambda args: None
     try:
         yield
@@ -49,5 +49,5 @@ def _errors_told_once() -> Iterator[None]:
 
 
 def folder_name(arm: str) -> str:
-    """An arm's name, with what the name of a folder cannot have written as in a URL: no two arms share one."""
-    return re.sub(r'[\\/<>:"|?*%\x00-\x1f]|^\.', lambda found: f"%{ord(found[0]):02X}", arm) or "%"
+    """Return an arm's name with the characters that folder names cannot have percent-encoded, so that it is unique."""
+    return re.sub(r'[\\/<>:"|?*%\x00-\x1f]|^\.', lambda match: f"%{ord(match[0]):02X}", arm) or "%"

@@ -1,75 +1,76 @@
-"""The table that a run ends with: each claim, and under it each of its relations."""
+"""The table on the terminal: each claim with its verdict, and below it each of its relations."""
 
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labcheck.core.verdicts import Word, tally
-from labcheck.report.findings import Finding, number
+from labcheck.core.verdicts import Verdict, tally
+from labcheck.engine.claim_results import ClaimResult
+from labcheck.report.formatting import format_number
 
 WIDTH = 120
-HEADER = ("claim", "verdict", "yes / no / open", "seeds", "data")
+HEADER = ("claim", "verdict", "reproduced / not / open", "seeds", "data")
 INDENT = " " * 35
 
 
-def table(findings: Sequence[Finding]) -> list[str]:
-    """Return the lines of the table, at most 120 columns wide where no word is longer; none if nothing was judged.
+def table(results: Sequence[ClaimResult]) -> list[str]:
+    """Return the lines of the table, up to 120 columns wide unless a word is longer; none if nothing was judged.
 
-    A claim's line counts its relations that are reproduced, not reproduced, and open. A relation's line has its
-    verdict, in how many seeds it holds (or the p-value of a printed number), its name, the report's numbers and our
-    medians. The decisive relation of a claim that is not reproduced or open is marked with ">".
+    The line of a claim counts its relations that are reproduced, not reproduced, and open (INCONCLUSIVE). The line of a
+    relation has its verdict, the seeds in which it holds (or the p-value of a printed number), its name, our medians
+    and the report's numbers. ">" marks the decisive relation of a claim that is not REPRODUCED.
     """
-    judged = [finding for finding in findings if finding.judged]
+    judged = [result for result in results if result.judged]
     if not judged:
         return []
-    several = len({finding.today.scale for finding in judged}) > 1
-    rows = [HEADER, *(_row(finding, several) for finding in judged)]
+    several = len({result.current.scale for result in judged}) > 1
+    rows = [HEADER, *(_row(result, several) for result in judged)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     heads = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines = heads[:1]
-    for head, finding in zip(heads[1:], judged, strict=True):
-        names = [name for name in finding.claim["relations"] if name in finding.judged]
-        lines += [head, *(line for name in names for line in _relation(finding, name))]
+    for head, result in zip(heads[1:], judged, strict=True):
+        names = [name for name in result.claim["relations"] if name in result.judged]
+        lines += [head, *(line for name in names for line in _relation(result, name))]
     return lines
 
 
-def _row(finding: Finding, several: bool) -> tuple[str, ...]:
-    """A claim's line, with the scale where there are several."""
-    counts = Counter(judged["verdict"] for judged in finding.judged.values())
+def _row(result: ClaimResult, several: bool) -> tuple[str, ...]:
+    """Return the cells of a claim, which name the scale if the run has several."""
+    counts = Counter(judged["verdict"] for judged in result.judged.values())
     return (
-        finding.claim["id"] + (f" ({finding.today.scale})" if several else ""),
-        str(finding.verdict or "not all measured"),
-        " / ".join(str(counts[word]) for word in (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)),
-        str(finding.today.seeds),
-        finding.today.data["name"],
+        result.claim["id"] + (f" ({result.current.scale})" if several else ""),
+        str(result.verdict or "INCOMPLETE"),
+        " / ".join(str(counts[word]) for word in (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)),
+        str(result.current.seeds),
+        result.current.data["name"],
     )
 
 
-def _relation(finding: Finding, name: str) -> list[str]:
-    """A relation's line, wrapped."""
-    judged = finding.judged[name]
-    decisive = finding.verdict != Word.REPRODUCED and len(finding.judged) > 1 and finding.deciding[0] == name
+def _relation(result: ClaimResult, name: str) -> list[str]:
+    """Return the line of a relation, wrapped."""
+    judged = result.judged[name]
+    decisive = result.verdict != Verdict.REPRODUCED and len(result.judged) > 1 and result.decisive == name
     verdict = judged["verdict"] + (f" ({judged['tag']})" if judged["tag"] else "")
-    told = [name, _numbers(judged["terms"])]
+    parts = [name, _medians(judged["terms"])]
     if judged["seeds_to_decide"]:
         needed = judged["seeds_to_decide"]
-        told.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
+        parts.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
     start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>6}"
     return textwrap.wrap(
-        f"{start}  {'; '.join(filter(None, told))}", WIDTH, subsequent_indent=INDENT + "  ", break_on_hyphens=False
+        f"{start}  {'; '.join(filter(None, parts))}", WIDTH, subsequent_indent=INDENT + "  ", break_on_hyphens=False
     )
 
 
-def _numbers(terms: Sequence[Mapping[str, Any]]) -> str:
-    """Our medians of the first two terms, and what the report prints for them."""
+def _medians(terms: Sequence[Mapping[str, Any]]) -> str:
+    """Return our medians of the first two terms, and the report's numbers for them."""
     shown = terms[:2]
-    ours = " : ".join(number(term["median"]) for term in shown)
+    ours = " : ".join(format_number(term["median"]) for term in shown)
     if not any(term["quoted"] for term in shown):
         return f"ours {ours}"
-    return f"ours {ours}, printed {' : '.join(_short(term['quoted']) for term in shown)}"
+    return f"ours {ours}, printed {' : '.join(_printed(term['quoted']) for term in shown)}"
 
 
-def _short(values: Sequence[Any]) -> str:
-    """Numbers with three digits; a dash where there are none."""
-    return ", ".join(map(number, values)) or "-"
+def _printed(values: Sequence[Any]) -> str:
+    """Return the report's numbers for a term; a dash if there are none."""
+    return ", ".join(map(format_number, values)) or "-"

@@ -19,7 +19,7 @@ def _pinned() -> Iterator[None]:
     """One thread, as in training."""
     from labcheck.engine import environment
 
-    with environment.pinned():
+    with environment.deterministic():
         yield
 
 

@@ -109,7 +109,7 @@ def order(n: int) -> Tensor:
 def by_hand(n: int, dtype: torch.dtype, device: str) -> Epoch:
     """labcheck's loop and layers."""
     part = Selection(*images(n), torch.arange(n).unsqueeze(0), dtype, flat=True).to(device)
-    recipe = replace(LAB.recipe(), watch=())
+    recipe = replace(LAB.recipe(), monitor=())
 
     def epoch() -> float:
         model = LAB.model([0], dtype, device)

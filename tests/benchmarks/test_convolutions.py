@@ -28,7 +28,7 @@ def usual_cnn(module: nn.Module) -> nn.Module:
 
 
 def usual_resnet(module: nn.Module) -> nn.Module:
-    return nn.Sequential(OrderedDict(module.named_children()) | {"standardise": nn.Identity()})
+    return nn.Sequential(OrderedDict(module.named_children()) | {"standardize": nn.Identity()})
 
 
 Steps = Callable[[], list[float]]
@@ -52,15 +52,15 @@ CASES = {
 
 def indices(lab: ConvolutionLab, steps: int) -> list[Tensor]:
     """The rows of the first minibatches of seed 0, (1, B) each."""
-    order = permutations(len(lab.parts([0])["train"]), generators([0], "order"))
+    order = permutations(len(lab.splits([0])["train"]), generators([0], "order"))
     return list(torch.split(order, lab.batch, dim=1)[:steps])
 
 
 def plainly(case: Case, lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> Steps:
     """The usual loop over tensors in memory."""
-    part, module = lab.parts([0], dtype)["train"], lab.module(0).to(dtype)
+    part, module = lab.splits([0], dtype)["train"], lab.module(0).to(dtype)
     whole = part.batch(torch.arange(len(part)).unsqueeze(0))
-    x = ((whole.x[0] - module.standardise.mean) / module.standardise.std).contiguous()
+    x = ((whole.x[0] - module.standardize.mean) / module.standardize.std).contiguous()
     y, rows = whole.y[0, :, 0], [index[0] for index in indices(lab, steps)]
     net = case.usual(module)
     if lab.optimizer == "adam":
@@ -83,7 +83,7 @@ def plainly(case: Case, lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> 
 
 def ours(lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> Steps:
     """What labcheck's loop does."""
-    part, model, optimizer = lab.parts([0], dtype)["train"], lab.model([0], dtype), lab.new_optimizer()
+    part, model, optimizer = lab.splits([0], dtype)["train"], lab.model([0], dtype), lab.new_optimizer()
     loss, rates, rows = CrossEntropy(), torch.tensor([lab.lr], dtype=torch.float64), indices(lab, steps)
 
     def train() -> list[float]:

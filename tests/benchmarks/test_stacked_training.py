@@ -47,7 +47,7 @@ class Case:
 
     def recipe(self, lab: StackedLab) -> Recipe:
         """The lab's, with one part to evaluate."""
-        return replace(lab.recipe(), watch=lab.recipe().watch[:1])
+        return replace(lab.recipe(), monitor=lab.recipe().watch[:1])
 
 
 CASES = {
@@ -102,8 +102,8 @@ def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
 def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[float]:
     """Train seed 0 the usual way; its losses, after as many epochs as labcheck takes them."""
     recipe = case.recipe(lab)
-    parts = lab.parts([0], dtype)
-    (x, y), (x_seen, y_seen) = ((parts[part].x[0], parts[part].y[0]) for part in ("train", recipe.watch[0]))
+    parts = lab.splits([0], dtype)
+    (x, y), (x_seen, y_seen) = ((parts[part].x[0], parts[part].y[0]) for part in ("train", recipe.monitor[0]))
     model, criterion = usual_net(lab, dtype), nn.MSELoss()
     if isinstance(lab, Sine):
         optimizer: torch.optim.Optimizer = torch.optim.Adam(
@@ -122,7 +122,7 @@ def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[
             loss = criterion(model(samples), labels)
             loss.backward()
             optimizer.step()
-        if recipe.record and epoch not in recipe.record:
+        if recipe.record_at and epoch not in recipe.record_at:
             continue
         with torch.no_grad():
             seen = criterion(model(x_seen), y_seen)
@@ -163,10 +163,10 @@ def stacked(
 ) -> list[float]:
     """labcheck's loop; the losses of seed 0."""
     seeds, recipe = range(models), case.recipe(lab)
-    parts = {name: part for name, part in lab.parts(seeds, dtype).items() if name in ("train", *recipe.watch)}
+    parts = {name: part for name, part in lab.splits(seeds, dtype).items() if name in ("train", *recipe.monitor)}
     model = network(lab.layers(), generators(seeds, "init"), dtype)
     history = train(model, parts, lab.orders(seeds), recipe)
-    return history.curves[f"{recipe.watch[0]}_loss"][0].tolist()
+    return history.curves[f"{recipe.monitor[0]}_loss"][0].tolist()
 
 
 def cut(case: Case, epochs: int) -> StackedLab:

@@ -24,7 +24,7 @@ with open("where.log", "a") as log:
 if lab.level == 2:
     {end}
 """
-"""Notes in which test each block is trained, and ends the second arm's."""
+"""ProgressFiles in which test each block is trained, and ends the second arm's."""
 SHAKY = """
 import pytest
 

@@ -30,8 +30,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from labcheck.core.lab import Data, Lab, assumed, known
-from labcheck.core.metrics import Metric, Trials
+from labcheck.core.assumptions import assumed, known
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import Trials
 
 ERROR = Metric("error", higher_is_better=False)
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
@@ -69,14 +71,14 @@ class Toy(Lab):
 '''
 IMPORTS = """
 from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 from toy import ACCURACY, ERROR, Toy
 """
 ORDER = """
 claim = Claim(
     id="toy/order",
     statement="Low errs less than high.",
-    source="Table 1",
+    citation="Table 1",
     lab=Toy,
     arms={
         "low": Arm({"level": 1.0}, {"Table 1": {ERROR: 1.0}}),
@@ -91,7 +93,7 @@ TOP = """
 claim = Claim(
     id="toy/top",
     statement="Top errs less than low, which errs less than top.",
-    source="a dream",
+    citation="a dream",
     lab=Toy,
     arms={"low": Arm({"level": 1.0}), "top": Arm({"level": 3.0})},
     relations=[beats("top", "low", ERROR), beats("low", "top", ERROR)],
@@ -103,7 +105,7 @@ import contextlib, json, os, sys
 from labcheck.engine import environment
 
 if "torch" not in sys.modules:  # in a process of its own, where importing it would take the longest
-    environment.pinned = lambda *args: contextlib.nullcontext()
+    environment.deterministic = lambda *args: contextlib.nullcontext()
     environment.fingerprint = lambda *args: json.loads(os.environ["FINGERPRINT"])
 """
 FILES = {

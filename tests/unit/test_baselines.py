@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labcheck.core.verdicts import Word
+from labcheck.core.verdicts import Verdict
 from labcheck.engine import baselines
 from labcheck.engine.baselines import Baseline, BaselineError
 
@@ -197,9 +197,9 @@ def test_values_of_other_data_are_not_the_stored_ones():
     assert notes == []
 
 
-@pytest.mark.parametrize("verdict", list(Word))
+@pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("seeds", [12, 4])
-def test_verdicts_on_other_data_are_not_compared(verdict: Word, seeds: int):
+def test_verdicts_on_other_data_are_not_compared(verdict: Verdict, seeds: int):
     other = {"name": "drawn", "digest": "4567"}
     today = measured(relations={"a beats b": told(verdict)}, data=other, seeds=seeds)
     (failure,), notes = baselines.compare_relation(measured(), today, "a beats b")
@@ -217,14 +217,14 @@ def test_elsewhere_few_seeds_say_what_they_would_show():
     assert note.endswith("; 5 seeds are too few to show any shift")
 
 
-@pytest.mark.parametrize("today", list(Word))
-@pytest.mark.parametrize("stored", list(Word))
+@pytest.mark.parametrize("today", list(Verdict))
+@pytest.mark.parametrize("stored", list(Verdict))
 @pytest.mark.parametrize("environment", [HERE, ELSEWHERE])
-def test_a_verdict_may_move_only_to_or_from_inconclusive(stored: Word, today: Word, environment: Any):
+def test_a_verdict_may_move_only_to_or_from_inconclusive(stored: Verdict, today: Verdict, environment: Any):
     before = measured(relations={"a beats b": told(stored)})
     after = measured(relations={"a beats b": told(today)}, environment=environment)
     failures, notes = baselines.compare_relation(before, after, "a beats b")
-    turned = {stored, today} == {Word.REPRODUCED, Word.NOT_REPRODUCED}
+    turned = {stored, today} == {Verdict.REPRODUCED, Verdict.NOT_REPRODUCED}
     assert (len(failures), len(notes)) == (turned, not turned and stored != today)
     assert all(f"a beats b: {today}, stored {stored}" in line for line in failures + notes)
 
@@ -578,7 +578,7 @@ def test_a_record_without_times_is_read_and_used_and_gets_them(project: Project)
 # another environment
 
 
-def elsewhere(project: Project, factor: float = 1.0, **verdicts: Word) -> None:
+def elsewhere(project: Project, factor: float = 1.0, **verdicts: Verdict) -> None:
     """As if toy/order had been recorded with another torch, its values multiplied and its verdict another one."""
 
     def change(stored: Baseline) -> None:
@@ -606,14 +606,14 @@ def test_elsewhere_a_shift_fails(project: Project):
 
 
 def test_elsewhere_a_verdict_that_turns_fails(project: Project):
-    elsewhere(project, verdict=Word.NOT_REPRODUCED)
+    elsewhere(project, verdict=Verdict.NOT_REPRODUCED)
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
     assert said(result, "low beats high on error: REPRODUCED, stored NOT_REPRODUCED; if the change is meant") == 1
 
 
 def test_elsewhere_a_verdict_that_was_inconclusive_is_told(project: Project):
-    elsewhere(project, verdict=Word.INCONCLUSIVE)
+    elsewhere(project, verdict=Verdict.INCONCLUSIVE)
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.OK
     assert said(result, "low beats high on error: REPRODUCED, stored INCONCLUSIVE") == 1

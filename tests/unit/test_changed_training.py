@@ -22,12 +22,12 @@ CLAIM = """
 from labcheck.core.claims import Arm, Claim
 from labcheck.labs.{lab} import {name}
 from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 
 claim = Claim(
     id="{lab}/base",
     statement="One is better than the other.",
-    source="here",
+    citation="here",
     lab={name},
     arms={{"base": Arm({base}), "other": Arm({other})}},
     relations=[beats("base", "other", Metric("{metric}", False))],
@@ -103,7 +103,7 @@ CHANGES: dict[str, tuple[object, str, object, str]] = {
         DIFFERENT,
     ),
     "mnist: other betas": BETAS,
-    "mnist: pixels as they are": (images, "Standardise", lambda mean, std: nn.Identity(), DIFFERENT),
+    "mnist: pixels as they are": (images, "Standardize", lambda mean, std: nn.Identity(), DIFFERENT),
     "mnist: other data": (image_sets, "EMBEDDED", {"mnist": mirrored}, OTHER_DATA),
     "fashion: biases that do not start at zero": (
         fashion,

@@ -82,7 +82,7 @@ def test_metrics_are_told_in_the_order_of_their_names(compared: Compared) -> Non
 
 
 def test_what_rounds_otherwise_has_not_moved(compared: Compared) -> None:
-    def rounded(report: Report) -> None:
+    def round_to_float32(report: Report) -> None:
         errors = order(report)["arms"][0]["metrics"]["error"]
         errors[:] = [error * 1.001 for error in errors]
 

@@ -12,9 +12,9 @@ from scipy.stats import kstest
 from torch import Tensor, nn
 
 from labcheck.core.claims import Arm, Claim, ClaimError
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 from labcheck.data import functions
-from labcheck.data.functions import Own
+from labcheck.data.functions import UserFunction
 from labcheck.engine.store import Block
 from labcheck.labs.curve import GRID_MSE, Curve, checkpoints
 
@@ -25,7 +25,7 @@ REPORTED = {"f": functions.f, "g": functions.g, "g as printed": functions.g_prin
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_curve_is_of_noisy_samples_and_a_clean_grid(name: str) -> None:
-    parts = Curve(function=name, samples=20_000).parts(range(2), torch.float64)
+    parts = Curve(function=name, samples=20_000).splits(range(2), torch.float64)
     x, y = parts["train"].x.squeeze(2).numpy(), parts["train"].y.squeeze(2).numpy()
     noise = (y - REPORTED[name](x)) / 3
     for k in range(2):
@@ -42,12 +42,12 @@ def test_curve_is_of_noisy_samples_and_a_clean_grid(name: str) -> None:
 
 
 def test_curve_has_200_samples_unless_said() -> None:
-    assert Curve().parts([0])["train"].x.shape == (1, 200, 1)
-    assert Curve(samples=7).parts([0])["train"].y.shape == (1, 7, 1)
+    assert Curve().splits([0])["train"].x.shape == (1, 200, 1)
+    assert Curve(samples=7).splits([0])["train"].y.shape == (1, 7, 1)
 
 
 def test_noise_is_in_proportion_and_none_where_it_is_zero() -> None:
-    clean, one, three = (Curve(noise=noise).parts([0], torch.float64)["train"] for noise in (0.0, 1.0, 3.0))
+    clean, one, three = (Curve(noise=noise).splits([0], torch.float64)["train"] for noise in (0.0, 1.0, 3.0))
     np.testing.assert_allclose(clean.y, functions.f(clean.x.numpy()), atol=1e-12)
     torch.testing.assert_close(three.y - clean.y, 3 * (one.y - clean.y))
     assert torch.equal(three.x, clean.x)
@@ -114,7 +114,7 @@ def test_the_courses_draw_is_torchs_for_every_seed(dtype: torch.dtype) -> None:
     net, x, noise = course_net()
     expected = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
     torch.testing.assert_close(lab.network([5, 3], dtype).state, expected.to(dtype).expand(2, -1))
-    train = lab.parts([5, 3], dtype)["train"]
+    train = lab.splits([5, 3], dtype)["train"]
     torch.testing.assert_close(train.x, x.to(dtype).expand(2, -1, -1))
     values = functions.values(functions.f, x) + noise.double()
     torch.testing.assert_close(train.y, values.to(dtype).expand(2, -1, -1), rtol=1e-6, atol=1e-6)
@@ -155,7 +155,7 @@ def test_the_courses_training_is_that_of_a_plain_loop_with_torch() -> None:
 )
 def test_curve_fits_any_function(function: functions.Function) -> None:
     lab = Curve(function=function, noise=0.0, epochs=3)
-    for part in lab.parts([0], torch.float64).values():
+    for part in lab.splits([0], torch.float64).values():
         np.testing.assert_allclose(part.y, function(part.x.numpy().copy()), atol=1e-12)
     assert np.isfinite(lab.train([0]).metrics["grid_mse"]).all()
 
@@ -201,7 +201,7 @@ def test_own_functions_may_be_arms_of_a_claim() -> None:
         (lambda x: 1 // 0, "the function raised ZeroDivisionError"),
         (lambda x: np.random.default_rng().normal(size=x.shape), "the function gives a point other values"),
         (lambda x: x - x.mean(), "the function gives a point other values"),
-        (Own(np.log, functions.grid(9, (1, 2))), "the function is nan at x = -5"),
+        (UserFunction(np.log, functions.grid(9, (1, 2))), "the function is nan at x = -5"),
         (Curve, "the function raised TypeError"),
     ],
     ids=[
@@ -228,7 +228,7 @@ def test_what_is_no_function_is_refused_with_what_would_be_one(function: Any) ->
 def test_a_hole_that_only_training_meets_is_told_by_its_place() -> None:
     lab = Curve(function=lambda x: np.where((x > 2.8501) & (x < 2.8599), np.nan, x), samples=5000)
     with pytest.raises(ValueError, match=r"^the function is nan at x = 2\.85"):
-        lab.parts([0])
+        lab.splits([0])
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e-5, 1, 1e30])
@@ -243,7 +243,7 @@ def test_functions_of_any_size_are_told_apart(scale: float) -> None:
 @pytest.mark.parametrize("function", [np.sin, np.exp, np.poly1d([1, 0, 2])])
 def test_a_seed_has_the_same_values_of_an_own_function_in_any_stack(function: functions.Function) -> None:
     lab = Curve(function=function, noise=0.0)
-    torch.testing.assert_close(lab.parts([7, 3])["train"].y[1:], lab.parts([3])["train"].y)
+    torch.testing.assert_close(lab.splits([7, 3])["train"].y[1:], lab.splits([3])["train"].y)
 
 
 # Settings.
@@ -262,7 +262,7 @@ OPEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def test_every_open_setting_is_tried() -> None:
-    assert {name for _, setting in OPEN for name in setting} == set(Curve.evidence())
+    assert {name for _, setting in OPEN for name in setting} == set(Curve.unstated())
 
 
 @pytest.mark.parametrize(("given", "setting"), [*OPEN, ({}, {"function": "g"}), ({}, {"max_epochs": 3})], ids=str)

@@ -123,7 +123,7 @@ def test_false_alarms(draw: Callable[[Generator, int], Floats], stored: int, tod
     assert FALSE_ALARMS == 0.001
     if draw is sometimes_lost:
         repetitions //= 4
-    count = alarms(repetitions, lambda rng: moved(draw(rng, stored), draw(rng, today)))
+    count = alarms(repetitions, lambda rng: describe_shift(draw(rng, stored), draw(rng, today)))
     assert count <= binom.ppf(0.999, repetitions, 0.001)
 
 
@@ -152,7 +152,7 @@ def test_three_standard_deviations_are_found_95_times_in_100(
     values: Callable[[Floats], Floats], stored: int, today: int, repetitions: int, sign: int
 ) -> None:
     def shifted(rng: Generator) -> str:
-        return moved(values(rng.normal(size=stored)), values(rng.normal(size=today) + 3 * sign))
+        return describe_shift(values(rng.normal(size=stored)), values(rng.normal(size=today) + 3 * sign))
 
     assert alarms(repetitions, shifted) >= 0.95 * repetitions
 
@@ -160,39 +160,39 @@ def test_three_standard_deviations_are_found_95_times_in_100(
 def test_lost_seeds_are_a_drift_however_the_others_do() -> None:
     values = np.linspace(1, 2, 10)
     lost = np.where(np.arange(10) < 9, np.inf, values)
-    assert moved(values, lost) == "non-finite in 9 of 10 seeds, stored 0 of 10"
-    assert moved(np.tile(lost, 2), values) == "non-finite in 0 of 10 seeds, stored 18 of 20"
-    assert moved(values, np.full(10, np.nan)) == "non-finite in 10 of 10 seeds, stored 0 of 10"
+    assert describe_shift(values, lost) == "non-finite in 9 of 10 seeds, stored 0 of 10"
+    assert describe_shift(np.tile(lost, 2), values) == "non-finite in 0 of 10 seeds, stored 18 of 20"
+    assert describe_shift(values, np.full(10, np.nan)) == "non-finite in 10 of 10 seeds, stored 0 of 10"
 
 
 def test_lost_seeds_hide_no_shift_of_the_others() -> None:
     stored, today = np.linspace(1, 2, 60), np.linspace(3, 4, 60)
     stored[:20], today[40:] = np.nan, np.inf
     stored_median, median = np.median(stored[20:]), np.median(today[:40])
-    assert moved(stored, today) == f"median {median:.4g}, stored {stored_median:.4g}"
+    assert describe_shift(stored, today) == f"median {median:.4g}, stored {stored_median:.4g}"
 
 
 def test_seeds_that_were_always_lost_are_no_drift() -> None:
-    assert moved(np.full(10, np.nan), np.full(60, np.inf)) == ""
+    assert describe_shift(np.full(10, np.nan), np.full(60, np.inf)) == ""
 
 
 def test_equal_values_are_no_drift_and_separate_ones_are() -> None:
     values = np.linspace(1, 2, 10)
-    assert moved(values, values) == ""
-    assert moved(values, values + 2) == "median 3.5, stored 1.5"
-    assert moved(values, values - 2) == "median -0.5, stored 1.5"
+    assert describe_shift(values, values) == ""
+    assert describe_shift(values, values + 2) == "median 3.5, stored 1.5"
+    assert describe_shift(values, values - 2) == "median -0.5, stored 1.5"
 
 
 @pytest.mark.slow
 def test_the_smallest_shift_that_is_found_falls_with_seeds() -> None:
-    shifts = [smallest_shift(n, n) for n in (2, 4, 8, 10, 12, 20, 30)]
+    shifts = [smallest_detectable_shift(n, n) for n in (2, 4, 8, 10, 12, 20, 30)]
     assert shifts[:2] == [np.inf, np.inf]
     assert shifts[2:] == sorted(shifts[2:], reverse=True)
     assert 8 > shifts[2] > shifts[-1]
-    assert 2.5 <= smallest_shift(10, 10) <= 3
+    assert 2.5 <= smallest_detectable_shift(10, 10) <= 3
 
 
 @pytest.mark.slow
 def test_the_smallest_shift_falls_with_stored_seeds() -> None:
-    assert smallest_shift(20, 5) < smallest_shift(5, 5)
-    assert smallest_shift(2, 60) == np.inf
+    assert smallest_detectable_shift(20, 5) < smallest_detectable_shift(5, 5)
+    assert smallest_detectable_shift(2, 60) == np.inf

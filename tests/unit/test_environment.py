@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.engine import environment, results
 from labcheck.labs.boston import Boston
 from labcheck.labs.sine import Sine
@@ -20,7 +20,7 @@ Enter = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own(Lab):
+class UserFunction(Lab):
     """A user's trainer, which draws from the global streams and returns what torch gives it."""
 
     name: ClassVar[str] = "own"
@@ -157,7 +157,7 @@ def precisions() -> set[str]:
 @pytest.mark.usefixtures("odd")
 def test_pinned_sets_and_restores_the_state():
     before = state()
-    with environment.pinned("cpu", 3):
+    with environment.deterministic("cpu", 3):
         within = state()
         assert not precisions() & LOW
         assert torch.get_float32_matmul_precision() == "highest"
@@ -170,14 +170,14 @@ def test_pinned_sets_and_restores_the_state():
 @pytest.mark.usefixtures("odd")
 def test_pinned_restores_the_state_when_its_body_raises():
     before = state()
-    with pytest.raises(ValueError, match="no"), environment.pinned("cpu", 3):
+    with pytest.raises(ValueError, match="no"), environment.deterministic("cpu", 3):
         raise ValueError("no")
     assert state() == before
 
 
 def test_pinned_restores_what_its_body_sets():
     before = state()
-    with environment.pinned("cpu", 3):
+    with environment.deterministic("cpu", 3):
         torch.set_num_threads(2)
         torch.set_default_dtype(torch.float64)
         torch.backends.mkldnn.enabled = False
@@ -192,9 +192,9 @@ def test_pinned_restores_what_its_body_sets():
 
 
 def test_pinned_can_be_nested():
-    with environment.pinned("cpu", 3):
+    with environment.deterministic("cpu", 3):
         before = state()
-        with environment.pinned("cpu", 4):
+        with environment.deterministic("cpu", 4):
             assert state() != before
         assert state() == before
 
@@ -202,7 +202,7 @@ def test_pinned_can_be_nested():
 @pytest.mark.usefixtures("odd")
 def test_pinned_starts_the_streams_from_the_seed():
     def draws(seed: int) -> tuple[float, ...]:
-        with environment.pinned("cpu", seed):
+        with environment.deterministic("cpu", seed):
             return random.random(), float(np.random.rand()), float(torch.rand(()))
 
     assert draws(3) == draws(3)
@@ -210,7 +210,7 @@ def test_pinned_starts_the_streams_from_the_seed():
 
 
 LABS: dict[str, Lab] = {
-    "own": Own(),
+    "own": UserFunction(),
     "boston": Boston(epochs=2, hidden_layers=2),
     "sine": Sine(samples=200, epochs=2, best_every=1),
 }

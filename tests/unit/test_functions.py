@@ -13,7 +13,7 @@ from scipy.stats import kstest
 
 from labcheck.data import functions
 from labcheck.data.examples import Examples, generators
-from labcheck.data.functions import PERIOD, Array, Function, Own
+from labcheck.data.functions import PERIOD, Array, Function, UserFunction
 
 GRID = functions.grid(1000, (-5.0, 5.0))
 
@@ -151,14 +151,14 @@ def test_what_a_function_raised_is_the_cause() -> None:
     [(np.sin, "sin"), (lambda x: x, "<lambda>"), (Parabola(), "Parabola"), (integers, "integers")],
 )
 def test_an_own_function_is_called_by_its_name_and_its_values(function: Function, name: str) -> None:
-    own = Own(function, GRID)
+    own = UserFunction(function, GRID)
     assert repr(own).split(" ")[0] == name
     x = np.linspace(-5, 5, 7)
     np.testing.assert_array_equal(own(x), function(x))
 
 
 def test_one_function_is_one_however_often_it_is_written() -> None:
-    one, other = Own(lambda x: x**2 + 1, GRID), Own(lambda x: 1 + x * x, GRID)
+    one, other = UserFunction(lambda x: x**2 + 1, GRID), UserFunction(lambda x: 1 + x * x, GRID)
     assert one == other
     assert hash(one) == hash(other)
     assert repr(one) == repr(other)
@@ -175,33 +175,37 @@ def test_one_function_is_one_however_often_it_is_written() -> None:
     ids=["shifted", "mirrored", "at the end", "name"],
 )
 def test_functions_that_differ_are_told_apart(one: Function, other: Function) -> None:
-    assert Own(one, GRID) != Own(other, GRID)
-    assert repr(Own(one, GRID)) != repr(Own(other, GRID))
+    assert UserFunction(one, GRID) != UserFunction(other, GRID)
+    assert repr(UserFunction(one, GRID)) != repr(UserFunction(other, GRID))
 
 
 def test_an_own_function_is_no_word_and_no_other_thing() -> None:
-    own = Own(np.sin, GRID)
+    own = UserFunction(np.sin, GRID)
     assert own != repr(own)
     assert own != np.sin
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e-5, 1, 1e30])
 def test_functions_of_any_size_are_told_apart_by_a_millionth(scale: float) -> None:
-    def own(slope: float) -> Own:
-        return Own(lambda x: slope * scale * x, GRID)
+    def own(slope: float) -> UserFunction:
+        return UserFunction(lambda x: slope * scale * x, GRID)
 
     assert own(1.0) == own(1 + 1e-12)
     assert len({own(1.0), own(1.00001), own(-1.0), own(10.0)}) == 4
 
 
 def test_zero_is_zero_however_it_is_written() -> None:
-    assert Own(lambda x: 0 * x, GRID) == Own(lambda x: np.abs(0 * x), GRID) != Own(lambda x: 1e-30 + 0 * x, GRID)
+    assert (
+        UserFunction(lambda x: 0 * x, GRID)
+        == UserFunction(lambda x: np.abs(0 * x), GRID)
+        != UserFunction(lambda x: 1e-30 + 0 * x, GRID)
+    )
 
 
 def test_a_random_function_is_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"^the function gives a point other values"):
-        Own(lambda x: x + rng.normal(size=x.shape), GRID)
+        UserFunction(lambda x: x + rng.normal(size=x.shape), GRID)
 
 
 OF_OTHER_POINTS: dict[str, Function] = {
@@ -224,7 +228,7 @@ OF_OTHER_POINTS: dict[str, Function] = {
 @pytest.mark.parametrize("function", OF_OTHER_POINTS.values(), ids=OF_OTHER_POINTS)
 def test_a_function_that_depends_on_other_points_is_refused(function: Function) -> None:
     with pytest.raises(ValueError, match=r"^the function gives a point other values"):
-        Own(function, GRID)
+        UserFunction(function, GRID)
 
 
 WEIGHTS = np.random.default_rng(0).normal(size=(30, 30))
@@ -239,16 +243,16 @@ OF_EACH_POINT: dict[str, Function] = {
 
 @pytest.mark.parametrize("function", OF_EACH_POINT.values(), ids=OF_EACH_POINT)
 def test_a_function_may_round_otherwise_among_other_points(function: Function) -> None:
-    assert Own(function, GRID) == Own(function, GRID)
+    assert UserFunction(function, GRID) == UserFunction(function, GRID)
 
 
 def test_an_own_function_is_tried_at_all_of_its_points() -> None:
-    Own(np.log, functions.grid(400, (1.0, 5.0)))
+    UserFunction(np.log, functions.grid(400, (1.0, 5.0)))
     for low, number in ((-1.0, "nan"), (0.0, "-inf")):
         with pytest.raises(ValueError, match=f"^the function is {number} at x = {low:g},"):
-            Own(np.log, functions.grid(400, (low, 5.0)))
+            UserFunction(np.log, functions.grid(400, (low, 5.0)))
     with pytest.raises(ValueError, match=r"^the function is nan at x = 4\.99,"):
-        Own(lambda x: np.where(x < 4.985, x, np.nan), GRID)
+        UserFunction(lambda x: np.where(x < 4.985, x, np.nan), GRID)
 
 
 # Samples.
@@ -278,7 +282,7 @@ def test_a_grid_is_even_and_ends_a_step_before_the_interval(n: int, low: float, 
 
 def split(function: Function = functions.trig, n: int = 1000, seeds: int = 2, **settings: Any) -> dict[str, Examples]:
     x = functions.shuffled_draws(n, generators(range(seeds), "data"))
-    return functions.split(function, x, 4, **{"dtype": torch.float64, **settings})
+    return functions.split_samples(function, x, 4, **{"dtype": torch.float64, **settings})
 
 
 def samples(parts: dict[str, Examples]) -> Examples:
@@ -335,7 +339,7 @@ def test_the_number_of_samples_is_kept_where_it_is_no_multiple_of_five(n: int, t
 def test_a_seed_has_the_same_samples_in_any_stack() -> None:
     together, alone = (
         split(seeds=3),
-        functions.split(
+        functions.split_samples(
             functions.trig, functions.shuffled_draws(1000, generators([2], "data")), 4, dtype=torch.float64
         ),
     )
@@ -346,7 +350,7 @@ def test_a_seed_has_the_same_samples_in_any_stack() -> None:
 
 def test_samples_are_split_in_their_order() -> None:
     x = torch.arange(10, dtype=torch.float64).view(1, 10, 1) / 2
-    parts = functions.split(functions.sine, x, 4, standardized=False, dtype=torch.float64)
+    parts = functions.split_samples(functions.sine, x, 4, standardized=False, dtype=torch.float64)
     assert torch.equal(samples(parts).x, x)
 
 

@@ -87,17 +87,17 @@ def test_four_workers_share_the_callers_gpus(
 ):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     if mask is None:
-        monkeypatch.delenv(environment.GPUS, raising=False)
+        monkeypatch.delenv(environment.VISIBLE_GPUS, raising=False)
     else:
-        monkeypatch.setenv(environment.GPUS, mask)
-    assert [environment.gpu(worker) for worker in range(4)] == expected
+        monkeypatch.setenv(environment.VISIBLE_GPUS, mask)
+    assert [environment.assign_gpu(worker) for worker in range(4)] == expected
 
 
 def test_a_gpu_is_chosen_before_cuda_starts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     with pytest.raises(RuntimeError, match="CUDA started before"):
-        environment.gpu(0)
+        environment.assign_gpu(0)
 
 
 def test_workers_train_on_gpus_of_their_own(full: Project):
@@ -127,5 +127,5 @@ def test_a_gpu_that_cuda_no_longer_lets_choose_is_a_usage_error(full: Project):
 
 
 def test_what_is_deterministic_on_a_gpu_stays_off_the_cpu():
-    with environment.pinned():
+    with environment.deterministic():
         assert not torch.are_deterministic_algorithms_enabled()

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from labcheck.core.lab import Grade
-from labcheck.core.metrics import Metric, Trials, at, rise
+from labcheck.core.assumptions import Grade
+from labcheck.core.curve_metrics import increase, value_at
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import Trials
 from labcheck.data import DataError, image_sets
 from labcheck.data.examples import generators, permutations
 from labcheck.data.images import ImageSet, Selection
@@ -131,7 +133,7 @@ def test_mnist_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
     mean, std = moments(lab)
     net: nn.Module = PlainCnn(lab.channels[: lab.layers], lab.kernel, 8, lab.norm, mean, std)
     net = with_numbers_of(net, lab.module(9).double())
-    parts = {name: plain_examples(part) for name, part in lab.parts([9]).items()}
+    parts = {name: plain_examples(part) for name, part in lab.splits([9]).items()}
     if lab.optimizer == "sgd":
         optimizer: torch.optim.Optimizer = torch.optim.SGD(net.parameters(), lab.lr, momentum=lab.momentum)
     else:
@@ -156,7 +158,7 @@ def test_cifar_trains_as_a_plain_loop_with_a_new_optimizer_after_the_drop_does(n
     if normalization == "report":
         mean, std = torch.tensor([[0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]], dtype=torch.float64)
     net = with_numbers_of(PlainResNet(mean, std), lab.module(3).double())
-    parts = {name: plain_examples(part) for name, part in lab.parts([3]).items()}
+    parts = {name: plain_examples(part) for name, part in lab.splits([3]).items()}
     order, plain = generators([3], "order"), []
     for length, lr in ((2, 0.1), (1, 0.01)):
         epochs = plain_epochs(
@@ -191,7 +193,7 @@ def test_fashion_trains_as_a_plain_loop_does(settings: dict[str, Any]) -> None:
     net = with_numbers_of(net, as_torch(lab.network([7], torch.float64), 0))
     made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[lab.optimizer]
     loss = {"cross_entropy": functional.cross_entropy, "multi_margin": functional.multi_margin_loss}[lab.loss]
-    data, held_out = (plain_examples(part) for part in lab.parts([7]).values())
+    data, held_out = (plain_examples(part) for part in lab.splits([7]).values())
     assert (len(data[0]), len(held_out[0])) == (4000, 1000)
     order = generators([7], "order")
     epochs = plain_epochs(net, data, made(net.parameters(), lr=lab.lr), lab.batch, order, loss)
@@ -300,19 +302,19 @@ def test_cifar_decays_weights_in_both_phases(dropped: bool) -> None:
 def test_cifar_has_as_many_batches_as_the_report_counts(given: Callable[[ImageSet], None]) -> None:
     given(toys(60_000, tests=10_000, size=1))
     lab = Cifar()
-    assert {name: len(part) for name, part in lab.parts([0]).items()} == {"train": 50_000, "test": 10_000}
-    batches = {name: -(-len(part) // lab.batch) for name, part in lab.parts([0]).items()}
+    assert {name: len(part) for name, part in lab.splits([0]).items()} == {"train": 50_000, "test": 10_000}
+    batches = {name: -(-len(part) // lab.batch) for name, part in lab.splits([0]).items()}
     assert batches == {"train": 391, "test": 79}
 
 
 def test_cifar_trains_and_tests_on_all_there_is_where_there_is_no_more() -> None:
-    assert {name: len(part) for name, part in Cifar().parts([0]).items()} == {"train": 640, "test": 256}
+    assert {name: len(part) for name, part in Cifar().splits([0]).items()} == {"train": 640, "test": 256}
 
 
 def test_logs_of_classmates_are_numbers_of_each_metric_that_they_have() -> None:
-    fifth, last = (at("test_accuracy", epoch, rising=True) for epoch in (5, 10))
-    train = at("batch_accuracy", 10, rising=True)
-    jump = rise("test_accuracy", 5, 6)
+    fifth, last = (value_at("test_accuracy", epoch, rising=True) for epoch in (5, 10))
+    train = value_at("batch_accuracy", 10, rising=True)
+    jump = increase("test_accuracy", 5, 6)
     found = logged(fifth, last, jump, train, Metric("test_accuracy", higher_is_better=False))
     assert found.keys() == LOGS.keys()
     assert found["classmate 1"] == {fifth: 0.655, last: 0.748, jump: 0.081, train: 0.754}
@@ -408,7 +410,7 @@ def test_arms_see_the_same_images_in_the_same_order(
 
     monkeypatch.setattr(Selection, "batch", spied)
     short = replace(lab, train_size=32, batch=16, epochs=2)
-    one, other = short.parts([6]), replace(short, **settings).parts([6])
+    one, other = short.splits([6]), replace(short, **settings).splits([6])
     assert all(torch.equal(one[name].rows, part.rows) for name, part in other.items())
     short.train([6])
     expected, seen = seen, []
@@ -452,7 +454,7 @@ def test_kept_weights_are_the_best_and_final_ones_the_last() -> None:
 
 @every_lab
 def test_accuracies_are_counted_from_confusion_tables(lab: ImageLab) -> None:
-    trials, parts = lab.train([0, 1]), lab.parts([0, 1])
+    trials, parts = lab.train([0, 1]), lab.splits([0, 1])
     assert len(parts) == (3 if isinstance(lab, Mnist) else 2)
     for prefix in ("", "final_") if isinstance(lab, Mnist) else ("",):
         for name, part in parts.items():
@@ -548,8 +550,8 @@ def test_a_row_of_the_report_is_an_accuracy_and_ten_precisions() -> None:
 
 
 def test_parts_of_the_digits_share_no_image() -> None:
-    assert {name: len(part) for name, part in Mnist().parts([0]).items()} == {"train": 2400, "val": 600, "test": 500}
-    parts = Mnist(train_size=2400, val_size=600, test_size=2000).parts([0, 1])
+    assert {name: len(part) for name, part in Mnist().splits([0]).items()} == {"train": 2400, "val": 600, "test": 500}
+    parts = Mnist(train_size=2400, val_size=600, test_size=2000).splits([0, 1])
     assert {name: len(part) for name, part in parts.items()} == {"train": 2400, "val": 600, "test": 2000}
     for k in range(2):
         assert len({row for part in parts.values() for row in part.rows[k].tolist()}) == 5000
@@ -559,7 +561,7 @@ def test_parts_of_the_digits_share_no_image() -> None:
 def test_what_is_set_apart_is_tested_on_and_never_trained_on(lab: Any, given: Callable[[ImageSet], None]) -> None:
     found = toys(400, tests=100, size=32 if lab is CIFAR else 28, channels=3 if lab is CIFAR else 1)
     given(found)
-    parts = lab.parts([0, 1])
+    parts = lab.splits([0, 1])
     assert (parts.pop("test").rows >= 300).all()
     assert all((part.rows < 300).all() for part in parts.values())
     trials = lab.train([0])
@@ -579,7 +581,7 @@ def test_what_is_set_apart_is_tested_on_and_never_trained_on(lab: Any, given: Ca
 def test_more_digits_than_there_are_is_one_clear_error(settings: dict[str, int], part: str) -> None:
     lab = Mnist(**settings)
     size = settings[f"{part}_size"]
-    for ask in (lambda: lab.train([0, 1]), lambda: lab.parts([0]), lab.graph):
+    for ask in (lambda: lab.train([0, 1]), lambda: lab.splits([0]), lab.graph):
         with pytest.raises(
             DataError, match=rf"^mnist-5000 has no {size} images left for the part {part}: ask for fewer$"
         ):
@@ -686,14 +688,14 @@ GRADES: list[tuple[type[ImageLab], dict[str, Grade]]] = [
 def test_what_the_reports_leave_unstated_has_a_grade_and_a_reason(
     lab: type[ImageLab], grades: dict[str, Grade]
 ) -> None:
-    evidence = lab.evidence()
+    evidence = lab.unstated()
     assert {name: found.grade for name, found in evidence.items()} == grades
     assert all(len(found.reason) > 15 for found in evidence.values())
 
 
 @pytest.mark.parametrize("lab", [Mnist, Cifar, Fashion])
 def test_every_alternative_of_a_setting_makes_a_lab(lab: type[ImageLab]) -> None:
-    for name, found in lab.evidence().items():
+    for name, found in lab.unstated().items():
         for value in found.alternatives:
             assert getattr(lab(**{name: value}), name) == value
 
@@ -765,8 +767,8 @@ def test_a_subclass_with_its_own_name_trains_alike(lab: type[Mnist], given: Mnis
 )
 def test_an_image_lab_without_a_dataset_is_refused(base: type[ImageLab], own: dict[str, Any], given: str) -> None:
     body = dict.fromkeys(base.__abstractmethods__) | {"name": "own", **own}
-    lab = dataclass(frozen=True, kw_only=True)(type("Own", (base,), body))
-    expected = rf'^Own has {given}, .*one of mnist, fashion, cifar: add, .*dataset: ClassVar\[str\] = "mnist"$'
+    lab = dataclass(frozen=True, kw_only=True)(type("UserFunction", (base,), body))
+    expected = rf'^UserFunction has {given}, .*one of mnist, fashion, cifar: add, .*dataset: ClassVar\[str\] = "mnist"$'
     with pytest.raises(ValueError, match=expected):
         lab(optimizer="sgd", lr=0.1, momentum=0.0)
 

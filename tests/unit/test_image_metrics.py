@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.core.metrics import Metric, at, average, largest_fall, rise, swing
-from labcheck.core.relations import beats, differs, equivalent, never_falls, some_miss
+from labcheck.core.comparisons import beats, differs, equivalent, never_decreases, some_stay_worse_than
+from labcheck.core.curve_metrics import geometric_mean, increase, largest_decrease, mean_rebound, value_at
+from labcheck.core.metrics import Metric
 from labcheck.nn.scratch.optimizers import SGD
 
 from .test_metrics import E, of
@@ -32,18 +33,18 @@ from .test_relations import ACCURACY, EPOCHS, ERROR, INF, METRIC_IDS, METRICS, N
     ],
 )
 def test_a_rise_is_between_two_epochs(first: int, last: int, curve: list[float], expected: float) -> None:
-    assert of(rise("loss", first, last), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(increase("loss", first, last), curve) == pytest.approx([expected], nan_ok=True)
 
 
 def test_a_rise_is_between_the_records_of_its_epochs() -> None:
-    metric = rise("loss", 5, 20)
+    metric = increase("loss", 5, 20)
     assert of(metric, [1, 2, 4], recorded=[1, 5, 20]) == [2]
     assert np.isnan(of(metric, [1, 2], recorded=[1, 5, 20])).all()
 
 
 def test_a_seed_without_a_rise_is_worse_than_any() -> None:
-    metric = rise("loss", 1, 2)
-    assert metric.filled(np.array([-3.0, NAN])).tolist() == [-3.0, -INF]
+    metric = increase("loss", 1, 2)
+    assert metric.fill(np.array([-3.0, NAN])).tolist() == [-3.0, -INF]
 
 
 @pytest.mark.parametrize(
@@ -59,23 +60,23 @@ def test_a_seed_without_a_rise_is_worse_than_any() -> None:
 )
 def test_a_curve_that_should_rise_swings_where_it_falls_back(curve: list[float], up: float, down: float) -> None:
     for rising, expected in ((False, up), (True, down)):
-        assert of(swing("loss", rising=rising), curve) == pytest.approx([expected], nan_ok=True, abs=1e-7)
+        assert of(mean_rebound("loss", rising=rising), curve) == pytest.approx([expected], nan_ok=True, abs=1e-7)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=6))
 def test_what_a_curve_climbs_less_what_it_falls_back_is_how_far_it_comes(curve: list[float]) -> None:
-    up, down = (of(swing("loss", rising=rising), curve)[0] for rising in (False, True))
+    up, down = (of(mean_rebound("loss", rising=rising), curve)[0] for rising in (False, True))
     assert up - down == pytest.approx((np.log(curve[-1]) - np.log(curve[0])) / (len(curve) - 1), abs=1e-5)
-    assert of(swing("loss", rising=True), [1 / value for value in curve])[0] == pytest.approx(up, abs=1e-5)
+    assert of(mean_rebound("loss", rising=True), [1 / value for value in curve])[0] == pytest.approx(up, abs=1e-5)
 
 
 def test_a_swing_is_bad_whichever_way_its_curve_should_go() -> None:
-    assert not swing("loss", rising=True).higher_is_better
-    assert swing("loss", -3, rising=True).label == "swing of loss over the last 3 epochs"
+    assert not mean_rebound("loss", rising=True).higher_is_better
+    assert mean_rebound("loss", -3, rising=True).label == "swing of loss over the last 3 epochs"
 
 
 @pytest.mark.parametrize(
-    "make", [lambda rising: at("loss", 2, rising=rising), lambda rising: average("loss", rising=rising)]
+    "make", [lambda rising: value_at("loss", 2, rising=rising), lambda rising: geometric_mean("loss", rising=rising)]
 )
 def test_of_a_curve_that_should_rise_more_is_better_by_difference(make: Callable[[bool], Metric]) -> None:
     falling, rising = make(False), make(True)
@@ -83,7 +84,7 @@ def test_of_a_curve_that_should_rise_more_is_better_by_difference(make: Callable
     assert (rising.higher_is_better, rising.ratio) == (True, False)
     assert of(rising, [2, 8], [3, 3, 3]) == of(falling, [2, 8], [3, 3, 3])
     assert str(rising) == str(falling)
-    assert (rise("loss", 1, 2).higher_is_better, rise("loss", 1, 2).ratio) == (True, False)
+    assert (increase("loss", 1, 2).higher_is_better, increase("loss", 1, 2).ratio) == (True, False)
 
 
 # relations
@@ -125,13 +126,15 @@ def test_two_arms_differ_or_are_equivalent_or_both_are_lost(
 
 
 def test_a_difference_says_what_it_asserts() -> None:
-    relation = differs("a", "b", ERROR, margin=0.1, says="page 3")
+    relation = differs("a", "b", ERROR, margin=0.1, label="page 3")
     assert relation.name == "page 3: a differs from b (by 0.1) on x"
     assert relation.arms == ("a", "b")
 
 
 def test_an_arm_may_be_equivalent_to_itself_on_another_metric() -> None:
-    relation = equivalent("a", "a", at("loss", 1, rising=False), margin=0.2, other=at("loss", 2, rising=False))
+    relation = equivalent(
+        "a", "a", value_at("loss", 1, rising=False), margin=0.2, other=value_at("loss", 2, rising=False)
+    )
     assert relation.name == "a: loss after 1 epochs equivalent to loss after 2 epochs (by 0.2)"
     assert relation.arms == ("a",)
     first, second = (term.metric for term in relation.terms)
@@ -169,7 +172,7 @@ def test_equivalence_to_another_metric_is_within_the_margin(values: Sequence[flo
 )
 def test_some_miss_where_one_arm_is_worse_than_one_limit(arms: str, limits: dict[Metric, float], expected: str) -> None:
     values = {ACCURACY: {"a": [0.1, 0.9, 0.9], "b": [0.3, 0.3, NAN]}, ERROR: {"a": [2, 2, 2], "b": [1, 3, 1]}}
-    relation = some_miss(list(arms), limits)
+    relation = some_stay_worse_than(list(arms), limits)
     found = [np.array(values[term.metric][term.arm], dtype=np.float32) for term in relation.terms]
     holds, ties = relation.rule(*found)
     assert "".join("-+"[hold] for hold in holds.tolist()) == expected
@@ -178,14 +181,14 @@ def test_some_miss_where_one_arm_is_worse_than_one_limit(arms: str, limits: dict
 
 
 def test_some_miss_is_named_by_its_arms_and_limits() -> None:
-    relation = some_miss(["a", "b"], {ERROR: 0.5, ACCURACY: 0.7}, says="text")
+    relation = some_stay_worse_than(["a", "b"], {ERROR: 0.5, ACCURACY: 0.7}, label="text")
     assert relation.name == f"text: one of a, b has {ERROR} > 0.5 or {ACCURACY} < 0.7"
 
 
 @pytest.mark.parametrize(("arms", "limits"), [([], {ERROR: 1.0}), (["a"], {})])
 def test_some_miss_needs_an_arm_and_a_metric(arms: list[str], limits: dict[Metric, float]) -> None:
     with pytest.raises(ValueError, match=r"^some_miss must name at least one arm and one metric, got "):
-        some_miss(arms, limits)
+        some_stay_worse_than(arms, limits)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +203,9 @@ def test_some_miss_needs_an_arm_and_a_metric(arms: list[str], limits: dict[Metri
     ],
 )
 def test_a_curve_never_falls_where_its_largest_fall_is_none(curve: list[float], expected: float, sign: str) -> None:
-    relation = never_falls("a", "loss")
+    relation = never_decreases("a", "loss")
     [term] = relation.terms
-    value = of(largest_fall("loss"), curve)
+    value = of(largest_decrease("loss"), curve)
     assert value == pytest.approx([expected], nan_ok=True)
     assert np.array_equal(of(term.metric, curve), value, equal_nan=True)
     holds, ties = relation.rule(np.array(value))

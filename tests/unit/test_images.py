@@ -28,7 +28,7 @@ from torch import Tensor
 
 from labcheck.data import ROOT, DataError, image_sets, layout
 from labcheck.data.examples import generators
-from labcheck.data.images import PIECE, ImageSet, Selection
+from labcheck.data.images import EVAL_BATCH, ImageSet, Selection
 from labcheck.labs.images import confusion
 from labcheck.labs.mnist import Mnist  # noqa: F401 - pytester forgets whatever its runs are the first to import
 
@@ -108,12 +108,12 @@ def test_more_images_than_there_are_cannot_be_had(tests: int, sizes: dict[str, i
 
 def test_parts_are_of_the_images_that_were_drawn() -> None:
     toys, sizes = image_set(tests=12), {"train": 7, "test": 6}
-    parts = toys.parts(sizes, generators([3, 4], "data"), torch.float64)
+    parts = toys.splits(sizes, generators([3, 4], "data"), torch.float64)
     rows = toys.split(sizes, generators([3, 4], "data"))
     assert list(parts) == ["train", "test"]
     for name, part in parts.items():
         assert torch.equal(part.rows, rows[name])
-        [piece] = part.pieces()
+        [piece] = part.chunks()
         assert piece.x.dtype == torch.float64
         assert torch.equal((piece.x * 255).round().byte().movedim(2, -1), toys.images[rows[name]])
 
@@ -195,16 +195,16 @@ def test_flat_examples_are_rows_of_pixels() -> None:
 def test_pixels_are_from_0_to_1() -> None:
     shades = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1)
     x = Selection(shades, torch.zeros(1, dtype=torch.int64), torch.zeros(1, 1, dtype=torch.int64), torch.float64)
-    assert torch.equal(next(x.pieces()).x.flatten(), torch.arange(256) / torch.tensor(255, dtype=torch.float64))
+    assert torch.equal(next(x.chunks()).x.flatten(), torch.arange(256) / torch.tensor(255, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("n", [1, PIECE, PIECE + 1, 2 * PIECE + 7])
+@pytest.mark.parametrize("n", [1, EVAL_BATCH, EVAL_BATCH + 1, 2 * EVAL_BATCH + 7])
 def test_pieces_are_all_examples_in_their_order(n: int) -> None:
     part = selection(torch.stack([torch.arange(n) % 30, torch.arange(n).flip(0) % 30]))
     assert len(part) == n
-    pieces = list(part.pieces())
+    pieces = list(part.chunks())
     whole = part.batch(torch.arange(n).repeat(2, 1))
-    assert max(map(len, pieces)) <= PIECE
+    assert max(map(len, pieces)) <= EVAL_BATCH
     assert torch.equal(torch.cat([piece.x for piece in pieces], 1), whole.x)
     assert torch.equal(torch.cat([piece.y for piece in pieces], 1), whole.y)
     assert torch.equal(whole.y, part.y)
@@ -213,9 +213,9 @@ def test_pieces_are_all_examples_in_their_order(n: int) -> None:
 @pytest.mark.parametrize("kept", [[], [1], [1, 0], [0, 0, 1]])
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_parts_of_some_models_can_be_kept(kept: list[int], flat: bool) -> None:
-    part = selection(ROWS, torch.float64, flat).keep(torch.tensor(kept, dtype=torch.int64))
-    whole = next(selection(ROWS, torch.float64, flat).pieces())
-    [piece] = part.pieces()
+    part = selection(ROWS, torch.float64, flat).select(torch.tensor(kept, dtype=torch.int64))
+    whole = next(selection(ROWS, torch.float64, flat).chunks())
+    [piece] = part.chunks()
     assert len(part) == 4
     assert piece.x.dtype == torch.float64
     assert torch.equal(piece.x, whole.x[kept])
@@ -228,7 +228,7 @@ def test_on_a_device_a_part_is_the_same(flat: bool) -> None:
     moved = part.to("meta")
     assert {tensor.device.type for tensor in (moved.images, moved.labels, moved.rows, moved.y)} == {"meta"}
     assert (moved.dtype, moved.flat, len(moved)) == (torch.float64, flat, 4)
-    assert torch.equal(next(part.to("cpu").pieces()).x, next(part.pieces()).x)
+    assert torch.equal(next(part.to("cpu").chunks()).x, next(part.chunks()).x)
 
 
 # what needs no network
@@ -919,7 +919,7 @@ def test_real_images_are_those_that_everybody_knows(lab: str) -> None:
 DIGITS = """
 from labcheck.core.claims import Arm, Claim
 from labcheck.labs.mnist import TEST_ACCURACY, Mnist
-from labcheck.core.relations import reaches
+from labcheck.core.comparisons import reaches
 
 SMALL = {
     "layers": 1, "channels": (2,), "hidden": 4, "epochs": 1, "batch": 10,
@@ -928,7 +928,7 @@ SMALL = {
 claim = Claim(
     id="mnist/small",
     statement="A small net learns little from few digits.",
-    source="a dream",
+    citation="a dream",
     lab=Mnist,
     arms={"small": Arm(SMALL)},
     relations=[reaches("small", 0.9, TEST_ACCURACY)],

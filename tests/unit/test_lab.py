@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from labcheck.core.lab import Data, Evidence, Grade, Lab, Settings, assumed, known
-from labcheck.core.metrics import Trials
+from labcheck.core.assumptions import Grade, assumed, known
+from labcheck.core.lab import Data, Lab, Settings
+from labcheck.core.trials import Trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,9 @@ class Kettle(Lab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check("water", (word for word in ("tap", "spring")))
-        self.at_least(1, "minutes", "cups")
-        self.at_least(0, "watts")
+        self.require_choice("water", (word for word in ("tap", "spring")))
+        self.require_at_least(1, "minutes", "cups")
+        self.require_at_least(0, "watts")
 
     @classmethod
     def data(cls) -> Data:
@@ -196,14 +197,14 @@ def test_parse_refuses_settings_that_the_report_states(name: str) -> None:
 
 
 def test_evidence_is_of_each_setting_that_is_not_stated() -> None:
-    evidence = Kettle.evidence()
+    evidence = Kettle.unstated()
     assert evidence == {
-        "litres": Evidence(Grade.OPEN, "not stated; what it holds"),
-        "watts": Evidence(Grade.OPEN, "of most kettles"),
-        "lid": Evidence(Grade.LIKELY, "seldom left off", (False,)),
-        "water": Evidence(Grade.SCRIPT, "read in the recipe"),
-        "cups": Evidence(Grade.OPEN, "for the two of us", ((4,), (1, 1, 1))),
-        "tea": Evidence(Grade.OPEN, "not everybody wants some"),
+        "litres": Justification(Grade.OPEN, "not stated; what it holds"),
+        "watts": Justification(Grade.OPEN, "of most kettles"),
+        "lid": Justification(Grade.LIKELY, "seldom left off", (False,)),
+        "water": Justification(Grade.SCRIPT, "read in the recipe"),
+        "cups": Justification(Grade.OPEN, "for the two of us", ((4,), (1, 1, 1))),
+        "tea": Justification(Grade.OPEN, "not everybody wants some"),
     }
     assert list(evidence) == [field.name for field in dataclasses.fields(Kettle) if field.name != "minutes"]
     assert [grade.value for grade in Grade] == ["stated", "script", "numbers", "likely", "open"]
@@ -212,7 +213,7 @@ def test_evidence_is_of_each_setting_that_is_not_stated() -> None:
 @pytest.mark.parametrize("grade", ["script", "numbers"])
 def test_known_takes_the_grades_of_a_source(grade: str) -> None:
     field = known(64, grade, "read")
-    assert (field.default, field.metadata["evidence"]) == (64, Evidence(Grade(grade), "read"))
+    assert (field.default, field.metadata["evidence"]) == (64, Justification(Grade(grade), "read"))
 
 
 @pytest.mark.parametrize("grade", ["stated", "likely", "open", "sure", ""])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from labcheck.core.lab import Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.data import boston
 from labcheck.engine import environment
 from labcheck.labs.boston import Boston
@@ -38,7 +38,7 @@ every_lab = pytest.mark.parametrize("lab", SHORT.values(), ids=SHORT)
 @pytest.fixture(autouse=True)
 def _pinned() -> Iterator[None]:
     """One thread, as in training: the report's trig net makes much of a difference in rounding."""
-    with environment.pinned():
+    with environment.deterministic():
         yield
 
 
@@ -76,7 +76,7 @@ def test_each_seed_starts_with_weights_of_its_own_whatever_the_others(lab: Stack
 
 @every_lab
 def test_a_net_of_torch_predicts_as_the_network_does(lab: StackedLab) -> None:
-    network, train = lab.network(range(2), torch.float64), lab.parts(range(2), torch.float64)["train"]
+    network, train = lab.network(range(2), torch.float64), lab.splits(range(2), torch.float64)["train"]
     predicted = network.predict(train.x)
     for k in range(2):
         torch.testing.assert_close(as_torch(network, k).eval()(train.x[k]), predicted[k].mT, rtol=1e-9, atol=1e-12)
@@ -91,8 +91,8 @@ def test_a_net_of_torch_predicts_as_the_network_does(lab: StackedLab) -> None:
     ids=["sine", "curve"],
 )
 def test_arms_that_train_otherwise_have_the_same_points_and_first_weights(one: StackedLab, other: StackedLab) -> None:
-    for name, part in one.parts([5]).items():
-        assert torch.equal(other.parts([5])[name].x, part.x)
+    for name, part in one.splits([5]).items():
+        assert torch.equal(other.splits([5])[name].x, part.x)
     assert torch.equal(other.model([5]).state, one.model([5]).state)
 
 
@@ -136,7 +136,7 @@ def test_boston_is_split_into_six_parts_and_standardized(
 ) -> None:
     x, y = boston.load()
     assert (x.shape, y.shape) == ((506, 13), (506, 1))
-    parts = Boston(**settings).parts(range(3), torch.float64)
+    parts = Boston(**settings).splits(range(3), torch.float64)
     assert tuple(parts[name].x.shape for name in ("train", "val", "test")) == tuple((3, n, 13) for n in sizes)
     train = parts["train"].x
     torch.testing.assert_close(train.mean(1), torch.zeros(3, 13).double())
@@ -145,7 +145,7 @@ def test_boston_is_split_into_six_parts_and_standardized(
         values = torch.cat([part.y[k] for part in parts.values()])
         torch.testing.assert_close(values.sort(0).values, y.sort(0).values)
     assert sorted(name for name, part in parts.items() if torch.equal(part.y[0], part.y[1])) == shared
-    for name, part in Boston(**settings).parts([2], torch.float64).items():
+    for name, part in Boston(**settings).splits([2], torch.float64).items():
         torch.testing.assert_close(part.x[0], parts[name].x[2])
 
 
@@ -178,7 +178,7 @@ def test_metrics_of_trig_fit_together() -> None:
 
 
 def test_sine_is_of_even_points_of_one_period_in_random_order() -> None:
-    parts = Sine().parts(range(2), torch.float64)
+    parts = Sine().splits(range(2), torch.float64)
     assert {name: part.x.shape for name, part in parts.items()} == {
         "train": (2, 6000, 1), "val": (2, 2000, 1), "test": (2, 2000, 1), "grid": (2, 1000, 1),
     }  # fmt: skip
@@ -196,10 +196,10 @@ def test_sine_takes_its_batches_in_one_fixed_order() -> None:
 
 
 def test_sine_is_standardized_where_it_is_said_so() -> None:
-    parts = Sine(standardized=True).parts([0], torch.float64)
+    parts = Sine(standardized=True).splits([0], torch.float64)
     x = torch.cat([parts[name].x for name in ("train", "val", "test")], 1)
     assert (x.mean().item(), x.std().item()) == pytest.approx((0, 1))
-    assert torch.equal(parts["train"].y, Sine().parts([0], torch.float64)["train"].y)
+    assert torch.equal(parts["train"].y, Sine().splits([0], torch.float64)["train"].y)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_net_has_the_widths_of_its_settings(lab: StackedLab, widths: list[int]
 
 def plainly(lab: StackedLab, seed: int, batch: int, epochs: int, **options: Any) -> dict[str, float]:
     """The errors of one net that Adam and torch.nn have trained on minibatches."""
-    parts, [order] = lab.parts([seed], torch.float64), lab.orders([seed])
+    parts, [order] = lab.splits([seed], torch.float64), lab.orders([seed])
     model = as_torch(lab.network([seed], torch.float64), 0)
     optimizer = torch.optim.Adam(model.parameters(), **options)
     x, y = parts["train"].x[0], parts["train"].y[0]
@@ -285,7 +285,7 @@ def test_sine_keeps_the_best_of_the_weights_that_it_looks_at(every: int) -> None
 def test_sums_of_sine_are_of_the_mean_errors_of_batches() -> None:
     """Of 94 batches to train on and 32 to validate and to test, the last ones of 48 and 16 examples."""
     lab = Sine(epochs=1)
-    trials, parts = lab.train([5, 3], dtype=torch.float64), lab.parts([5, 3], torch.float64)
+    trials, parts = lab.train([5, 3], dtype=torch.float64), lab.splits([5, 3], torch.float64)
     network = lab.network([3], torch.float64)
     model = as_torch(network, 0)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4, weight_decay=5e-4, amsgrad=True)
@@ -429,7 +429,7 @@ CURVE = {"lr", "hidden", "activation", "noise", "samples", "optimizer", "momentu
     ],
 )
 def test_what_the_reports_leave_open_is_written_down(lab: type[Lab], names: set[str]) -> None:
-    evidence = lab.evidence()
+    evidence = lab.unstated()
     assert set(evidence) == names
     assert all(len(known.reason) > 10 for known in evidence.values())
 
@@ -442,7 +442,7 @@ OPEN_OF_BOSTON: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def test_every_open_setting_of_boston_is_tried() -> None:
-    assert {name for _, setting in OPEN_OF_BOSTON for name in setting} == set(Boston.evidence())
+    assert {name for _, setting in OPEN_OF_BOSTON for name in setting} == set(Boston.unstated())
 
 
 @pytest.mark.parametrize(("given", "setting"), OPEN_OF_BOSTON, ids=str)
@@ -476,7 +476,7 @@ def error(lab: StackedLab) -> float:
 
 
 def test_every_open_setting_of_sine_is_tried() -> None:
-    assert {name for _, setting in OPEN_OF_SINE for name in setting} == set(Sine.evidence())
+    assert {name for _, setting in OPEN_OF_SINE for name in setting} == set(Sine.unstated())
 
 
 @pytest.mark.parametrize(

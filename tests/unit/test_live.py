@@ -18,7 +18,7 @@ import pytest
 
 from labcheck.engine import baselines, progress
 from labcheck.engine.baselines import Baseline
-from labcheck.engine.progress import Notes, Planned, tell
+from labcheck.engine.progress import PlannedBlock, ProgressFiles, tell
 from labcheck.plugin import live
 from labcheck.plugin.live import UP, Line, Live
 
@@ -41,7 +41,7 @@ import contextlib, os, time
 from labcheck.engine import environment
 from labcheck.plugin import live
 
-environment.pinned = lambda *args: contextlib.nullcontext()
+environment.deterministic = lambda *args: contextlib.nullcontext()
 environment.fingerprint = lambda *args: {}
 live.INTERVAL = 0.05
 if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
@@ -388,7 +388,7 @@ def test_no_line_is_drawn_on_a_terminal_that_cannot_move_its_cursor(
 ):
     monkeypatch.setattr(sys, "stdout", pseudo.there)
     monkeypatch.setenv("TERM", term)
-    plugin = Live(SimpleNamespace(), Notes(tmp_path))  # type: ignore[arg-type]
+    plugin = Live(SimpleNamespace(), ProgressFiles(tmp_path))  # type: ignore[arg-type]
     assert bool(plugin.terminal) == shown
     plugin.pytest_unconfigure()
 
@@ -481,11 +481,11 @@ def test_no_line_is_drawn_between_what_tests_write_themselves(tmp_path: Path):
 # by itself
 
 
-def drawn(terminal: Pseudo, notes: Notes, before: str = "", label: str = "label") -> str:
+def drawn(terminal: Pseudo, notes: ProgressFiles, before: str = "", label: str = "label") -> str:
     """What a terminal got: what pytest wrote there, the line until it was drawn for the third time, its removal."""
     config: Any = SimpleNamespace(get_terminal_writer=lambda: SimpleNamespace(width_of_current_line=len(before)))
     print(before, end="", file=terminal.there, flush=True)
-    line = Line(notes, [Planned("key", label, None)], config, terminal.there)
+    line = Line(notes, [PlannedBlock("key", label, None)], config, terminal.there)
     output = b""
     while output.count(UP.encode()) < 3:
         output += _read(terminal.here)
@@ -500,7 +500,7 @@ def drawn(terminal: Pseudo, notes: Notes, before: str = "", label: str = "label"
 def test_pytest_writes_on_where_it_was(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int):
     monkeypatch.setattr(live, "INTERVAL", 0.01)
     written = "abcdefghij" * 10
-    output = drawn(pseudo, Notes(tmp_path), before=written[:before])
+    output = drawn(pseudo, ProgressFiles(tmp_path), before=written[:before])
     assert [row for row in screen(output + "here", 40) if row] == [
         row for row in screen(written[:before] + "here", 40) if row
     ]
@@ -510,7 +510,7 @@ def test_the_line_is_no_longer_than_the_terminal_is_wide(
     pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(live, "INTERVAL", 0.01)
-    notes = Notes(tmp_path)
+    notes = ProgressFiles(tmp_path)
     with notes.training("key"):
         tell(1, 2)
         for rows in frames(drawn(pseudo, notes, label="a rather long name " * 4), 40):
@@ -519,7 +519,7 @@ def test_the_line_is_no_longer_than_the_terminal_is_wide(
 
 def test_a_line_that_was_never_drawn_writes_nothing(pseudo: Pseudo, tmp_path: Path):
     config: Any = SimpleNamespace(get_terminal_writer=lambda: SimpleNamespace(width_of_current_line=0))
-    line = Line(Notes(tmp_path), [], config, pseudo.there)
+    line = Line(ProgressFiles(tmp_path), [], config, pseudo.there)
     with line.hidden():
         pass
     line.close()
@@ -530,7 +530,7 @@ def test_terminal_is_written_in_its_own_encoding(pseudo: Pseudo, tmp_path: Path,
     monkeypatch.setattr(live, "INTERVAL", 0.01)
     monkeypatch.setenv("TERM", "xterm")
     termios.tcsetwinsize(pseudo.here, (24, 80))
-    notes = Notes(tmp_path)
+    notes = ProgressFiles(tmp_path)
     with open(os.dup(pseudo.there.fileno()), "w", encoding="ascii") as stdout, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", stdout)
         terminal = live._terminal()

@@ -6,22 +6,21 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from labcheck.core.metrics import (
-    Metric,
-    MetricError,
-    Trials,
-    at,
-    average,
+from labcheck.core.curve_metrics import (
     epochs_to,
     epochs_to_settle,
-    fall,
+    geometric_mean,
+    increase,
     largest_growth,
-    last,
-    lowest,
-    rise,
-    share_of_fall,
-    swing,
+    last_value,
+    mean_rebound,
+    minimum,
+    remaining_decrease,
+    share_of_decrease,
+    value_at,
 )
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import MetricError, Trials
 
 NAN, INF = np.nan, np.inf
 E = np.e
@@ -88,7 +87,7 @@ def test_epochs_to_settle_is_the_first_epoch_within_a_share_of_the_minimum(curve
 def test_the_lowest_finite_number_of_a_part_of_a_curve(
     start: int, stop: int, curve: list[float], expected: float
 ) -> None:
-    assert of(lowest("loss", start, stop), curve) == [expected]
+    assert of(minimum("loss", start, stop), curve) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -96,13 +95,13 @@ def test_the_lowest_finite_number_of_a_part_of_a_curve(
     [([4, 2, 8], 2, 8), ([1, 8, 4], 4, 4), ([4, 2, NAN], 2, NAN), ([4], INF, 4), ([4, INF], INF, INF)],
 )
 def test_without_a_stop_a_curve_goes_to_its_end(curve: list[float], lowest_from_2: float, end: float) -> None:
-    assert of(lowest("loss", 2), curve) == [lowest_from_2]
-    assert of(last("loss", rising=False), curve) == pytest.approx([end], nan_ok=True)
+    assert of(minimum("loss", 2), curve) == [lowest_from_2]
+    assert of(last_value("loss", rising=False), curve) == pytest.approx([end], nan_ok=True)
 
 
 def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
     trials = Trials({"epochs": np.array([3.0])}, {"errors": np.array([[4, 1, 4]])})
-    assert lowest("errors", 1, 3).of(trials) == [1]
+    assert minimum("errors", 1, 3).of(trials) == [1]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
 def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_before(
     curve: list[float], expected: float
 ) -> None:
-    assert of(at("loss", 2, rising=False), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(value_at("loss", 2, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_befor
     ],
 )
 def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[float], expected: float) -> None:
-    assert of(fall("loss", after), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(remaining_decrease("loss", after), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[
     ],
 )
 def test_a_share_of_the_fall_is_what_is_done_by_an_epoch(curve: list[float], expected: float) -> None:
-    assert of(share_of_fall("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(share_of_decrease("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -182,20 +181,20 @@ def test_the_largest_growth_is_from_one_number_of_epochs_to_the_next_and_to_the_
         (epochs_to("loss", 2), [10, 10]),
         (epochs_to("loss", 1), [50, INF]),
         (epochs_to_settle("loss", 0.5), [50, 10]),
-        (lowest("loss", 1, 100), [1, 2]),
-        (lowest("loss", 1, 10), [2, 2]),
-        (lowest("loss", 50), [1, INF]),
-        (last("loss", rising=False), [3, 2]),
-        (share_of_fall("loss", 10), [6 / 7, 1]),
+        (minimum("loss", 1, 100), [1, 2]),
+        (minimum("loss", 1, 10), [2, 2]),
+        (minimum("loss", 50), [1, INF]),
+        (last_value("loss", rising=False), [3, 2]),
+        (share_of_decrease("loss", 10), [6 / 7, 1]),
         (largest_growth("loss", (1, 50)), [3, NAN]),
-        (at("loss", 10, rising=False), [2, 2]),
-        (at("loss", 100, rising=False), [3, 2]),
-        (fall("loss", 1), [7, 6]),
-        (fall("loss", 10), [1, 0]),
-        (fall("loss", 50), [0, 0]),
-        (rise("loss", 10, 100), [1, NAN]),
-        (swing("loss", rising=False), [np.log(3) / 3, 0]),
-        (average("loss", rising=False), [48**0.25, 4]),
+        (value_at("loss", 10, rising=False), [2, 2]),
+        (value_at("loss", 100, rising=False), [3, 2]),
+        (remaining_decrease("loss", 1), [7, 6]),
+        (remaining_decrease("loss", 10), [1, 0]),
+        (remaining_decrease("loss", 50), [0, 0]),
+        (increase("loss", 10, 100), [1, NAN]),
+        (mean_rebound("loss", rising=False), [np.log(3) / 3, 0]),
+        (geometric_mean("loss", rising=False), [48**0.25, 4]),
     ],
     ids=str,
 )
@@ -206,19 +205,19 @@ def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) 
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (at("loss", 20, rising=False), "has no record after 20 epochs"),
-        (at("loss", 0, rising=False), "has no record after 0 epochs"),
-        (at("loss", 101, rising=True), "has no record after 101 epochs"),
-        (fall("loss", 101), "has no record after 101 epochs"),
-        (rise("loss", 1, 33), "has no record after 33 epochs"),
-        (rise("loss", 0, 33), "has no record after 0 or 33 epochs"),
-        (lowest("loss", 101, 120), "has no record after 101 or 120 epochs"),
-        (lowest("loss", 1, 120), "has no record after 120 epochs"),
-        (lowest("loss", 20), "has no record after 20 epochs"),
-        (share_of_fall("loss", 20), "has no record after 20 epochs"),
+        (value_at("loss", 20, rising=False), "has no record after 20 epochs"),
+        (value_at("loss", 0, rising=False), "has no record after 0 epochs"),
+        (value_at("loss", 101, rising=True), "has no record after 101 epochs"),
+        (remaining_decrease("loss", 101), "has no record after 101 epochs"),
+        (increase("loss", 1, 33), "has no record after 33 epochs"),
+        (increase("loss", 0, 33), "has no record after 0 or 33 epochs"),
+        (minimum("loss", 101, 120), "has no record after 101 or 120 epochs"),
+        (minimum("loss", 1, 120), "has no record after 120 epochs"),
+        (minimum("loss", 20), "has no record after 20 epochs"),
+        (share_of_decrease("loss", 20), "has no record after 20 epochs"),
         (largest_growth("loss", (1, 20, 100)), "has no record after 20 epochs"),
-        (swing("loss", -2, rising=False), "is not recorded after each epoch"),
-        (average("loss", 0, 2, rising=False), "is not recorded after each epoch"),
+        (mean_rebound("loss", -2, rising=False), "is not recorded after each epoch"),
+        (geometric_mean("loss", 0, 2, rising=False), "is not recorded after each epoch"),
     ],
     ids=str,
 )
@@ -232,14 +231,14 @@ def test_epochs_that_have_no_record_are_an_error_for_whichever_seeds(metric: Met
 @pytest.mark.parametrize(
     ("metric", "told"),
     [
-        (swing("loss", 7, rising=False), "has only 6 epochs"),
-        (swing("loss", -7, rising=False), "has only 6 epochs"),
-        (swing("loss", 0, 7, rising=False), "has only 6 epochs"),
-        (swing("loss", 5, rising=False), "has fewer than 2 records there"),
-        (swing("loss", -1, rising=False), "has fewer than 2 records there"),
-        (average("loss", 6, rising=False), "has fewer than 1 records there"),
-        (average("loss", 4, 3, rising=False), "has fewer than 1 records there"),
-        (average("loss", -3, -7, rising=False), "has only 6 epochs"),
+        (mean_rebound("loss", 7, rising=False), "has only 6 epochs"),
+        (mean_rebound("loss", -7, rising=False), "has only 6 epochs"),
+        (mean_rebound("loss", 0, 7, rising=False), "has only 6 epochs"),
+        (mean_rebound("loss", 5, rising=False), "has fewer than 2 records there"),
+        (mean_rebound("loss", -1, rising=False), "has fewer than 2 records there"),
+        (geometric_mean("loss", 6, rising=False), "has fewer than 1 records there"),
+        (geometric_mean("loss", 4, 3, rising=False), "has fewer than 1 records there"),
+        (geometric_mean("loss", -3, -7, rising=False), "has only 6 epochs"),
     ],
     ids=str,
 )
@@ -252,12 +251,12 @@ def test_epochs_that_no_seed_trains_are_an_error(metric: Metric, told: str) -> N
 @pytest.mark.parametrize(
     "metric",
     [
-        at("loss", 6, rising=False),
-        fall("loss", 6),
-        rise("loss", 1, 6),
-        lowest("loss", 6, 6),
-        swing("loss", -6, rising=False),
-        average("loss", 5, rising=False),
+        value_at("loss", 6, rising=False),
+        remaining_decrease("loss", 6),
+        increase("loss", 1, 6),
+        minimum("loss", 6, 6),
+        mean_rebound("loss", -6, rising=False),
+        geometric_mean("loss", 5, rising=False),
     ],
     ids=str,
 )
@@ -273,10 +272,10 @@ def test_numbers_are_of_each_seed_and_of_its_own_epochs() -> None:
     curves = [8, 4, 2, 1], [2, 1], [1, 8]
     assert of(epochs_to("loss", 1), *curves) == [4, 2, 1]
     assert of(epochs_to_settle("loss"), *curves) == [4, 2, 1]
-    assert of(swing("loss", -2, rising=False), *curves) == pytest.approx([0, 0, np.log(8)])
-    assert of(average("loss", -2, rising=False), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
-    assert of(at("loss", 2, rising=False), *curves) == [4, 1, 8]
-    assert of(fall("loss", 2), *curves) == [3, 0, 0]
+    assert of(mean_rebound("loss", -2, rising=False), *curves) == pytest.approx([0, 0, np.log(8)])
+    assert of(geometric_mean("loss", -2, rising=False), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
+    assert of(value_at("loss", 2, rising=False), *curves) == [4, 1, 8]
+    assert of(remaining_decrease("loss", 2), *curves) == [3, 0, 0]
 
 
 def test_nothing_after_the_last_epoch_counts() -> None:
@@ -284,11 +283,11 @@ def test_nothing_after_the_last_epoch_counts() -> None:
     metrics = (
         epochs_to("loss", 0.5),
         epochs_to_settle("loss"),
-        swing("loss", rising=False),
-        average("loss", rising=False),
+        mean_rebound("loss", rising=False),
+        geometric_mean("loss", rising=False),
     )
     assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
-    others = lowest("loss", 1, 4), at("loss", 3, rising=False), fall("loss", 1)
+    others = minimum("loss", 1, 4), value_at("loss", 3, rising=False), remaining_decrease("loss", 1)
     assert [metric.of(trials)[0] for metric in others] == [2, 2, 2]
 
 
@@ -323,7 +322,7 @@ def test_nothing_after_the_last_epoch_counts() -> None:
 def test_swing_is_the_mean_rise_of_the_logarithm(
     start: int, stop: int | None, curve: list[float], expected: float
 ) -> None:
-    assert of(swing("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(mean_rebound("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +348,7 @@ def test_swing_is_the_mean_rise_of_the_logarithm(
     ],
 )
 def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[float], expected: float) -> None:
-    assert of(average("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
+    assert of(geometric_mean("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -360,20 +359,20 @@ def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[f
         (epochs_to_settle("val_mse", 0.25), "epochs to val_mse within 25% of its best"),
         (epochs_to_settle("val_mse", 0.07), "epochs to val_mse within 7% of its best"),
         (epochs_to_settle("val_mse", 0.104), "epochs to val_mse within 10.4% of its best"),
-        (swing("loss", rising=False), "swing of loss"),
-        (swing("loss", 20, rising=False), "swing of loss from epoch 20"),
-        (swing("loss", -20, rising=False), "swing of loss over the last 20 epochs"),
-        (average("loss", 0, 20, rising=False), "mean loss over epochs 0 to 20"),
-        (average("loss", -20, -10, rising=False), "mean loss from 20 to 10 epochs before the end"),
-        (average("loss", -10, rising=False), "mean loss over the last 10 epochs"),
-        (lowest("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
-        (swing("loss", 5, -2, rising=False), "swing of loss from epoch 5 to 2 epochs before the end"),
-        (lowest("loss", 10), "lowest loss after 10 epochs or more"),
-        (last("loss", rising=False), "last loss"),
-        (share_of_fall("loss", 400), "share of the fall of loss by epoch 400"),
+        (mean_rebound("loss", rising=False), "swing of loss"),
+        (mean_rebound("loss", 20, rising=False), "swing of loss from epoch 20"),
+        (mean_rebound("loss", -20, rising=False), "swing of loss over the last 20 epochs"),
+        (geometric_mean("loss", 0, 20, rising=False), "mean loss over epochs 0 to 20"),
+        (geometric_mean("loss", -20, -10, rising=False), "mean loss from 20 to 10 epochs before the end"),
+        (geometric_mean("loss", -10, rising=False), "mean loss over the last 10 epochs"),
+        (minimum("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
+        (mean_rebound("loss", 5, -2, rising=False), "swing of loss from epoch 5 to 2 epochs before the end"),
+        (minimum("loss", 10), "lowest loss after 10 epochs or more"),
+        (last_value("loss", rising=False), "last loss"),
+        (share_of_decrease("loss", 400), "share of the fall of loss by epoch 400"),
         (largest_growth("loss", (1, 10)), "largest growth of loss between 1, 10 epochs and the end"),
-        (at("loss", 3500, rising=False), "loss after 3500 epochs"),
-        (fall("loss", 400), "fall of loss after epoch 400"),
+        (value_at("loss", 3500, rising=False), "loss after 3500 epochs"),
+        (remaining_decrease("loss", 400), "fall of loss after epoch 400"),
     ],
 )
 def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
@@ -385,13 +384,13 @@ def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
     [
         (epochs_to("loss", 1), False),
         (epochs_to_settle("loss"), False),
-        (swing("loss", rising=False), False),
-        (fall("loss", 1), False),
-        (average("loss", rising=False), True),
-        (lowest("loss", 1, 2), True),
-        (last("loss", rising=False), True),
+        (mean_rebound("loss", rising=False), False),
+        (remaining_decrease("loss", 1), False),
+        (geometric_mean("loss", rising=False), True),
+        (minimum("loss", 1, 2), True),
+        (last_value("loss", rising=False), True),
         (largest_growth("loss", (1, 2)), True),
-        (at("loss", 1, rising=False), True),
+        (value_at("loss", 1, rising=False), True),
     ],
     ids=str,
 )
@@ -415,7 +414,7 @@ def test_values_have_the_precision_of_float32() -> None:
             Metric("loss", higher_is_better=False),
             "there is no metric 'loss', but a curve of that name; there are epochs",
         ),
-        (swing("val_mse", rising=False), "there is no curve 'val_mse'; there are loss"),
+        (mean_rebound("val_mse", rising=False), "there is no curve 'val_mse'; there are loss"),
     ],
 )
 def test_what_was_not_measured_is_an_error(metric: Metric, told: str) -> None:

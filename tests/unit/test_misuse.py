@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labcheck.core.metrics import Metric, Trials
-from labcheck.core.relations import reaches
+from labcheck.core.comparisons import reaches
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import Trials
 from labcheck.engine import baselines
 from labcheck.report import tensorboard
 
@@ -262,10 +263,10 @@ def test_a_claim_without_seeds_is_a_collection_error(project: Project, seeds: st
 
 
 def test_a_number_quoted_of_a_curve_stands_beside_its_relation(project: Project):
-    claim = ORDER.replace("{ERROR: 1.0}", "{average('loss', rising=False): 1.0}").replace(
-        '"high", ERROR', '"high", average("loss", rising=False)'
+    claim = ORDER.replace("{ERROR: 1.0}", "{geometric_mean('loss', rising=False): 1.0}").replace(
+        '"high", ERROR', '"high", geometric_mean("loss", rising=False)'
     )
-    project.write("test_order.py", "from labcheck.core.metrics import average\n" + claim)
+    project.write("test_order.py", "from labcheck.core.metrics import geometric_mean\n" + claim)
     project.run("test_order.py", "--claims-report", "out")
     (order,) = project.report()["claims"]
     assert order["relations"][0]["terms"][0]["quoted"] == [1.0]

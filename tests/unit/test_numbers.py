@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labcheck.core.metrics import Metric, MetricError, Trials
-from labcheck.core.relations import PrintedNumber, matches, number
-from labcheck.core.verdicts import NumberVerdict, Word, judge_number, seeds_for_a_number, tally
+from labcheck.core.metrics import Metric
+from labcheck.core.printed import PrintedNumber, consistent_with, matches
+from labcheck.core.trials import MetricError, Trials
+from labcheck.core.verdicts import NumberJudgment, Verdict, judge_number, seeds_for_a_number, tally
 
 NAN, INF = np.nan, np.inf
 ERROR = Metric("x", higher_is_better=False)
 SCORE = Metric("x", higher_is_better=True, ratio=False)
-WORST_FIRST = [Word.NOT_REPRODUCED, Word.INCONCLUSIVE, Word.REPRODUCED]
+WORST_FIRST = [Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED]
 
 
 def trials(*values: float) -> dict[str, Trials]:
@@ -68,17 +69,17 @@ def test_p_counts_equal_ones_half_on_each_side(case: tuple[int, int, int, int]) 
     p = p_of(below, equal, n)
     if p <= Fraction(1, 20 * relations):
         low = 2 * below + equal < n
-        assert (verdict.word, verdict.tag) == (Word.NOT_REPRODUCED, "too low" if low else "too high")
+        assert (verdict.verdict, verdict.tag) == (Verdict.NOT_REPRODUCED, "too low" if low else "too high")
     else:
-        word = Word.REPRODUCED if n >= 19 and p > Fraction(1, 20) else Word.INCONCLUSIVE
-        assert (verdict.word, verdict.tag) == (word, "")
+        word = Verdict.REPRODUCED if n >= 19 and p > Fraction(1, 20) else Verdict.INCONCLUSIVE
+        assert (verdict.verdict, verdict.tag) == (word, "")
 
 
 @pytest.mark.parametrize("relations", range(1, 61))
 def test_a_number_is_refuted_from_40_m_minus_1_seeds_on(relations: int) -> None:
     least = 40 * relations - 1
-    before = Word.REPRODUCED if relations == 1 else Word.INCONCLUSIVE  # p is above .05, and n at least 19
-    for n, word in ((least - 1, before), (least, Word.NOT_REPRODUCED), (least + 1, Word.NOT_REPRODUCED)):
+    before = Verdict.REPRODUCED if relations == 1 else Verdict.INCONCLUSIVE  # p is above .05, and n at least 19
+    for n, word in ((least - 1, before), (least, Verdict.NOT_REPRODUCED), (least + 1, Verdict.NOT_REPRODUCED)):
         assert judge_number(0, 0, n, relations).word is judge_number(n, 0, n, relations).word is word, n
 
 
@@ -102,7 +103,7 @@ def test_a_number_is_refuted_from_40_m_minus_1_seeds_on(relations: int) -> None:
 )
 def test_known_verdicts_of_numbers(below: int, equal: int, n: int, relations: int, word: str, tag: str) -> None:
     verdict = judge_number(below, equal, n, relations)
-    assert (verdict.word, verdict.tag) == (word, tag)
+    assert (verdict.verdict, verdict.tag) == (word, tag)
 
 
 @given(counts())
@@ -111,7 +112,7 @@ def test_a_number_is_judged_no_better_farther_out(case: tuple[int, int, int, int
     inward = range(below, (n - equal) // 2 + 1) if 2 * below + equal <= n else range(below, (n - equal) // 2, -1)
     verdicts = [judge_number(k, equal, n, relations) for k in inward]
     assert [verdict.p for verdict in verdicts] == sorted(verdict.p for verdict in verdicts)
-    ranks = [WORST_FIRST.index(verdict.word) for verdict in verdicts]
+    ranks = [WORST_FIRST.index(verdict.verdict) for verdict in verdicts]
     assert ranks == sorted(ranks)
 
 
@@ -126,7 +127,7 @@ def test_a_number_and_its_reflection_are_judged_alike(case: tuple[int, int, int,
 @given(counts())
 def test_more_relations_refute_no_more_numbers(case: tuple[int, int, int, int]) -> None:
     alone, among = judge_number(*case[:3]).word, judge_number(*case).word
-    assert among is alone or (alone, among) == (Word.NOT_REPRODUCED, Word.INCONCLUSIVE)
+    assert among is alone or (alone, among) == (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize("case", [(0, 0, 0, 1), (-1, 0, 5, 1), (0, -1, 5, 1), (6, 0, 5, 1), (3, 3, 5, 1), (3, 0, 5, 0)])
@@ -161,7 +162,7 @@ def test_known_numbers_of_seeds_for_a_number(
     assert seeds_for_a_number(judge_number(below, equal, n, relations), relations) == decided
 
 
-@given(counts().filter(lambda case: judge_number(*case).word is Word.INCONCLUSIVE))
+@given(counts().filter(lambda case: judge_number(*case).word is Verdict.INCONCLUSIVE))
 def test_the_seeds_for_a_number_decide_and_fewer_do_not(case: tuple[int, int, int, int]) -> None:
     below, equal, n, relations = case
     outer = Fraction(min(2 * below + equal, 2 * n - 2 * below - equal), n)
@@ -184,19 +185,19 @@ def test_a_tally_is_a_share_or_a_p_value() -> None:
 # number
 
 
-def concluded(relation: PrintedNumber, *values: float, relations: int = 1) -> NumberVerdict:
-    stored = dict(relation.conclude(trials(*values), relations).stored)
-    return NumberVerdict(Word(stored.pop("verdict")), **stored)
+def concluded(relation: PrintedNumber, *values: float, relations: int = 1) -> NumberJudgment:
+    stored = dict(relation.judge(trials(*values), relations).stored)
+    return NumberJudgment(Verdict(stored.pop("verdict")), **stored)
 
 
 def test_a_number_is_counted_among_the_seeds() -> None:
-    told = concluded(number("a", 2.0, ERROR), *range(20))
-    assert told == NumberVerdict(Word.REPRODUCED, "", 2, 1, 20, pytest.approx(7 / 21))
+    told = concluded(consistent_with("a", 2.0, ERROR), *range(20))
+    assert told == NumberJudgment(Verdict.REPRODUCED, "", 2, 1, 20, pytest.approx(7 / 21))
 
 
 def test_a_number_is_compared_in_single_precision() -> None:
     seeds = np.float32(0.1) * np.ones(3, np.float32)
-    assert (concluded(number("a", 0.1, ERROR), *seeds).equal, np.float64(seeds[0]) == 0.1) == (3, False)
+    assert (concluded(consistent_with("a", 0.1, ERROR), *seeds).equal, np.float64(seeds[0]) == 0.1) == (3, False)
 
 
 @pytest.mark.parametrize(
@@ -210,13 +211,13 @@ def test_a_number_is_compared_in_single_precision() -> None:
     ],
 )
 def test_a_number_that_is_not_finite_is_the_worst(metric: Metric, printed: float, below: int, equal: int) -> None:
-    told = concluded(number("a", printed, metric), 1, 2, NAN, INF, -INF)
+    told = concluded(consistent_with("a", printed, metric), 1, 2, NAN, INF, -INF)
     assert (told.below, told.equal, told.n) == (below, equal, 5)
 
 
 @pytest.mark.parametrize("printed", [NAN, INF])
 def test_a_number_that_is_not_finite_is_null_in_a_report(printed: float) -> None:
-    shown = number("a", printed, ERROR).conclude(trials(1, 2, NAN), 1).shown
+    shown = consistent_with("a", printed, ERROR).judge(trials(1, 2, NAN), 1).shown
     assert json.loads(json.dumps(shown, allow_nan=False))["printed"] is None
 
 
@@ -225,12 +226,12 @@ def test_a_number_of_the_best_try_is_among_the_best_of_groups(metric: Metric, ex
     """The eighth and ninth seed make no whole group."""
     values = [3.0, 1, 2, NAN, 5, 2, 6, 4, 5, 0, 0] if metric is ERROR else [3.0, 1, 2, NAN, INF, 2, 6, 4, 5, 9, 9]
     expected = expected if metric is ERROR else [3, 2, 6]
-    assert number("a", 1.0, metric, best_of=3).draws(trials(*values)).tolist() == expected
+    assert consistent_with("a", 1.0, metric, best_of=3).draws(trials(*values)).tolist() == expected
 
 
 def test_a_number_of_the_best_try_counts_groups() -> None:
-    relation = number("a", 0.5, ERROR, best_of=3)
-    conclusion = relation.conclude(trials(*range(31)), 1)
+    relation = consistent_with("a", 0.5, ERROR, best_of=3)
+    conclusion = relation.judge(trials(*range(31)), 1)
     assert (conclusion.stored["below"], conclusion.stored["equal"], conclusion.stored["n"]) == (1, 0, 10)
     assert (conclusion.shown["best_of"], conclusion.shown["seeds_to_decide"]) == (3, 3 * 19)
     assert conclusion.effect == ("value", 13.5, 3, 24)
@@ -239,44 +240,44 @@ def test_a_number_of_the_best_try_counts_groups() -> None:
 def test_a_number_needs_a_group_of_seeds() -> None:
     message = r"^a: x is 0\.5 as printed, the best of 3: the best of 3 tries needs as many seeds, got 2$"
     with pytest.raises(MetricError, match=message):
-        number("a", 0.5, ERROR, best_of=3).conclude(trials(1, 2), 1)
+        consistent_with("a", 0.5, ERROR, best_of=3).judge(trials(1, 2), 1)
 
 
 def test_an_accuracy_has_the_sampling_error_of_its_images() -> None:
-    shown = number("a", 0.9, SCORE, images=10_000).conclude(trials(0.8, 0.9), 1).shown
+    shown = consistent_with("a", 0.9, SCORE, images=10_000).judge(trials(0.8, 0.9), 1).shown
     assert shown == {
         "kind": "number", "printed": 0.9, "best_of": 1, "sampling_error": pytest.approx(0.003), "seeds_to_decide": 19,
     }  # fmt: skip
-    assert number("a", 0.9, SCORE).conclude(trials(0.8), 1).shown["sampling_error"] is None
+    assert consistent_with("a", 0.9, SCORE).judge(trials(0.8), 1).shown["sampling_error"] is None
 
 
 def test_a_number_shares_the_error_rate_with_relations() -> None:
     seeds = range(1, 40)
-    assert concluded(number("a", 0.5, ERROR), *seeds).word is Word.NOT_REPRODUCED
-    told = concluded(number("a", 0.5, ERROR), *seeds, relations=2)
-    assert (told.word, told.tag, told.p) == (Word.INCONCLUSIVE, "", 0.05)
+    assert concluded(consistent_with("a", 0.5, ERROR), *seeds).word is Verdict.NOT_REPRODUCED
+    told = concluded(consistent_with("a", 0.5, ERROR), *seeds, relations=2)
+    assert (told.word, told.tag, told.p) == (Verdict.INCONCLUSIVE, "", 0.05)
 
 
 @pytest.mark.parametrize("best_of", [0, -1])
 def test_a_number_of_no_try_is_refused(best_of: int) -> None:
     with pytest.raises(ValueError, match=f"^x: a number is the best of 1 try or more, got {best_of}$"):
-        number("a", 1.0, ERROR, best_of=best_of)
+        consistent_with("a", 1.0, ERROR, best_of=best_of)
 
 
 @pytest.mark.parametrize(("value", "images"), [(90.0, 100), (-0.1, 100), (0.9, 0), (0.9, -5), (NAN, 100)])
 def test_an_accuracy_that_is_no_share_is_refused(value: float, images: int) -> None:
     message = f"^x: an accuracy is a share from 0 to 1 of 1 image or more, got {value} of {images}$"
     with pytest.raises(ValueError, match=message):
-        number("a", value, SCORE, images=images)
+        consistent_with("a", value, SCORE, images=images)
 
 
 @pytest.mark.parametrize(
     ("relation", "name"),
     [
-        (number("a", 0.00273, ERROR), "a: x is 0.00273 as printed"),
-        (number("a", 0.5, ERROR, best_of=3, says="Table 1"), "Table 1: a: x is 0.5 as printed, the best of 3"),
+        (consistent_with("a", 0.00273, ERROR), "a: x is 0.00273 as printed"),
+        (consistent_with("a", 0.5, ERROR, best_of=3, label="Table 1"), "Table 1: a: x is 0.5 as printed, the best of 3"),
         (matches("a", 0.00273, ERROR, digits=3), "a: x is 0.00273 to 3 digits"),
-        (matches("a", 0.0047054, ERROR, digits=2, says="Table 2"), "Table 2: a: x is 0.0047 to 2 digits"),
+        (matches("a", 0.0047054, ERROR, digits=2, label="Table 2"), "Table 2: a: x is 0.0047 to 2 digits"),
     ],
 )
 def test_a_number_says_what_it_asserts(relation: PrintedNumber, name: str) -> None:

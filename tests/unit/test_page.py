@@ -18,8 +18,9 @@ import jsonschema
 import pytest
 
 from labcheck.core.claims import Arm, Claim
+from labcheck.core.comparisons import beats, reaches, stays_worse_than
 from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats, misses, number, reaches
+from labcheck.core.printed import consistent_with
 from labcheck.engine.checks import checks
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
@@ -54,11 +55,11 @@ CLAIMS = [
     Claim(
         id="fashion/small", statement="", source="", lab=Fashion, seeds={"quick": 2},
         arms={"base": Arm({"hidden": 4, "epochs": 1}, {"Table": {TEST_ACCURACY: 0.5, accuracy("test", 3): 0.4321}})},
-        relations=[reaches("base", 0.1, TEST_ACCURACY), number("base", 0.9876, TEST_ACCURACY, images=10_000)],
+        relations=[reaches("base", 0.1, TEST_ACCURACY), consistent_with("base", 0.9876, TEST_ACCURACY, images=10_000)],
     ),
     Claim(
         id="sine/small", statement="", source="", lab=Sine, seeds={"quick": 2},
-        arms={"s": Arm({"epochs": 2, "samples": 100})}, relations=[misses("s", 9.0, Metric("test_mse", False))],
+        arms={"s": Arm({"epochs": 2, "samples": 100})}, relations=[stays_worse_than("s", 9.0, Metric("test_mse", False))],
     ),
     Claim(
         id="trig/small", statement="", source="", lab=Trig, seeds={"quick": 2},

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 from labcheck.engine import baselines, progress
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.checks import checks
 from labcheck.engine.planning import plan
-from labcheck.engine.progress import Notes, Planned, State, correction, estimate, expected, listening, tell
+from labcheck.engine.progress import PlannedBlock, ProgressFiles, State, correction, estimate, expected, tell
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.labs.boston import Boston
@@ -27,13 +27,13 @@ from labcheck.labs.curve import Curve
 from .test_report import ERROR
 from .test_trials import Counted
 
-TIMED = [Planned("one", "first", 30.0), Planned("two", "second", 10.0)]
+TIMED = [PlannedBlock("one", "first", 30.0), PlannedBlock("two", "second", 10.0)]
 CHILD = """
 import sys
 from pathlib import Path
-from labcheck.engine.progress import Notes, tell
+from labcheck.engine.progress import ProgressFiles, tell
 
-with Notes(Path(sys.argv[1])).training("two"):
+with ProgressFiles(Path(sys.argv[1])).training("two"):
     tell(5, 10)
     print("told", flush=True)
     sys.stdin.read()
@@ -42,7 +42,7 @@ with Notes(Path(sys.argv[1])).training("two"):
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Notes:
-    return Notes(tmp_path)
+    return ProgressFiles(tmp_path)
 
 
 @pytest.fixture
@@ -56,20 +56,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def of(*seconds: float | None) -> list[Planned]:
     """Blocks that took so long."""
-    return [Planned(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
+    return [PlannedBlock(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
 
 
-def ended(notes: Notes, times: dict[int, float], process: int = 1) -> None:
+def ended(notes: ProgressFiles, times: dict[int, float], process: int = 1) -> None:
     """Write the note of a process whose blocks ended after these wall seconds, each in half as many CPU seconds."""
     content = [[str(number), wall / 2, wall] for number, wall in times.items()]
     (notes.folder / f"{process}.times").write_text(json.dumps(content))
 
 
-def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(notes: Notes, monkeypatch: pytest.MonkeyPatch):
+def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(
+    notes: ProgressFiles, monkeypatch: pytest.MonkeyPatch
+):
     plan = of(*(0.1 * number for number in range(1, 30)))
     done = [block.key for block in plan]
     for order in (done, done[::-1], sorted(done)):
-        monkeypatch.setattr(Notes, "finished", lambda _, order=order: dict.fromkeys(order).keys())
+        monkeypatch.setattr(ProgressFiles, "finished", lambda _, order=order: dict.fromkeys(order).keys())
         assert notes.state(plan).share == pytest.approx(1)
         assert notes.state(plan).share <= 1
 
@@ -80,7 +82,7 @@ def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(notes: Note
 def test_nobody_has_to_listen():
     heard: list[tuple[int, int]] = []
     tell(1, 10)
-    with contextlib.suppress(ZeroDivisionError), listening(lambda *told: heard.append(told)):
+    with contextlib.suppress(ZeroDivisionError), progress_callback(lambda *told: heard.append(told)):
         tell(2, 1 // 0)
     tell(3, 10)
     assert heard == []
@@ -88,9 +90,9 @@ def test_nobody_has_to_listen():
 
 def test_who_listened_before_hears_again_afterwards(capsys: pytest.CaptureFixture[str]):
     heard: list[tuple[int, int]] = []
-    with listening(lambda *told: heard.append(told)):
+    with progress_callback(lambda *told: heard.append(told)):
         tell(1, 3)
-        with listening(print):
+        with progress_callback(print):
             tell(2, 3)
         tell(3, 3)
     tell(4, 3)
@@ -103,7 +105,7 @@ def test_who_listened_before_hears_again_afterwards(capsys: pytest.CaptureFixtur
 )
 def test_labs_tell_after_each_epoch_that_they_look_at(lab: Any, told: list[int]):
     heard: list[tuple[int, int]] = []
-    with listening(lambda *told: heard.append(told)):
+    with progress_callback(lambda *told: heard.append(told)):
         lab.train([0])
     assert heard == [(epochs, lab.epochs) for epochs in told]
 
@@ -111,17 +113,17 @@ def test_labs_tell_after_each_epoch_that_they_look_at(lab: Any, told: list[int])
 # the notes
 
 
-def test_a_session_that_planned_nothing_has_no_plan(notes: Notes):
-    assert notes.planned() == []
+def test_a_session_that_planned_nothing_has_no_plan(notes: ProgressFiles):
+    assert notes.plan() == []
 
 
-def test_what_one_process_plans_another_reads(notes: Notes):
-    blocks = [Planned("one", "größer → b", 1.5), Planned("two", "", None)]
+def test_what_one_process_plans_another_reads(notes: ProgressFiles):
+    blocks = [PlannedBlock("one", "größer → b", 1.5), PlannedBlock("two", "", None)]
     notes.plan(blocks)
-    assert Notes(notes.folder).planned() == blocks
+    assert ProgressFiles(notes.folder).plan() == blocks
 
 
-def test_a_block_that_runs_is_shown_with_its_epochs(notes: Notes):
+def test_a_block_that_runs_is_shown_with_its_epochs(notes: ProgressFiles):
     assert notes.state(TIMED) == State(0.0, [])
     with notes.training("one"):
         assert notes.state(TIMED) == State(0.0, [])
@@ -129,7 +131,7 @@ def test_a_block_that_runs_is_shown_with_its_epochs(notes: Notes):
         assert notes.state(TIMED) == State(30 / 40 / 2, [("first", 5, 10)])
 
 
-def test_a_block_that_is_finished_counts_whole_and_runs_no_more(notes: Notes):
+def test_a_block_that_is_finished_counts_whole_and_runs_no_more(notes: ProgressFiles):
     with notes.training("one"):
         tell(5, 10)
         (notes.folder / "one.npz").touch()
@@ -139,25 +141,25 @@ def test_a_block_that_is_finished_counts_whole_and_runs_no_more(notes: Notes):
     assert notes.state(TIMED) == State(1.0, [])
 
 
-def test_blocks_that_were_never_timed_are_taken_for_usual_ones(notes: Notes):
+def test_blocks_that_were_never_timed_are_taken_for_usual_ones(notes: ProgressFiles):
     blocks = of(30.0, None, 10.0)
     (notes.folder / "1.npz").touch()
     assert notes.state(blocks).share == pytest.approx(20 / 60)
     assert notes.state(of(None, None, None, None)).share == pytest.approx(1 / 4)
 
 
-def test_blocks_that_are_not_planned_are_not_shown(notes: Notes):
+def test_blocks_that_are_not_planned_are_not_shown(notes: ProgressFiles):
     (notes.folder / "other.npz").touch()
     with notes.training("another"):
         tell(5, 10)
         assert notes.state(TIMED) == State(0.0, [])
 
 
-def test_nothing_planned_is_nothing_done(notes: Notes):
+def test_nothing_planned_is_nothing_done(notes: ProgressFiles):
     assert notes.state([]) == State(0.0, [])
 
 
-def test_what_two_processes_train_is_shown_together(notes: Notes):
+def test_what_two_processes_train_is_shown_together(notes: ProgressFiles):
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", CHILD, str(notes.folder)], **pipes) as child, notes.training("one"):
         assert child.stdout.readline() == "told\n"
@@ -169,7 +171,7 @@ def test_what_two_processes_train_is_shown_together(notes: Notes):
         assert notes.state(TIMED).running == [("first", 1, 10)]
 
 
-def test_a_loop_that_tells_often_is_noted_now_and_then(notes: Notes, clock: SimpleNamespace):
+def test_a_loop_that_tells_often_is_noted_now_and_then(notes: ProgressFiles, clock: SimpleNamespace):
     with notes.training("one"):
         for epochs, later in [(1, 0.0), (2, 0.1), (3, progress.INTERVAL / 2), (4, progress.INTERVAL), (5, 0.1)]:
             clock.now += later
@@ -177,14 +179,14 @@ def test_a_loop_that_tells_often_is_noted_now_and_then(notes: Notes, clock: Simp
             assert notes.state(TIMED).running == [("first", 4 if epochs > 3 else 1, 10)]
 
 
-def test_each_block_is_noted_from_its_first_word(notes: Notes, clock: SimpleNamespace):
+def test_each_block_is_noted_from_its_first_word(notes: ProgressFiles, clock: SimpleNamespace):
     for key, label in (("one", "first"), ("two", "second")):
         with notes.training(key):
             tell(1, 10)
             assert notes.state(TIMED).running == [(label, 1, 10)]
 
 
-def test_only_its_times_are_left_of_a_block(notes: Notes):
+def test_only_its_times_are_left_of_a_block(notes: ProgressFiles):
     with notes.training("one"):
         tell(5, 10)
     with contextlib.suppress(ZeroDivisionError), notes.training("two"):
@@ -201,29 +203,29 @@ def test_only_its_times_are_left_of_a_block(notes: Notes):
 @pytest.mark.parametrize("place", ["gone", "gone/deeper", "a file"])
 def test_a_folder_that_cannot_be_written_is_only_not_shown(tmp_path: Path, place: str):
     (tmp_path / "a file").touch()
-    notes = Notes(tmp_path / place)
+    notes = ProgressFiles(tmp_path / place)
     notes.plan(TIMED)
-    assert notes.planned() == []
+    assert notes.plan() == []
     with notes.training("one"):
         tell(5, 10)
         assert notes.state(TIMED) == State(0.0, [])
 
 
 @pytest.mark.parametrize("half", ["", "[", '["one", 5'])
-def test_a_note_that_is_half_written_is_only_not_shown(notes: Notes, half: str):
+def test_a_note_that_is_half_written_is_only_not_shown(notes: ProgressFiles, half: str):
     (notes.folder / "1.now").write_text(half)
     (notes.folder / "2.now").write_text('["two", 5, 10]')
     assert notes.state(TIMED) == State(5 / 40, [("second", 5, 10)])
 
 
 @pytest.mark.parametrize("half", ["", '[{"key": "one"'])
-def test_a_plan_that_is_half_written_is_none(notes: Notes, half: str):
+def test_a_plan_that_is_half_written_is_none(notes: ProgressFiles, half: str):
     (notes.folder / "plan.json").write_text(half)
-    assert notes.planned() == []
+    assert notes.plan() == []
 
 
 @pytest.mark.parametrize("told", [(0, 0), (5, 0), (np.int64(5), np.int64(10)), (20, 10)])
-def test_whatever_a_loop_tells_does_not_stop_it(notes: Notes, told: Any):
+def test_whatever_a_loop_tells_does_not_stop_it(notes: ProgressFiles, told: Any):
     with notes.training("one"):
         tell(*told)
         assert 0 <= notes.state(TIMED).share <= 1
@@ -284,20 +286,20 @@ def test_workers_share_one_core_where_no_number_of_cores_is_known(monkeypatch: p
     ],
 )
 def test_estimate_names_the_other_machine_that_timed_blocks(blocks: list[Any], text: str):
-    plan = [Planned(key, "", *rest) for key, *rest in blocks]
+    plan = [PlannedBlock(key, "", *rest) for key, *rest in blocks]
     assert estimate(plan, 1) == text.replace("CORRECTED", "the estimate is corrected for this one as blocks end")
 
 
 # estimates of this machine
 
 
-def test_plan_keeps_where_its_seconds_were_recorded(notes: Notes):
-    blocks = [Planned("one", "", 1.5, elsewhere=True), Planned("two", "", 2.5)]
+def test_plan_keeps_where_its_seconds_were_recorded(notes: ProgressFiles):
+    blocks = [PlannedBlock("one", "", 1.5, elsewhere=True), PlannedBlock("two", "", 2.5)]
     notes.plan(blocks)
-    assert [block.elsewhere for block in notes.planned()] == [True, False]
+    assert [block.elsewhere for block in notes.plan()] == [True, False]
 
 
-def test_training_notes_the_times_of_blocks_that_ended(notes: Notes, clock: SimpleNamespace):
+def test_training_notes_the_times_of_blocks_that_ended(notes: ProgressFiles, clock: SimpleNamespace):
     for key, wall, cpu in (("one", 50.0, 40.0), ("two", 7.0, 6.5)):
         with notes.training(key):
             tell(1, 2)
@@ -310,7 +312,7 @@ def test_training_notes_the_times_of_blocks_that_ended(notes: Notes, clock: Simp
     assert notes.measured() == {"one": 50.0, "two": 7.0}
 
 
-def test_measured_joins_the_notes_of_all_processes(notes: Notes):
+def test_measured_joins_the_notes_of_all_processes(notes: ProgressFiles):
     assert notes.measured() == {}
     ended(notes, {0: 50.0, 2: 7.0}, process=1)
     ended(notes, {1: 30.0}, process=2)
@@ -318,29 +320,29 @@ def test_measured_joins_the_notes_of_all_processes(notes: Notes):
     assert notes.measured() == {"0": 50.0, "2": 7.0, "1": 30.0}
 
 
-def test_left_is_unknown_until_a_block_has_ended(notes: Notes):
+def test_left_is_unknown_until_a_block_has_ended(notes: ProgressFiles):
     ended(notes, {7: 50.0})
     (notes.folder / "0.npz").touch()
     (notes.folder / "2.now").write_text('["1", 5, 10]')
-    assert notes.left(of(10.0, 10.0), 1) is None
+    assert notes.remaining(of(10.0, 10.0), 1) is None
 
 
 @pytest.mark.parametrize(("workers", "left"), [(1, 750.0), (2, 375.0), (3, 250.0), (4, 250.0)])
-def test_left_scales_planned_seconds_by_ended_blocks(notes: Notes, workers: int, left: float):
+def test_left_scales_planned_seconds_by_ended_blocks(notes: ProgressFiles, workers: int, left: float):
     plan = of(80.0, 20.0, 50.0, 50.0, 50.0, 1000.0)
     ended(notes, {0: 420.0}, process=1)
     ended(notes, {1: 80.0}, process=2)
     (notes.folder / "5.npz").touch()  # another session has trained and stored it
-    assert notes.left(plan, workers) == pytest.approx(left)
+    assert notes.remaining(plan, workers) == pytest.approx(left)
 
 
-def test_left_counts_running_blocks_by_their_epochs(notes: Notes):
+def test_left_counts_running_blocks_by_their_epochs(notes: ProgressFiles):
     ended(notes, {0: 500.0})
     (notes.folder / "1.now").write_text('["1", 6, 10]')
     (notes.folder / "2.now").write_text('["0", 6, 10]')
     (notes.folder / "3.now").write_text('["other", 6, 10]')
-    assert notes.left(of(100.0, 100.0), 1) == pytest.approx(200)
-    assert notes.left(of(100.0, 100.0, 100.0), 2) == pytest.approx(500)
+    assert notes.remaining(of(100.0, 100.0), 1) == pytest.approx(200)
+    assert notes.remaining(of(100.0, 100.0, 100.0), 2) == pytest.approx(500)
 
 
 @pytest.mark.parametrize(
@@ -356,13 +358,13 @@ def test_left_counts_running_blocks_by_their_epochs(notes: Notes):
     ],
 )
 def test_left_takes_untimed_blocks_for_usual_ones(
-    notes: Notes, planned: list[float | None], times: dict[int, float], left: float
+    notes: ProgressFiles, planned: list[float | None], times: dict[int, float], left: float
 ):
     ended(notes, times)
-    assert notes.left(of(*planned), 1) == pytest.approx(left)
+    assert notes.remaining(of(*planned), 1) == pytest.approx(left)
 
 
-def test_state_weighs_blocks_by_what_they_take_here(notes: Notes):
+def test_state_weighs_blocks_by_what_they_take_here(notes: ProgressFiles):
     ended(notes, {2: 80.0})
     assert notes.state(of(10.0, 10.0, None)).share == pytest.approx(80 / 100)
     ended(notes, {0: 50.0, 2: 80.0})

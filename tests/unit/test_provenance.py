@@ -13,7 +13,7 @@ import pytest
 import scipy.special
 
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.data import DataError
 from labcheck.engine.provenance import Provenance, identity
 from labcheck.labs.sine import Sine

@@ -59,15 +59,16 @@ def test_a_claim_in_a_project_of_its_own_is_recorded_and_holds(pytester: pytest.
 
 OWN_CLAIM = """
 from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import Metric, at
-from labcheck.core.relations import beats
+from labcheck.core.curve_metrics import value_at
+from labcheck.core.metrics import Metric
+from labcheck.core.comparisons import beats
 
 claim = Claim(
     id="digits/loss", statement="The logistic loss is better.", source="our lab book", lab=Digits,
     arms={"hinge": Arm(), "log": Arm({"loss": "log_loss", "epochs": 3})},
     relations=[
         beats("log", "hinge", Metric("test_accuracy", higher_is_better=True)),
-        beats("log", "hinge", at("val_accuracy", 3, rising=True)),
+        beats("log", "hinge", value_at("val_accuracy", 3, rising=True)),
     ],
     seeds={"quick": 4},
 )

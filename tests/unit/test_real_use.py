@@ -73,9 +73,10 @@ def test_a_seed_that_is_left_out_shifts_no_other(project: Project, workers: str)
 def test_a_dict_with_curves_of_unlike_lengths_is_accepted(project: Project, workers: str):
     returned = "return {'error': error[0], 'loss': [3.0, 2.0, 1.0][: 1 + seeds[0] % 3]}"
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
-    claim = ORDER.replace('"high", ERROR)]', '"high", ERROR), beats("low", "high", last("loss", rising=False))]')
+    claim = ORDER.replace('"high", ERROR)]', '"high", ERROR), beats("low", "high", last_value("loss", rising=False))]')
     project.write(
-        "test_order.py", "from labcheck.core.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+        "test_order.py",
+        "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
     assert said(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
@@ -293,9 +294,9 @@ def test_curves_of_one_record_are_curves(project: Project, recorded: str):
             continue
         returned = f"return {{'error': error[0], 'loss': [3.0, 2.0, 1.0][: {count}]{recorded}}}"
         (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
-        claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
+        claim = ORDER.replace('"high", ERROR)]', '"high", last_value("loss", rising=False))]')
         claim = claim.replace(', "text": {ACCURACY: 0.5}', "")
-        project.write("test_order.py", "from labcheck.core.metrics import last\n" + claim)
+        project.write("test_order.py", "from labcheck.core.metrics import last_value\n" + claim)
         assert said(project.run("test_order.py"), expected) == 1
 
 
@@ -304,9 +305,10 @@ def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
         "return {'error': [np.nan], 'loss': [], 'epochs': 0} if seeds[0] == 2 else {'error': error[0], 'loss': [2, 1]}"
     )
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
-    claim = ORDER.replace('"high", ERROR)]', '"high", last("loss", rising=False))]')
+    claim = ORDER.replace('"high", ERROR)]', '"high", last_value("loss", rising=False))]')
     project.write(
-        "test_order.py", "from labcheck.core.metrics import last\n" + claim.replace(', "text": {ACCURACY: 0.5}', "")
+        "test_order.py",
+        "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
     result = project.run("test_order.py", "--claims-report", "out")
     assert said(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
@@ -578,7 +580,7 @@ SMALL = """
 from labcheck.core.claims import Arm, Claim
 from labcheck.labs.{module} import {name}
 from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 
 small = {settings}
 claim = Claim(

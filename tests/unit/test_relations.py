@@ -14,25 +14,26 @@ from numpy.testing import assert_array_equal
 from scipy.stats import binom
 
 from labcheck.core.claims import Arm, Claim, ClaimError
-from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Metric, MetricError, Trials, average, epochs_to
-from labcheck.core.relations import (
-    Outcome,
-    Relation,
+from labcheck.core.comparisons import (
     beats,
+    decreases_throughout,
     differs,
     diverges,
     equivalent,
-    falls_throughout,
-    gains_more,
-    misses,
+    has_interior_minimum,
+    improves_more,
     no_worse,
+    oscillates,
     reaches,
-    settled,
-    takes_times,
-    turns,
-    unsettled,
+    settles,
+    stays_worse_than,
+    takes_about_times,
 )
+from labcheck.core.curve_metrics import epochs_to, geometric_mean
+from labcheck.core.lab import Data, Lab
+from labcheck.core.metrics import Metric
+from labcheck.core.relations import Outcome, Relation
+from labcheck.core.trials import MetricError, Trials
 
 NAN, INF = np.nan, np.inf
 ERROR = Metric("x", higher_is_better=False)
@@ -50,8 +51,8 @@ FORMS: dict[str, Form] = {
     "no_worse by": lambda metric: no_worse("a", "b", metric, margin=0.25),
     "equivalent": lambda metric: equivalent("a", "b", metric, margin=0.25),
     "reaches": lambda metric: reaches("a", 1.0, metric),
-    "misses": lambda metric: misses("a", 1.0, metric),
-    "gains_more": lambda metric: gains_more(("a", "b"), ("c", "d"), metric),
+    "misses": lambda metric: stays_worse_than("a", 1.0, metric),
+    "gains_more": lambda metric: improves_more(("a", "b"), ("c", "d"), metric),
 }
 
 
@@ -212,7 +213,7 @@ def test_a_share_leaves_something(relate: Any, amount: float) -> None:
     with pytest.raises(ValueError, match=rf"^x: a share (better|worse) is less than 1, not {amount:g}$"):
         relate(**{"by" if relate.func is beats else "margin": amount})
     with pytest.raises(ValueError, match=r"^lowest loss .* a share better is less than 1"):
-        turns("a", "loss", start=1, stop=4, by=amount)
+        has_interior_minimum("a", "loss", start=1, stop=4, by=amount)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -237,7 +238,7 @@ def test_a_difference_of_negative_values_is_one() -> None:
 def test_reaching_a_value_is_not_missing_it_and_there_are_no_ties(metric: Metric, expected: str) -> None:
     values = [0.25, 0.5, 0.75, NAN, INF]
     assert said(decide(reaches("a", 0.5, metric), values)) == expected
-    assert said(decide(misses("a", 0.5, metric), values)) == expected.translate(str.maketrans("+-", "-+"))
+    assert said(decide(stays_worse_than("a", 0.5, metric), values)) == expected.translate(str.maketrans("+-", "-+"))
 
 
 def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
@@ -249,12 +250,12 @@ def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
         [1, e, 1],  # stopped
         [1, e, NAN],  # stopped, and lost
     )
-    assert said(settled("a", "loss", start=3, below=0.1, rising=False).judge({"a": seeds})) == "+--=-"
-    assert said(settled("a", "loss", start=3, below=0.5, rising=False).judge({"a": seeds})) == "++-=-"
-    assert said(settled("a", "loss", start=0, below=0.1, rising=False).judge({"a": seeds})) == "-----"
-    assert said(unsettled("a", "loss", last=3, above=0.4, rising=False).judge({"a": seeds})) == "-++++"
-    assert said(unsettled("a", "loss", last=3, above=0.5, rising=False).judge({"a": seeds})) == "--+-+"
-    assert said(unsettled("a", "loss", last=2, above=0.5, rising=False).judge({"a": seeds})) == "-++-+"
+    assert said(settles("a", "loss", start=3, below=0.1, rising=False).judge({"a": seeds})) == "+--=-"
+    assert said(settles("a", "loss", start=3, below=0.5, rising=False).judge({"a": seeds})) == "++-=-"
+    assert said(settles("a", "loss", start=0, below=0.1, rising=False).judge({"a": seeds})) == "-----"
+    assert said(oscillates("a", "loss", last=3, above=0.4, rising=False).judge({"a": seeds})) == "-++++"
+    assert said(oscillates("a", "loss", last=3, above=0.5, rising=False).judge({"a": seeds})) == "--+-+"
+    assert said(oscillates("a", "loss", last=2, above=0.5, rising=False).judge({"a": seeds})) == "-++-+"
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_settled_and_unsettled_look_at_the_end_of_a_curve() -> None:
     ],
 )
 def test_turns(curve: list[float], by: float, expected: str) -> None:
-    relation = turns("a", "loss", start=1, stop=len(curve), by=by)
+    relation = has_interior_minimum("a", "loss", start=1, stop=len(curve), by=by)
     assert said(relation.judge({"a": curves(curve)})) == expected
 
 
@@ -303,7 +304,10 @@ def test_turns(curve: list[float], by: float, expected: str) -> None:
     ],
 )
 def test_a_curve_turns_between_start_and_stop(curve: list[float], start: int, stop: int, expected: str) -> None:
-    assert said(turns("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
+    assert (
+        said(has_interior_minimum("a", "loss", start=start, stop=stop, by=0.1).judge({"a": curves(curve, epochs=100)}))
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -311,7 +315,7 @@ def test_a_curve_turns_between_start_and_stop(curve: list[float], start: int, st
     [([4, 1, 4], "+"), ([4, 1, 1.01], "-"), ([4, 1, 4, 1], "-"), ([4, 1], "-"), ([4, 1, NAN], "+")],
 )
 def test_without_a_stop_a_curve_turns_before_its_end(curve: list[float], expected: str) -> None:
-    assert said(turns("a", "loss", start=1, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
+    assert said(has_interior_minimum("a", "loss", start=1, by=0.1).judge({"a": curves(curve, epochs=100)})) == expected
 
 
 @pytest.mark.parametrize(
@@ -328,11 +332,11 @@ def test_without_a_stop_a_curve_turns_before_its_end(curve: list[float], expecte
     ],
 )
 def test_a_curve_falls_throughout(curve: list[float], expected: str) -> None:
-    assert said(falls_throughout("a", "loss", (1, 3)).judge({"a": curves(curve, epochs=9)})) == expected
+    assert said(decreases_throughout("a", "loss", (1, 3)).judge({"a": curves(curve, epochs=9)})) == expected
 
 
 def test_taking_n_times_as_much_is_so_to_within_a_factor() -> None:
-    relation = takes_times("a", "b", EPOCHS, 10, within=2)
+    relation = takes_about_times("a", "b", EPOCHS, 10, within=2)
     outcome = decide(relation, [40, 60, 100, 190, 210, INF, 5, INF, NAN], [10, 10, 10, 10, 10, 10, INF, INF, INF])
     assert said(outcome) == "-+++---=="
     assert outcome.effect.kind == "ratio"
@@ -343,19 +347,19 @@ def test_taking_n_times_as_much_is_so_to_within_a_factor() -> None:
 @pytest.mark.parametrize(("times", "within"), [(0, 2), (-1, 2), (10, 1), (10, 0.5), (NAN, 2)])
 def test_taking_n_times_as_much_needs_a_number_and_a_factor(times: float, within: float) -> None:
     with pytest.raises(ValueError, match="N times to within a factor above 1"):
-        takes_times("a", "b", EPOCHS, times, within=within)
+        takes_about_times("a", "b", EPOCHS, times, within=within)
 
 
 def test_a_curve_turns_between_its_records() -> None:
     sparse = Trials({"epochs": np.array([100.0, 10])}, curves([4, 1, 4], [4, NAN]).curves, np.array([5, 10, 100]))
-    assert said(turns("a", "loss", start=5, stop=100, by=0.5).judge({"a": sparse})) == "+-"
+    assert said(has_interior_minimum("a", "loss", start=5, stop=100, by=0.5).judge({"a": sparse})) == "+-"
     with pytest.raises(MetricError, match="loss has no record after 50 epochs"):
-        turns("a", "loss", start=5, stop=50, by=0.5).judge({"a": sparse})
+        has_interior_minimum("a", "loss", start=5, stop=50, by=0.5).judge({"a": sparse})
 
 
 def test_what_turns_shows_how_far_it_rises() -> None:
     seeds = curves(*[[4, 1, 8], [4, 1, 2], [4, 1, 4]] * 2)
-    effect = turns("a", "loss", start=1, stop=3, by=0.5).judge({"a": seeds}).effect
+    effect = has_interior_minimum("a", "loss", start=1, stop=3, by=0.5).judge({"a": seeds}).effect
     assert effect == ("ratio", 0.25, 0.125, 0.5)
 
 
@@ -401,7 +405,7 @@ def test_diverges(last: float, lowest: float, mean: float, expected: str) -> Non
     ],
 )
 def test_gains_more(metric: Metric, a: float, b: float, c: float, d: float, expected: str) -> None:
-    assert said(decide(gains_more(("a", "b"), ("c", "d"), metric), [a], [b], [c], [d])) == expected
+    assert said(decide(improves_more(("a", "b"), ("c", "d"), metric), [a], [b], [c], [d])) == expected
 
 
 # Laws.
@@ -470,7 +474,7 @@ def test_errors_may_be_measured_in_any_unit(form: str, rows: list[tuple], power:
 @given(rows=SEEDS, power=st.integers(-8, 8))
 def test_a_curve_turns_in_any_unit_and_the_less_the_more_it_has_to(rows: list[tuple], power: int) -> None:
     amounts = (0.0, 0.3, 0.55, 0.85)  # no ratio of two values is exactly one of these
-    relations = [turns("a", "loss", start=1, stop=4, by=amount) for amount in amounts]
+    relations = [has_interior_minimum("a", "loss", start=1, stop=4, by=amount) for amount in amounts]
     turned = [relation.judge({"a": curves(*rows)}).holds for relation in relations]
     scaled = curves(*(np.array(rows) * 2.0**power).tolist())
     assert (np.diff(np.array(turned, int), axis=0) <= 0).all()
@@ -516,12 +520,12 @@ def test_other_metrics_have_a_difference() -> None:
 
 
 def test_a_single_term_has_a_value() -> None:
-    assert decide(misses("a", 1.0, ERROR), [3, 1, 2] * 2).effect == ("value", 2, 1, 3)
+    assert decide(stays_worse_than("a", 1.0, ERROR), [3, 1, 2] * 2).effect == ("value", 2, 1, 3)
 
 
 def test_gains_show_the_first_pair() -> None:
     outcome = decide(
-        gains_more(("a", "b"), ("c", "d"), ERROR), [1, 1, 1] * 2, [2, 4, 8] * 2, [9, 9, 9] * 2, [7, 7, 7] * 2
+        improves_more(("a", "b"), ("c", "d"), ERROR), [1, 1, 1] * 2, [2, 4, 8] * 2, [9, 9, 9] * 2, [7, 7, 7] * 2
     )
     assert outcome.effect == ("ratio", 0.25, 0.125, 0.5)
 
@@ -549,43 +553,43 @@ def test_a_pair_of_lost_seeds_has_no_part_in_an_effect() -> None:
     ("relation", "name", "arms"),
     [
         (beats("a", "b", ERROR), "a beats b on x", ("a", "b")),
-        (beats("a", "b", ERROR, by=0.1, says="Table 1"), "Table 1: a beats b (by 0.1) on x", ("a", "b")),
+        (beats("a", "b", ERROR, by=0.1, label="Table 1"), "Table 1: a beats b (by 0.1) on x", ("a", "b")),
         (beats("a", "b", ERROR, other=Metric("y", higher_is_better=False)), "a beats b on x against y", ("a", "b")),
         (beats("b", "b", ERROR, by=0.1, other=Metric("y", higher_is_better=False)), "b: x beats y (by 0.1)", ("b",)),
         (no_worse("a", "b", ERROR, margin=0.1), "a no worse than b (by 0.1) on x", ("a", "b")),
         (equivalent("a", "b", ERROR, margin=0.1), "a equivalent to b (by 0.1) on x", ("a", "b")),
         (reaches("a", 0.5, ERROR), "a has x ≤ 0.5", ("a",)),
         (reaches("a", 0.5, SCORE), "a has x ≥ 0.5", ("a",)),
-        (misses("a", 0.5, ERROR, says="text"), "text: a has x > 0.5", ("a",)),
-        (misses("a", 0.5, SCORE), "a has x < 0.5", ("a",)),
-        (settled("a", "loss", start=20, below=0.01, rising=False), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
+        (stays_worse_than("a", 0.5, ERROR, label="text"), "text: a has x > 0.5", ("a",)),
+        (stays_worse_than("a", 0.5, SCORE), "a has x < 0.5", ("a",)),
+        (settles("a", "loss", start=20, below=0.01, rising=False), "a has swing of loss from epoch 20 ≤ 0.01", ("a",)),
         (
-            unsettled("a", "loss", last=20, above=0.01, rising=False),
+            oscillates("a", "loss", last=20, above=0.01, rising=False),
             "a has swing of loss over the last 20 epochs > 0.01",
             ("a",),
         ),
         (diverges("a", ERROR, ERROR, ERROR), "a diverges", ("a",)),
         (
-            turns("a", "loss", start=10, stop=1000, by=0.1, says="text"),
+            has_interior_minimum("a", "loss", start=10, stop=1000, by=0.1, label="text"),
             "text: a: loss falls from 10 epochs on and rises again until 1000 (each by 0.1)",
             ("a",),
         ),
         (
-            turns("a", "loss", start=10, by=0.1),
+            has_interior_minimum("a", "loss", start=10, by=0.1),
             "a: loss falls from 10 epochs on and rises again until the end (each by 0.1)",
             ("a",),
         ),
         (
-            falls_throughout("a", "loss", (1, 10)),
+            decreases_throughout("a", "loss", (1, 10)),
             "a: loss falls from each of 1, 10 epochs to the next, and to the end",
             ("a",),
         ),
         (
-            takes_times("a", "b", epochs_to("loss", 2), 10, within=2),
+            takes_about_times("a", "b", epochs_to("loss", 2), 10, within=2),
             "a takes about 10 times as much as b on epochs to loss ≤ 2 (to within a factor of 2)",
             ("a", "b"),
         ),
-        (gains_more(("d", "b"), ("c", "d"), ERROR), "d over b gains more than c over d on x", ("d", "b", "c")),
+        (improves_more(("d", "b"), ("c", "d"), ERROR), "d over b gains more than c over d on x", ("d", "b", "c")),
     ],
 )
 def test_a_relation_says_what_it_asserts_and_names_each_arm_once(
@@ -602,7 +606,7 @@ class Kettle(Lab):
     water: str = "tap"
 
     def __post_init__(self) -> None:
-        self.check("water", ["tap", "spring"])
+        self.require_choice("water", ["tap", "spring"])
 
     @classmethod
     def data(cls) -> Data:
@@ -617,7 +621,7 @@ def claim(*relations: Relation, **arms: Arm) -> Claim:
 
 
 def test_a_claim_whose_parts_fit_is_valid() -> None:
-    relations = beats("a", "b", ERROR), no_worse("b", "a", ERROR), beats("a", "b", SCORE, says="again")
+    relations = beats("a", "b", ERROR), no_worse("b", "a", ERROR), beats("a", "b", SCORE, label="again")
     claim(*relations, a=Arm({"litres": 3}), b=Arm({"water": "spring"})).validate()
 
 
@@ -631,7 +635,7 @@ def test_a_claim_whose_parts_fit_is_valid() -> None:
             "kettle/c: relation 'a beats d on x' needs arm 'd'; arms are a, b",
         ),
         (
-            [gains_more(("a", "b"), ("a", "d"), ERROR)],
+            [improves_more(("a", "b"), ("a", "d"), ERROR)],
             {"a": {}, "b": {}},
             "kettle/c: relation 'a over b gains more than a over d on x' needs arm 'd'; arms are a, b",
         ),
@@ -686,8 +690,8 @@ def test_quoted_numbers_are_of_metrics(quoted: Any) -> None:
         partial(equivalent, "a", "b", margin=0.1),
         partial(differs, "a", "b", margin=0.1),
         partial(reaches, "a", 1),
-        partial(misses, "a", 1),
-        partial(gains_more, ("a", "b"), ("c", "d")),
+        partial(stays_worse_than, "a", 1),
+        partial(improves_more, ("a", "b"), ("c", "d")),
         partial(diverges, "a", validation=ERROR, mean=ERROR),
     ],
     ids=lambda relate: relate.func.__name__,
@@ -701,7 +705,7 @@ def test_arms_are_compared_on_metrics_alone(relate: Any) -> None:
 def test_an_arm_is_measured_by_all_that_its_relations_and_quotes_need_each_once() -> None:
     relations = (
         beats("a", "b", ERROR, other=SCORE),
-        reaches("a", 1, average("loss", rising=False)),
+        reaches("a", 1, geometric_mean("loss", rising=False)),
         reaches("a", 2, ERROR),
     )
     told = claim(

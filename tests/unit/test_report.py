@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from labcheck.core.claims import Arm, Claim, ClaimError
+from labcheck.core.comparisons import beats, diverges, no_worse
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Metric, Trials
-from labcheck.core.relations import Relation, beats, diverges, no_worse, number
+from labcheck.core.metrics import Metric
+from labcheck.core.printed import consistent_with
+from labcheck.core.relations import Relation
+from labcheck.core.trials import Trials
 from labcheck.engine import baselines
 from labcheck.engine.checks import checks
 from labcheck.engine.session import Session
@@ -248,7 +251,7 @@ def test_a_line_says_how_many_seeds_would_decide(tmp_path: Path):
 
 def test_a_line_of_a_printed_number_has_its_p_value(tmp_path: Path):
     a = Arm({"values": tuple(range(1, 20))}, {"Table 1": {ERROR: 2.5}})
-    lines = terminal.table(findings.gather(all_found(tmp_path, number("a", 2.5, ERROR), a=a)))
+    lines = terminal.table(findings.gather(all_found(tmp_path, consistent_with("a", 2.5, ERROR), a=a)))
     assert [row(line) for line in lines[1:]] == [
         ["literal/one", "REPRODUCED", "1 / 0 / 0", "19", "none"],
         ["", "REPRODUCED", "p=0.3", "a: error is 2.5 as printed; ours 10, printed 2.5"],

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from labcheck.core.curve_metrics import last_value, value_at
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Metric, MetricError, Trials, at, last
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import MetricError, Trials
 from labcheck.engine import results
 
 NAN, INF = float("nan"), float("inf")
@@ -48,7 +50,7 @@ class Mixed(str, Enum):  # noqa: UP042 - its text as str() gives it is another
     LOSS = "loss"
 
 
-def parts(trials: Trials) -> dict[str, Any]:
+def splits(trials: Trials) -> dict[str, Any]:
     """All that trials hold, as lists; NaN is None."""
     found = {**trials.metrics, **trials.curves, **trials.tables}
     return {name: np.where(np.isnan(array), None, array).tolist() for name, array in found.items()}
@@ -80,13 +82,13 @@ METRICS = {
 )
 def test_metric_is_accepted_as(value: Any, make: Callable[[Any], Any]):
     found = results.checked(make(value), SEEDS)
-    assert parts(found) == {"a": [1.0, 2.5]}
+    assert splits(found) == {"a": [1.0, 2.5]}
     assert found.metrics["a"].dtype == np.float64
 
 
 @pytest.mark.parametrize("value", [3, 3.0, [3], np.float32(3), np.array(3), np.array([3.0]), tensor(3), tensor(3)[0]])
 def test_metric_of_one_seed_may_be_a_number(value: Any):
-    assert parts(results.checked({"a": value}, [7])) == {"a": [3.0]}
+    assert splits(results.checked({"a": value}, [7])) == {"a": [3.0]}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_metric_of_one_seed_may_be_a_number(value: Any):
     ],
 )
 def test_metric_keeps_odd_numbers(value: Any, expected: list[float | None]):
-    assert parts(results.checked({"a": value}, SEEDS)) == {"a": expected}
+    assert splits(results.checked({"a": value}, SEEDS)) == {"a": expected}
 
 
 @pytest.mark.parametrize(
@@ -224,12 +226,12 @@ CURVES = {
     "make", [lambda value: {"l": value}, lambda value: Trials({}, {"l": value})], ids=["dict", "Trials"]
 )
 def test_curve_gives_epochs_where_missing(value: Any, expected: Any, epochs: Any, make: Callable[[Any], Any]):
-    assert parts(results.checked(make(value), SEEDS)) == {"l": expected, "epochs": epochs}
+    assert splits(results.checked(make(value), SEEDS)) == {"l": expected, "epochs": epochs}
 
 
 @pytest.mark.parametrize("value", [[3, 2], [[3, 2]], np.array([3, 2]), tensor(3, 2), (3, 2)])
 def test_curve_of_one_seed_may_be_a_row(value: Any):
-    assert parts(results.checked({"l": value, "a": 5}, [7])) == {"l": [[3, 2]], "a": [5], "epochs": [2]}
+    assert splits(results.checked({"l": value, "a": 5}, [7])) == {"l": [[3, 2]], "a": [5], "epochs": [2]}
 
 
 @pytest.mark.parametrize(
@@ -287,13 +289,13 @@ def test_epochs_are_refused_unless_of_the_records(returned: Any, message: str):
 
 def test_records_after_the_last_epoch_of_a_seed_are_left_out():
     found = results.checked({"l": [[3, 2, 1], [3, 0, 0]], "epochs": [3, 1]}, SEEDS)
-    assert parts(found) == {"l": [[3, 2, 1], [3, None, None]], "epochs": [3, 1]}
+    assert splits(found) == {"l": [[3, 2, 1], [3, None, None]], "epochs": [3, 1]}
 
 
 def test_epochs_of_padded_arrays_are_as_given():
     found = results.checked({"l": np.array([[3, 2, NAN], [3, 2, 1]]), "epochs": tensor(2, 3)}, SEEDS)
-    assert parts(found) == {"l": [[3, 2, None], [3, 2, 1]], "epochs": [2, 3]}
-    assert last("l", rising=False).of(found).tolist() == [2, 1]
+    assert splits(found) == {"l": [[3, 2, None], [3, 2, 1]], "epochs": [2, 3]}
+    assert last_value("l", rising=False).of(found).tolist() == [2, 1]
 
 
 # recorded
@@ -309,15 +311,15 @@ def test_recorded_gives_the_epochs_of_records(recorded: Any, kind: str):
         "Trials": Trials({}, curves, recorded),
     }[kind]
     found = results.checked(made, SEEDS)
-    assert parts(found) == {"l": [[4, 3, 2], [4, 3, None]], "epochs": [10, 5]}
+    assert splits(found) == {"l": [[4, 3, 2], [4, 3, None]], "epochs": [10, 5]}
     assert found.recorded is not None
     assert (found.recorded.tolist(), found.recorded.dtype) == ([1, 5, 10], np.int64)
-    assert at("l", 10, rising=False).of(found).tolist() == [2, 3]
+    assert value_at("l", 10, rising=False).of(found).tolist() == [2, 3]
 
 
 def test_recorded_of_one_seed_is_no_curve():
     found = results.checked({"l": [4, 3, 2], "recorded": [1, 5, 10]}, [7])
-    assert parts(found) == {"l": [[4, 3, 2]], "epochs": [10]}
+    assert splits(found) == {"l": [[4, 3, 2]], "epochs": [10]}
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,7 @@ def throwing(seeds: Sequence[int]) -> Any:
 
 def test_diverged_seed_has_no_number():
     found = results.train(Returning(make=throwing), [5])
-    assert (parts(found), found.diverged, len(found)) == ({}, {0: "DivergedError: loss is NaN"}, 1)
+    assert (splits(found), found.diverged, len(found)) == ({}, {0: "DivergedError: loss is NaN"}, 1)
     assert np.isnan(Metric("a", higher_is_better=True).of(found)).tolist() == [True]
 
 
@@ -392,13 +394,13 @@ def test_diverged_seed_of_a_block_leaves_the_others():
     lab = Returning(make=throwing)
     found = results.train(lab, [4, 5, 3])
     assert lab.calls == [[4, 5, 3], [4], [5], [3]]
-    assert parts(found) == {
+    assert splits(found) == {
         "a": [4, None, 3],
         "epochs": [4, None, 3],
         "l": [[4, 4, 4, 4], [None] * 4, [3, 3, 3, None]],
     }
     assert found.diverged == {1: "DivergedError: loss is NaN"}
-    values = last("l", rising=False).of(found)
+    values = last_value("l", rising=False).of(found)
     assert np.array_equal(values, [4, NAN, 3], equal_nan=True)
 
 
@@ -440,8 +442,8 @@ def joined(*returned: Any) -> Trials:
 
 def test_join_fills_unlike_lengths_with_nan():
     found = joined({"l": [3, 2, 1]}, {"l": [3, 2]})
-    assert parts(found) == {"l": [[3, 2, 1], [3, 2, None]], "epochs": [3, 2]}
-    assert last("l", rising=False).of(found).tolist() == [1, 2]
+    assert splits(found) == {"l": [[3, 2, 1], [3, 2, None]], "epochs": [3, 2]}
+    assert last_value("l", rising=False).of(found).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("single", [{"l": [3]}, {"l": 3}, {"l": [[3]]}, {"l": [3], "epochs": 1}], ids=str)
@@ -449,7 +451,7 @@ def test_join_fills_unlike_lengths_with_nan():
 def test_join_takes_a_curve_of_one_record(single: Any, first: bool):
     found = joined(*[single, {"l": [3, 2]}][:: 1 if first else -1])
     rows = [([3, None], 1), ([3, 2], 2)][:: 1 if first else -1]
-    assert parts(found) == {"l": [row for row, _ in rows], "epochs": [epochs for _, epochs in rows]}
+    assert splits(found) == {"l": [row for row, _ in rows], "epochs": [epochs for _, epochs in rows]}
 
 
 def test_join_takes_the_longest_recorded():

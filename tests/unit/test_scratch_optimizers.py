@@ -122,7 +122,7 @@ def march(kind: Kind, gradient: Gradient, seed: int = 0, steps: int = 50) -> Ten
     for step in range(steps):
         if step == steps // 2:
             rows = torch.tensor([0, 2])
-            optimizer.keep(rows)
+            optimizer.select(rows)
             values, rates, models, references = values[rows], rates[rows] / 2, models[rows], references[::2]
             memory = torch.empty_like(values)
         gradients = gradient(values, models, step)
@@ -255,6 +255,6 @@ def test_without_momentum_sgd_has_none() -> None:
 @every_kind
 def test_a_stack_can_shrink_before_its_first_step(kind: Kind) -> None:
     optimizer, values = kind.ours(), normal(2, SIZE)
-    optimizer.keep(torch.tensor([0, 2]))
+    optimizer.select(torch.tensor([0, 2]))
     optimizer.step(values, normal(2, SIZE, seed=1), torch.tensor([0.1, 0.1], dtype=torch.float64))
     assert not torch.equal(values, normal(2, SIZE))

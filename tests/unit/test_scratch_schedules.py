@@ -66,7 +66,7 @@ def test_rates_of_a_stack_are_torchs_of_each_model(kind: Kind) -> None:
     references = [kind.theirs(of_one) for of_one in optimizers]
     for epoch in range(EPOCHS):
         if epoch == EPOCHS // 2:
-            schedule.keep(torch.tensor([0, 2]))
+            schedule.select(torch.tensor([0, 2]))
             rates, optimizers, references = rates[::2], optimizers[::2], references[::2]
         loss = stalls(epoch)
         rates = schedule.step(rates, epoch, torch.full_like(rates, loss))
@@ -160,12 +160,12 @@ def test_a_model_that_leaves_takes_its_plateau_along() -> None:
     for epoch, losses in enumerate([[1.0, 1.0], [2.0, 0.4], [0.5, 0.6]]):
         rates = schedule.step(rates, epoch, numbers(*losses))
     assert rates.tolist() == [1.0, 1.0]
-    schedule.keep(torch.tensor([1]))
+    schedule.select(torch.tensor([1]))
     assert schedule.step(rates[1:], 3, numbers(0.45)).tolist() == [0.1]
 
 
 @every_kind
 def test_a_stack_can_shrink_before_its_first_epoch(kind: Kind) -> None:
     schedule = kind.ours()
-    schedule.keep(torch.tensor([1]))
+    schedule.select(torch.tensor([1]))
     assert schedule.step(numbers(0.1), 0, numbers(1.0)).shape == (1,)

@@ -25,7 +25,7 @@ import torch
 
 from labcheck.core import settings
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.engine import provenance
 
 HERE = __name__
@@ -40,7 +40,7 @@ class Access(Flag):
     WRITE = 2
 
 
-class Word(StrEnum):
+class Verdict(StrEnum):
     TANH = "tanh"
 
 
@@ -146,7 +146,7 @@ WRITTEN: dict[str, tuple[Any, Any]] = {
     "path of Windows": (PureWindowsPath("a\\b"), "a/b"),
     "enum": (Color.RED, f"{HERE}.Color.RED"),
     "flags": (Access.READ | Access.WRITE, f"{HERE}.Access.READ|WRITE"),
-    "text enum": (Word.TANH, "tanh"),
+    "text enum": (Verdict.TANH, "tanh"),
     "int enum": (Level.LOW, 1),
     "dataclass": (Sgd(0.5, log=object()), {f"{HERE}.Sgd": {"lr": 0.5}}),
     "dataclasses in a list": ([Sgd(), Adam()], [{f"{HERE}.Sgd": {"lr": 0.1}}, {f"{HERE}.Adam": {"lr": 0.1}}]),

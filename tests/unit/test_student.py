@@ -71,7 +71,7 @@ def test_its_gradients_are_those_of_a_torch_module(widths: list[int]) -> None:
 def test_it_learns_what_the_scratch_network_learns_in_a_hundred_steps(widths: list[int], kind: type[Selection]) -> None:
     scratch = network(widths)
     student = Student.like(scratch)
-    recipe = Recipe(optimizer=SGD(), lr=0.3, batch=8, epochs=25, loss=CrossEntropy(), watch=("test",))
+    recipe = Recipe(optimizer=SGD(), lr=0.3, batch=8, epochs=25, loss=CrossEntropy(), monitor=("test",))
     theirs = replace(recipe, optimizer=StudentSGD(), loss=TORCH_LOSSES["cross_entropy"]())
     histories = [
         training.train(
@@ -91,7 +91,7 @@ def test_a_state_that_is_held_again_is_what_it_computes_with() -> None:
     student.gradient(x, labels(6), CrossEntropy())
     StudentSGD().step(student.values, student.gradients, torch.tensor([0.5]))
     assert not torch.equal(student.predict(x), predicted)
-    student.hold(before)
+    student.bind(before)
     assert torch.equal(student.predict(x), predicted)
     assert (student.gradients == 0).all()
 
@@ -123,6 +123,6 @@ def test_a_loaded_part_leaves_torchs_stream_where_it_is() -> None:
 
 def test_a_loaded_part_stays_one_wherever_it_goes() -> None:
     part = selection(LoadedSelection)
-    for moved in (part.to("cpu"), part.keep(torch.tensor([0]))):
+    for moved in (part.to("cpu"), part.select(torch.tensor([0]))):
         assert isinstance(moved, LoadedSelection)
         assert [len(batch) for batch in moved.batches(torch.arange(30).unsqueeze(0), 16)] == [16, 14]

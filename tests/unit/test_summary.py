@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from labcheck.core.metrics import Metric, Trials
+from labcheck.core.metrics import Metric
+from labcheck.core.trials import Trials
 from labcheck.report.summary import RECORDS, median, spread, summary
 
 INF, NAN = np.inf, np.nan

@@ -24,7 +24,7 @@ from .test_plugin import in_one_line
 REAL = """
 from labcheck.core.claims import Arm, Claim
 from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats
+from labcheck.core.comparisons import beats
 
 first = Metric("batch_loss", False, reduction=lambda values, after: values[0], label="first loss")
 late = Metric("grid_loss", False, reduction=lambda values, after: values[after == 110][0], label="late loss")

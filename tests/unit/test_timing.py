@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from labcheck.core.claims import Arm, Claim
+from labcheck.core.comparisons import beats
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import CPU_SECONDS, Metric, Trials
-from labcheck.core.relations import beats
+from labcheck.core.metrics import CPU_SECONDS, Metric
+from labcheck.core.trials import Trials
 from labcheck.engine import baselines, environment, timing
 from labcheck.engine.checks import ArmCheck, Check, RelationCheck, checks
 from labcheck.engine.planning import Plan, plan
@@ -76,7 +77,7 @@ def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 def seconds(repetitions: int, **paces: float) -> dict[str, list[float]]:
     labs = {name: Paced(pace=pace) for name, pace in paces.items()}
-    timed = timing.in_turn(labs, repetitions, "cpu")
+    timed = timing.measure_in_turn(labs, repetitions, "cpu")
     return {name: trials.metrics["cpu_seconds"].tolist() for name, trials in timed.items()}
 
 
@@ -95,7 +96,7 @@ def test_the_first_time_is_not_counted(workshop: Workshop) -> None:
 
 
 def test_each_repetition_is_a_brief_training_of_one_seed_on_the_device(workshop: Workshop) -> None:
-    timing.in_turn({"a": Paced()}, 2, "cuda:1")
+    timing.measure_in_turn({"a": Paced()}, 2, "cuda:1")
     assert workshop.trained == [(1, seed, True, "cuda:1") for seed in (0, 0, 1)]
 
 
@@ -118,7 +119,7 @@ def test_what_else_the_machine_does_between_trainings_does_not_count(
 
 
 def test_repetitions_stand_in_the_place_of_seeds() -> None:
-    trials = timing.in_turn({"a": Paced()}, 3, "cpu")["a"]
+    trials = timing.measure_in_turn({"a": Paced()}, 3, "cpu")["a"]
     assert len(trials) == 3
     assert {name: values.tolist() for name, values in trials.metrics.items()} == {
         "cpu_seconds": [2, 2, 2], "epochs": [2, 2, 2],

@@ -18,18 +18,18 @@ from labcheck.nn.resnet import resnet20
 from labcheck.nn.scratch.losses import MSE, CrossEntropy
 from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD, Adam
-from labcheck.nn.torch_model import BFloat16, Standardise, TorchModel, initialize
+from labcheck.nn.torch_model import BFloat16, Standardize, TorchModel, initialize
 from labcheck.nn.training import Recipe, predict, train
 
 from .test_scratch_layers import normal
 
 
-def grey() -> Standardise:
-    return Standardise(torch.tensor([0.3]), torch.tensor([0.5]))
+def grey() -> Standardize:
+    return Standardize(torch.tensor([0.3]), torch.tensor([0.5]))
 
 
-def colours() -> Standardise:
-    return Standardise(torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3]))
+def colours() -> Standardize:
+    return Standardize(torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3]))
 
 
 def small_cnn(
@@ -48,7 +48,7 @@ def small_cnn(
         hidden=8,
         dropout=dropout,
         norm=norm,
-        standardise=grey(),
+        standardize=grey(),
         bfloat16=bfloat16,
         dropout_place=dropout_place,
     )
@@ -57,7 +57,7 @@ def small_cnn(
 
 
 def small_resnet(bfloat16: bool = False) -> nn.Module:
-    return initialize(resnet20(standardise=colours(), bfloat16=bfloat16), 0)
+    return initialize(resnet20(standardize=colours(), bfloat16=bfloat16), 0)
 
 
 def images(n: int, channels: int, size: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -177,7 +177,7 @@ def test_a_state_that_is_held_again_predicts_as_it_did_to_the_bit(make: Callable
     state, predicted = model.state.clone(), model.predict(x.unsqueeze(0)).clone()
     steps(model, x, 3)
     assert not torch.equal(model.predict(x.unsqueeze(0)), predicted)
-    model.hold(state)
+    model.bind(state)
     assert torch.equal(model.predict(x.unsqueeze(0)), predicted)
     assert (model.gradients == 0).all()
     steps(model, x, 1)
@@ -189,7 +189,7 @@ def test_a_gradient_and_a_step_after_holding_are_those_of_what_is_held() -> None
     model, other = (TorchModel(small_cnn(norm=True).double()) for _ in range(2))
     start = model.state.clone()
     steps(model, x, 2)
-    model.hold(start)
+    model.bind(start)
     for one in (model, other):
         steps(one, x, 1)
     assert torch.equal(model.state, other.state)
@@ -199,7 +199,7 @@ def test_a_model_that_is_kept_stays_as_it_is() -> None:
     x = images(6, 1, 28)
     model = TorchModel(small_cnn().double())
     predicted = model.predict(x.unsqueeze(0)).clone()
-    model.keep(torch.tensor([0]))
+    model.select(torch.tensor([0]))
     assert torch.equal(model.predict(x.unsqueeze(0)), predicted)
 
 
@@ -213,7 +213,7 @@ def test_running_statistics_lie_in_state_and_not_in_values() -> None:
     assert torch.equal(model.state[:, model.size :], running)
     model.predict(x.unsqueeze(0), training=True)
     assert torch.equal(model.values, values)
-    h = module.features.conv1(module.standardise(x)).detach()
+    h = module.features.conv1(module.standardize(x)).detach()
     assert isinstance(module.features.norm1.running_mean, Tensor)
     torch.testing.assert_close(module.features.norm1.running_mean, 0.1 * h.mean((0, 2, 3)), rtol=1e-10, atol=1e-12)
     found, expected = model.state[0, model.size :], [
@@ -260,7 +260,7 @@ def test_weights_of_convolutions_have_their_channels_last_in_memory(bfloat16: bo
                 assert weight.is_contiguous(memory_format=torch.channels_last)
                 assert weight.grad is not None
                 assert weight.grad.is_contiguous(memory_format=torch.channels_last)
-            model.hold(model.state.clone())
+            model.bind(model.state.clone())
 
 
 @pytest.mark.parametrize("loss", [MSE, CrossEntropy])
@@ -370,7 +370,7 @@ def test_the_cnn_has_as_many_parameters_as_its_formula_says(layers: int, kernel:
         expected += width * (last * kernel**2 + 1) + 2 * width * norm
         last = width
     expected += (last * (28 // 2**layers) ** 2 + 1) * hidden + (hidden + 1) * 10
-    net = cnn(channels, kernel, hidden=hidden, dropout=0.5, norm=norm, standardise=grey(), bfloat16=False)
+    net = cnn(channels, kernel, hidden=hidden, dropout=0.5, norm=norm, standardize=grey(), bfloat16=False)
     assert numbers(net) == expected
 
 
@@ -384,7 +384,7 @@ def test_the_cnn_gives_ten_logits_for_each_image(n: int, layers: int, kernel: in
     net = small_cnn((2, 3, 2, 4)[:layers], kernel, norm=norm).eval()
     x = images(n, 1, 28, torch.float32)
     size = 28
-    h = net.standardise(x)
+    h = net.standardize(x)
     for name, module in net.features.named_children():
         h = module(h)
         size = size // 2 if name.startswith("pool") else size
@@ -395,7 +395,7 @@ def test_the_cnn_gives_ten_logits_for_each_image(n: int, layers: int, kernel: in
 
 def test_resnet20_gives_ten_logits_for_each_image_and_halves_it_twice() -> None:
     net, x = small_resnet(), images(2, 3, 32, torch.float32)
-    h, shapes = net.standardise(x), {}
+    h, shapes = net.standardize(x), {}
     for name, module in net.features.named_children():
         h = module(h)
         shapes[name] = tuple(h.shape[1:])
@@ -497,18 +497,18 @@ def test_pooling_before_the_relu_is_the_net_that_pools_after_it(
     channels: tuple[int, ...], kernel: int, norm: bool
 ) -> None:
     net = small_cnn(channels, kernel, norm=norm).double()
-    plain = with_numbers_of(PlainCnn(channels, kernel, 8, norm, net.standardise.mean, net.standardise.std), net)
+    plain = with_numbers_of(PlainCnn(channels, kernel, 8, norm, net.standardize.mean, net.standardize.std), net)
     check_equal(net, plain, images(5, 1, 28))
 
 
 def test_resnet20_is_that_of_he_et_al() -> None:
     net = small_resnet().double()
-    plain = with_numbers_of(PlainResNet(net.standardise.mean, net.standardise.std), net)
+    plain = with_numbers_of(PlainResNet(net.standardize.mean, net.standardize.std), net)
     check_equal(net, plain, images(6, 3, 32))
 
 
 def test_dropout_follows_the_first_fully_connected_layer_and_only_while_training() -> None:
-    net = initialize(cnn((2,), 3, hidden=64, dropout=0.5, norm=False, standardise=grey(), bfloat16=False), 0).double()
+    net = initialize(cnn((2,), 3, hidden=64, dropout=0.5, norm=False, standardize=grey(), bfloat16=False), 0).double()
     x, seen = images(5, 1, 28), []
     net.full2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.random.fork_rng():
@@ -550,7 +550,7 @@ def test_standardised_is_less_the_mean_and_by_the_deviation(
     mean, std = torch.linspace(0.1, 0.9, channels), torch.linspace(0.5, 0.2, channels)
     x = images(n, channels, size, dtype)
     before = x.clone()
-    y = Standardise(mean, std).to(dtype)(x)
+    y = Standardize(mean, std).to(dtype)(x)
     expected = torch.stack([(x[:, c] - mean[c]) / std[c] for c in range(channels)], 1)
     torch.testing.assert_close(y, expected)
     assert y.is_contiguous(memory_format=torch.channels_last)
@@ -564,7 +564,7 @@ def test_what_convolutions_take_and_give_has_its_channels_last_in_memory(module:
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             part.register_forward_hook(lambda _, inputs, output: seen.extend([inputs[0], output]))
-    channels = module.standardise.mean.numel()
+    channels = module.standardize.mean.numel()
     module(images(3, channels, 28 if channels == 1 else 32, torch.float32))
     assert len(seen) > 3
     for tensor in seen:
@@ -606,4 +606,4 @@ def test_only_convolutions_and_the_layer_after_them_are_of_bfloat16() -> None:
         part.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output.dtype}))
     net(images(2, 1, 28, torch.float32))
     assert {seen[f"features.{name}"] for name in ("conv1", "conv2", "full1")} == {torch.bfloat16}
-    assert {seen[name] for name in ("standardise", "features", "full2", "")} == {torch.float32}
+    assert {seen[name] for name in ("standardize", "features", "full2", "")} == {torch.float32}

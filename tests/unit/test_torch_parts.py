@@ -57,7 +57,7 @@ def test_twenty_steps_of_torch_are_those_by_hand(name: str, momentum: float) -> 
         gradients.copy_(normal(1, 9, seed=step + 1))
         ours.step(expected, gradients.clone(), lr)
         theirs.step(values, gradients, lr)
-        theirs.keep(torch.tensor([0]))
+        theirs.select(torch.tensor([0]))
         close(values, expected)
     assert torch.equal(state[:, 9:], normal(1, 12)[:, 9:])
 

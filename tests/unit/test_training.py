@@ -24,7 +24,7 @@ LR = 0.001
 """Small: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in a hundred steps."""
 
 
-def parts(seeds: Any = SEEDS, scale: float = 1.0) -> dict[str, Examples]:
+def splits(seeds: Any = SEEDS, scale: float = 1.0) -> dict[str, Examples]:
     found = {}
     for name, n in (("train", 50), ("val", 20)):
         rngs = generators(seeds, name)
@@ -87,7 +87,7 @@ def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedul
     if (norm, optimizer) == ("running", "adam"):
         pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
     running = norm == "running"
-    network, data = stack(norm=norm != "plain", running=running), parts()
+    network, data = stack(norm=norm != "plain", running=running), splits()
     models = [as_torch(network, k) for k in SEEDS]
     history = run(network, data, optimizer=OPTIMIZERS[optimizer][0](), schedule=SCHEDULES[schedule][0]())
     for k, model in enumerate(models):
@@ -102,7 +102,7 @@ def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedul
 def test_a_hundred_steps_with_all_examples_equal_the_plain_loop(
     widths: list[int], activation: str, optimizer: str
 ) -> None:
-    data = {name: Examples(part.x[:, :, : widths[0]], part.y) for name, part in parts().items()}
+    data = {name: Examples(part.x[:, :, : widths[0]], part.y) for name, part in splits().items()}
     network = Network(mlp(widths, activation=activation), generators(SEEDS, "init"), torch.float64)
     models = [as_torch(network, k) for k in SEEDS]
     settings: Any = {"optimizer": OPTIMIZERS[optimizer][0](), "schedule": Schedule(), "batch": 50, "epochs": 100}
@@ -123,8 +123,8 @@ def test_a_hundred_steps_with_all_examples_equal_the_plain_loop(
 
 def test_a_batch_of_more_examples_than_there_are_is_all_of_them() -> None:
     one, other = stack(), stack()
-    run(one, parts(), batch=50)
-    run(other, parts(), batch=64)
+    run(one, splits(), batch=50)
+    run(other, splits(), batch=64)
     assert torch.equal(one.state, other.state)
 
 
@@ -135,7 +135,7 @@ RECORDED = [1, 2, 10, 25]
 def test_a_record_after_some_epochs_has_the_numbers_of_one_after_each(batch: int) -> None:
     each, some = stack(), stack()
     settings: Any = {"schedule": Schedule(), "batch": batch, "watch": ("val", "train")}
-    whole, sparse = run(each, parts(), **settings), run(some, parts(), record=RECORDED, **settings)
+    whole, sparse = run(each, splits(), **settings), run(some, splits(), record_at=RECORDED, **settings)
     assert torch.equal(each.state, some.state)
     assert whole.recorded.tolist() == list(range(1, 26))
     assert sparse.recorded.tolist() == RECORDED
@@ -146,11 +146,11 @@ def test_a_record_after_some_epochs_has_the_numbers_of_one_after_each(batch: int
 
 
 def test_one_that_diverges_between_two_records_stops_at_the_second() -> None:
-    data = parts()
+    data = splits()
     data["train"].x[1] *= 1e15
     each, some = (Network([Linear(2, 1)], generators(SEEDS, "init"), torch.float64) for _ in range(2))
     settings: Any = {"schedule": Schedule(), "batch": 50}
-    whole, sparse = run(each, data, **settings), run(some, data, record=RECORDED, **settings)
+    whole, sparse = run(each, data, **settings), run(some, data, record_at=RECORDED, **settings)
     assert 2 < whole.epochs[1] < 10
     assert whole.epochs[[0, 2]].tolist() == [25, 25]
     assert sparse.epochs.tolist() == [25, 10, 25]
@@ -171,11 +171,11 @@ def test_nothing_is_stopped_or_lowered_between_two_records() -> None:
         return torch.full_like(lr, epoch + 1 == 5, dtype=torch.bool)
 
     settings: Any = {"schedule": StepSchedule(5), "finished": after_five}
-    history = run(stack(), parts(), record=RECORDED, **settings)
+    history = run(stack(), splits(), record_at=RECORDED, **settings)
     assert asked == RECORDED
     assert history.epochs.tolist() == [25, 25, 25]
     assert history.curves["lr"][0].tolist() == pytest.approx([LR, LR, LR, LR / 10])
-    assert run(stack(), parts(), record=[5, 25], **settings).epochs.tolist() == [5, 5, 5]
+    assert run(stack(), splits(), record_at=[5, 25], **settings).epochs.tolist() == [5, 5, 5]
 
 
 def test_trials_have_the_last_loss_of_each_model_wherever_it_was_recorded() -> None:
@@ -190,8 +190,8 @@ def test_trials_have_the_last_loss_of_each_model_wherever_it_was_recorded() -> N
 
 
 def test_the_best_weights_are_those_of_a_record() -> None:
-    network, data = stack(), parts()
-    curve = run(network, data, best=True, record=[1, 9, 25]).curves["val_loss"]
+    network, data = stack(), splits()
+    curve = run(network, data, restore_best=True, record_at=[1, 9, 25]).curves["val_loss"]
     value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
     torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
 
@@ -203,19 +203,19 @@ def test_the_best_weights_are_those_of_a_record() -> None:
 )
 def test_records_ascend_to_the_last_epoch(record: Sequence[int]) -> None:
     with pytest.raises(ValueError, match=r"records ascend from 1 .* after the last epoch"):
-        run(stack(), parts(), record=record)
+        run(stack(), splits(), record_at=record)
 
 
 def test_a_seed_trains_alone_as_it_does_in_a_stack() -> None:
-    together = run(stack(), parts())
+    together = run(stack(), splits())
     for k in SEEDS:
-        alone = run(stack([k]), parts([k]), [k])
+        alone = run(stack([k]), splits([k]), [k])
         for name, curve in together.curves.items():
             torch.testing.assert_close(alone.curves[name][0], curve[k], rtol=1e-9, atol=1e-9)
 
 
 def test_one_that_diverges_leaves_the_others_untouched() -> None:
-    data = parts()
+    data = splits()
     broken = {name: Examples(part.x.clone(), part.y.clone()) for name, part in data.items()}
     broken["train"].y[1] *= 1e200
     network, other = stack(norm=False), stack(norm=False)
@@ -232,17 +232,17 @@ def test_one_that_has_finished_keeps_the_weights_it_stopped_with() -> None:
         return torch.arange(len(lr)) == 1 if epoch == 4 else torch.zeros(len(lr), dtype=torch.bool)
 
     stopped, short, whole = stack(), stack(), stack()
-    history = run(stopped, parts(), finished=second_after_five)
-    run(short, parts(), epochs=5)
-    run(whole, parts())
+    history = run(stopped, splits(), should_stop=second_after_five)
+    run(short, splits(), epochs=5)
+    run(whole, splits())
     assert history.epochs.tolist() == [25, 5, 25]
     torch.testing.assert_close(stopped.state[1], short.state[1])
     torch.testing.assert_close(stopped.state[[0, 2]], whole.state[[0, 2]])
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss() -> None:
-    network, data = stack(), parts()
-    history = run(network, data, best=True)
+    network, data = stack(), splits()
+    history = run(network, data, restore_best=True)
     curve = history.curves["val_loss"]
     assert (curve.argmin(1) < 24).any()
     value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
@@ -251,26 +251,26 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss() -> None:
 
 @pytest.mark.parametrize("every", [4, 10, 25])
 def test_the_best_weights_are_searched_every_n_epochs(every: int) -> None:
-    network, data = stack(), parts()
-    curve = run(network, data, best=True, best_every=every).curves["val_loss"][:, every - 1 :: every]
+    network, data = stack(), splits()
+    curve = run(network, data, restore_best=True, best_every=every).curves["val_loss"][:, every - 1 :: every]
     value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
     torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
 
 
 def test_weights_that_were_never_good_are_not_finite() -> None:
     network = stack(norm=False)
-    run(network, parts(scale=1e200), best=True)
+    run(network, splits(scale=1e200), restore_best=True)
     assert network.state.isnan().all()
 
 
 def test_curves_tell_the_learning_rate_of_each_epoch() -> None:
-    history = run(stack(), parts(), schedule=StepSchedule(10))
+    history = run(stack(), splits(), schedule=StepSchedule(10))
     assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([LR, LR, LR / 10, LR / 100])
 
 
 def test_a_part_that_is_watched_is_evaluated_after_each_epoch() -> None:
-    network, data = stack(running=True), parts()
-    history = run(network, data, watch=("val", "train"))
+    network, data = stack(running=True), splits()
+    history = run(network, data, monitor=("val", "train"))
     value = MSE().forward(network.predict(data["train"].x), data["train"].y.mT)
     torch.testing.assert_close(history.curves["train_loss"][:, -1], value)
 

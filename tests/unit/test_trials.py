@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Trials
+from labcheck.core.trials import Trials
 from labcheck.engine import baselines, progress
 from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
 
@@ -171,16 +171,16 @@ def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
 
     class Telling(Counted):
         def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
-            progress.tell(3, 10)
-            seen.append(store.notes.state(plan))
+            progress.report_progress(3, 10)
+            seen.append(store.progress.state(plan))
             return super().train(seeds, device)
 
     lab = Telling()
     block = Block(lab, 1, "cpu")
-    plan = [progress.Planned(store.key(block), "counted/claim a seeds 4-7", 1.0)]
+    plan = [progress.PlannedBlock(store.key(block), "counted/claim a seeds 4-7", 1.0)]
     store.trials(lab, 8, "cpu")
     assert [state.running for state in seen] == [[], [("counted/claim a seeds 4-7", 3, 10)]]
-    assert store.notes.state(plan) == progress.State(1.0, [])
+    assert store.progress.state(plan) == progress.State(1.0, [])
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: Tria
 def test_nothing_is_trained_ahead_once_the_session_ends(store: TrialStore):
     lab = Counted()
     store.expect(needed_by_one_test(lab, seeds=16))
-    store.notes.end()
+    store.progress.end()
     store.train_ahead()
     assert lab.asked == []
 

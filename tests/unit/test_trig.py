@@ -119,7 +119,7 @@ def test_biases_start_alike_with_and_without_norm(init: str) -> None:
 
 def test_the_report_s_split_has_the_printed_mean_square() -> None:
     """A net whose output is always 0 has the validation error 1.07809, cut, in the first row of Table 1."""
-    parts = Trig().parts([0, 7], torch.float64)
+    parts = Trig().splits([0, 7], torch.float64)
     assert parts["val"].y.square().mean((1, 2)).tolist() == pytest.approx([1.0780962] * 2, abs=5e-8)
     assert {name: part.x.shape for name, part in parts.items()} == {
         "train": (2, 3000, 2), "val": (2, 1000, 2), "test": (2, 1000, 2), "grid": (2, 10_000, 2),
@@ -129,9 +129,9 @@ def test_the_report_s_split_has_the_printed_mean_square() -> None:
 
 
 def test_a_split_of_its_own_differs_from_seed_to_seed() -> None:
-    parts = Trig(split="seed").parts([0, 7])
+    parts = Trig(split="seed").splits([0, 7])
     assert not torch.equal(parts["val"].y[0], parts["val"].y[1])
-    assert torch.equal(Trig(split="seed").parts([7])["val"].y[0], parts["val"].y[1])
+    assert torch.equal(Trig(split="seed").splits([7])["val"].y[0], parts["val"].y[1])
 
 
 def test_the_report_s_split_is_of_torch_s_first_draws() -> None:
@@ -140,7 +140,7 @@ def test_the_report_s_split_is_of_torch_s_first_draws() -> None:
         x = 2 * torch.pi * torch.rand(5000)
         x = x[torch.randperm(5000)].double()
     y = x.sin() + x.cos() + x.sin() * x.cos()
-    parts = Trig().parts([0], torch.float64)
+    parts = Trig().splits([0], torch.float64)
     standardized = (x - x.mean()) / x.std()
     for name, part in {"train": slice(3000), "val": slice(3000, 4000), "test": slice(4000, None)}.items():
         torch.testing.assert_close(parts[name].y[0, :, 0], y[part], rtol=1e-6, atol=1e-6)
@@ -189,7 +189,7 @@ def test_a_replay_needs_the_report_s_split() -> None:
 
 
 def test_a_replay_trains_as_a_plain_loop_does() -> None:
-    parts = REPLAY.parts([0], torch.float64)
+    parts = REPLAY.splits([0], torch.float64)
     x, y = parts["train"].x[0], parts["train"].y[0]
     with torch.random.fork_rng():
         layers = as_reported()
@@ -254,7 +254,7 @@ def test_the_gap_is_between_validation_and_training() -> None:
 @pytest.mark.parametrize("norm", [False, True])
 def test_the_first_gradient_is_that_of_autograd(norm: bool, running: bool) -> None:
     lab = Trig(norm=norm, running=running, max_epochs=1, samples=500)
-    train = lab.parts([0, 4], torch.float64)["train"]
+    train = lab.splits([0, 4], torch.float64)["train"]
     measured = lab.train([0, 4], dtype=torch.float64).metrics["first_gradient"]
     for k, seed in enumerate([0, 4]):
         model = as_torch(lab.network([seed], torch.float64), 0)
@@ -269,6 +269,6 @@ def test_the_first_gradient_leaves_running_averages_alone() -> None:
     lab = Trig(running=True, samples=500)
     net = lab.network([0])
     before = net.state.clone()
-    lab.inspect(net, lab.parts([0]))
+    lab.inspect(net, lab.splits([0]))
     assert any(isinstance(layer, BatchNorm) for layer in net.layers)
     assert torch.equal(net.state, before)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.special import betainc, betaincc
 from scipy.stats import binomtest
 
-from labcheck.core.verdicts import Word, combine, judge, lower_bound, seeds_to_decide, upper_bound
+from labcheck.core.verdicts import Verdict, combine, judge, lower_bound, seeds_to_decide, upper_bound
 
 HALF, THREE_QUARTERS = Fraction(1, 2), Fraction(3, 4)
-RANK = {Word.NOT_REPRODUCED: 0, Word.INCONCLUSIVE: 1, Word.REPRODUCED: 2}
+RANK = {Verdict.NOT_REPRODUCED: 0, Verdict.INCONCLUSIVE: 1, Verdict.REPRODUCED: 2}
 
 
 @cache
@@ -59,7 +59,7 @@ def test_the_rule_over_all_counts(n: int) -> None:
         for holds in range(n + 1):
             for ties in range(n - holds + 1):
                 verdict = judge(holds, ties, n, relations)
-                assert (verdict.word, verdict.tag) == expected(holds, ties, n, relations), verdict
+                assert (verdict.verdict, verdict.tag) == expected(holds, ties, n, relations), verdict
 
 
 @pytest.mark.parametrize("n", [60, 61, 200])
@@ -68,7 +68,7 @@ def test_the_rule_with_many_seeds(n: int) -> None:
         for holds in range(n + 1):
             for ties in {0, 1, (n - holds) // 2, n - holds} & set(range(n - holds + 1)):
                 verdict = judge(holds, ties, n, relations)
-                assert (verdict.word, verdict.tag) == expected(holds, ties, n, relations), verdict
+                assert (verdict.verdict, verdict.tag) == expected(holds, ties, n, relations), verdict
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_rule_with_many_seeds(n: int) -> None:
 )
 def test_known_verdicts(holds: int, ties: int, n: int, relations: int, word: str, tag: str) -> None:
     verdict = judge(holds, ties, n, relations)
-    assert (verdict.word, verdict.tag) == (word, tag)
+    assert (verdict.verdict, verdict.tag) == (word, tag)
     assert (verdict.holds, verdict.ties, verdict.n) == (holds, ties, n)
 
 
@@ -107,10 +107,10 @@ def test_the_bounds_of_a_verdict_count_ties_against_it_either_way() -> None:
 
 
 def test_five_of_five_is_the_least_that_is_reproduced() -> None:
-    assert judge(5, 0, 5).word is Word.REPRODUCED
+    assert judge(5, 0, 5).word is Verdict.REPRODUCED
     assert judge(5, 0, 5).lower == pytest.approx(0.549, abs=5e-4)
-    assert all(judge(n, 0, n).word is Word.INCONCLUSIVE for n in range(1, 5))
-    assert judge(4, 0, 5).word is judge(4, 1, 5).word is Word.INCONCLUSIVE
+    assert all(judge(n, 0, n).word is Verdict.INCONCLUSIVE for n in range(1, 5))
+    assert judge(4, 0, 5).word is judge(4, 1, 5).word is Verdict.INCONCLUSIVE
 
 
 @given(counts())
@@ -131,26 +131,26 @@ def test_a_tie_that_turns_into_a_yes_never_weakens_a_verdict(case: tuple[int, in
 def test_ties_support_as_little_as_noes_and_refute_as_little_as_yeses(case: tuple[int, int, int, int]) -> None:
     holds, ties, n, relations = case
     word = judge(holds, ties, n, relations).word
-    assert (word is Word.REPRODUCED) == (judge(holds, 0, n, relations).word is Word.REPRODUCED)
-    assert (word is Word.NOT_REPRODUCED) == (judge(holds + ties, 0, n, relations).word is Word.NOT_REPRODUCED)
+    assert (word is Verdict.REPRODUCED) == (judge(holds, 0, n, relations).word is Verdict.REPRODUCED)
+    assert (word is Verdict.NOT_REPRODUCED) == (judge(holds + ties, 0, n, relations).word is Verdict.NOT_REPRODUCED)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 12))
 def test_ties_alone_decide_nothing(n: int, relations: int) -> None:
-    assert judge(0, n, n, relations).word is Word.INCONCLUSIVE
+    assert judge(0, n, n, relations).word is Verdict.INCONCLUSIVE
 
 
 @given(counts())
 def test_more_relations_refute_no_more_and_support_the_same(case: tuple[int, int, int, int]) -> None:
     holds, ties, n, relations = case
     alone, among = judge(holds, ties, n).word, judge(holds, ties, n, relations).word
-    assert among is alone or (alone, among) == (Word.NOT_REPRODUCED, Word.INCONCLUSIVE)
+    assert among is alone or (alone, among) == (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
 
 
 @given(counts())
 def test_a_tag_says_where_the_bounds_lie(case: tuple[int, int, int, int]) -> None:
     verdict = judge(*case)
-    if verdict.word is not Word.NOT_REPRODUCED:
+    if verdict.verdict is not Verdict.NOT_REPRODUCED:
         assert verdict.tag == ""
     elif verdict.upper < 1 / 2:
         assert verdict.tag == "reversed"
@@ -172,12 +172,12 @@ def test_a_verdict_reads_as_a_sentence() -> None:
 
 
 def test_only_yes_and_no_contradict() -> None:
-    pairs = {(a, b) for a in Word for b in Word if a.contradicts(b)}
-    assert pairs == {(Word.REPRODUCED, Word.NOT_REPRODUCED), (Word.NOT_REPRODUCED, Word.REPRODUCED)}
+    pairs = {(a, b) for a in Verdict for b in Verdict if a.contradicts(b)}
+    assert pairs == {(Verdict.REPRODUCED, Verdict.NOT_REPRODUCED), (Verdict.NOT_REPRODUCED, Verdict.REPRODUCED)}
 
 
-@pytest.mark.parametrize("words", [pair for size in (1, 2, 3) for pair in combinations_with_replacement(Word, size)])
-def test_a_claim_is_as_good_as_its_worst_relation(words: tuple[Word, ...]) -> None:
+@pytest.mark.parametrize("words", [pair for size in (1, 2, 3) for pair in combinations_with_replacement(Verdict, size)])
+def test_a_claim_is_as_good_as_its_worst_relation(words: tuple[Verdict, ...]) -> None:
     worst = min(words, key=RANK.__getitem__)
     assert combine(words) is combine(reversed(words)) is worst
 
@@ -203,7 +203,7 @@ def test_known_numbers_of_seeds_to_decide(holds: int, ties: int, n: int, decided
     assert seeds_to_decide(judge(holds, ties, n)) == decided
 
 
-INCONCLUSIVE = counts(60).filter(lambda case: judge(*case).word is Word.INCONCLUSIVE)
+INCONCLUSIVE = counts(60).filter(lambda case: judge(*case).word is Verdict.INCONCLUSIVE)
 
 
 @given(INCONCLUSIVE)
@@ -228,4 +228,4 @@ def test_so_many_times_all_counts_decide_where_so_many_seeds_do(case: tuple[int,
     least = seeds_to_decide(judge(*case), relations) or 10_001
     word = judge(times * holds, times * ties, times * n, relations).word
     if times * n <= 10_000:
-        assert (word is not Word.INCONCLUSIVE) == (times * n >= least)
+        assert (word is not Verdict.INCONCLUSIVE) == (times * n >= least)

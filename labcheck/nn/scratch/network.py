@@ -31,11 +31,11 @@ class Network(Model):
         self.layers = layers
         self.size = sum(prod(shape) for layer in layers for shape in layer.shapes)
         extra = sum(prod(shape) for layer in layers for shape in layer.buffer_shapes)
-        self.hold(torch.empty(len(generators), self.size + extra, dtype=dtype))
+        self.bind(torch.empty(len(generators), self.size + extra, dtype=dtype))
         for model, rng in enumerate(generators):
             for name, layer in zip(_names(layers), layers, strict=True):
                 layer.initialize(model, substream(rng, name))
-        self.hold(self.state.to(device))
+        self.bind(self.state.to(device))
 
     def redraw(self, model: int, rng: torch.Generator) -> None:
         """Draw a model again from one stream, as a script does that makes all layers and then initializes each."""
@@ -44,9 +44,9 @@ class Network(Model):
         for layer in self.layers:
             layer.reset(model, rng)
 
-    def hold(self, state: Tensor) -> None:
+    def bind(self, state: Tensor) -> None:
         """Make `state` this network's storage and hand every layer its views."""
-        super().hold(state)
+        super().bind(state)
         value = gradient = 0
         buffer = self.size
         for layer in self.layers:

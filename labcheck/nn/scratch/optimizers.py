@@ -15,7 +15,7 @@ class Optimizer(Protocol):
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
         """Move values (K, P) in place against gradients (K, P), each row at its rate, lr (K,)."""
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Forget all models but these."""
 
 
@@ -43,7 +43,7 @@ class SGD:
             direction = gradients.add_(velocity, alpha=self.momentum) if self.nesterov else velocity
         values.addcmul_(direction, _rates(lr, values), value=-1)
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         if self.velocity is not None:
             self.velocity = self.velocity[rows]
 
@@ -67,7 +67,7 @@ class AdaGrad:
         """The new gradients' squares to s, (K, P)."""
         squares.addcmul_(gradients, gradients)
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         if self.squares is not None:
             self.squares = self.squares[rows]
 
@@ -117,7 +117,7 @@ class Adam:
         root = _root(second).div_((1 - beta2**self.steps) ** 0.5).add_(self.epsilon)
         values.addcmul_(torch.div(first, root, out=root), _rates(lr / (1 - beta1**self.steps), values), value=-1)
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         if self.moments is not None:
             self.moments = tuple(moment[rows] for moment in self.moments)
 
@@ -184,12 +184,12 @@ class LBFGS:
             d.addcmul_(self.s[i], shares[i] - self.inverse[i] * _dot(self.y[i], d))
         return d
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         if self.move is not None:
             self.move, self.gradient, self.begun, self.scale = (
-                part[rows] for part in (self.move, self.gradient, self.begun, self.scale)
+                split[rows] for split in (self.move, self.gradient, self.begun, self.scale)
             )
-            self.s, self.y, self.inverse = (part[:, rows] for part in (self.s, self.y, self.inverse))
+            self.s, self.y, self.inverse = (split[:, rows] for split in (self.s, self.y, self.inverse))
 
 
 def _root(squares: Tensor) -> Tensor:

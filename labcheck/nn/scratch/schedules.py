@@ -17,7 +17,7 @@ class Schedule:
         """The rates (K,) after an epoch (counted from 0) that ended with these validation losses (K,)."""
         return lr
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         """Forget all models but these."""
 
 
@@ -87,6 +87,6 @@ class PlateauSchedule(Schedule):
         reduced = (lr * self.factor).clamp(min=self.least)
         return torch.where(waited & (lr - reduced > self.smallest_change), reduced, lr)
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         if self.best is not None:
             self.best, self.bad = self.best[rows], self.bad[rows]

@@ -1,15 +1,15 @@
 const form = document.querySelector(".filter");
-const shown = () => {
-  const wanted = Object.fromEntries(new FormData(form));
+const applyFilter = () => {
+  const filters = Object.fromEntries(new FormData(form));
   let count = 0;
-  for (const each of document.querySelectorAll("[data-lab]")) {
-    each.hidden = Object.entries(wanted).some(([name, value]) => value && each.dataset[name] !== value);
-    count += each.matches("article:not([hidden])");
+  for (const element of document.querySelectorAll("[data-lab]")) {
+    element.hidden = Object.entries(filters).some(([name, value]) => value && element.dataset[name] !== value);
+    count += element.matches("article:not([hidden])");
   }
-  form.querySelector("output").textContent = `${count} of ${document.querySelectorAll("article").length} claims shown`;
+  form.querySelector("output").textContent = `showing ${count} of ${document.querySelectorAll("article").length} claims`;
 };
 form.hidden = false;
-form.addEventListener("change", shown);
+form.addEventListener("change", applyFilter);
 form.addEventListener("submit", (event) => event.preventDefault());
-shown();
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));
+applyFilter();
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((element) => (element.open = true)));

@@ -1,11 +1,9 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import average, epochs_to
-from labcheck.core.relations import beats, no_worse
+from labcheck import Arm, Claim, beats, epochs_to, geometric_mean, no_worse
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, Boston
 
-THERE = epochs_to("val_loss", below=20)  # where the report's sigmoid ends
-AT_10, AT_20 = average("val_loss", 10, 15, rising=False), average("val_loss", 20, 25, rising=False)
-AT_50, AT_60 = average("val_loss", 45, 50, rising=False), average("val_loss", 55, 60, rising=False)
+EPOCHS_TO_TARGET = epochs_to("val_loss", below=20)  # where the report's sigmoid ends
+AT_10, AT_20 = geometric_mean("val_loss", 10, 15, rising=False), geometric_mean("val_loss", 20, 25, rising=False)
+AT_50, AT_60 = geometric_mean("val_loss", 45, 50, rising=False), geometric_mean("val_loss", 55, 60, rising=False)
 
 
 def trained_with(activation: str) -> dict[str, object]:
@@ -16,7 +14,7 @@ claim = Claim(
     id="boston/activation",
     statement="ReLU predicts best and trains fastest, then tanh, then sigmoid: ReLU has converged within 10 epochs, "
     "tanh within 60, and sigmoid is far from it then.",
-    source="report boston-mnist, part 1, the activation's influence",
+    citation="report boston-mnist, part 1, the activation's influence",
     lab=Boston,
     arms={
         "relu": Arm(trained_with("relu"), {"text": {TEST_MSE: 8.8628, TEST_MAE: 2.2904, TEST_R2: 0.8781}}),
@@ -26,8 +24,8 @@ claim = Claim(
     relations=[
         beats("relu", "tanh", TEST_MSE),
         beats("tanh", "sigmoid", TEST_MSE),
-        beats("relu", "tanh", THERE),
-        beats("tanh", "sigmoid", THERE),
+        beats("relu", "tanh", EPOCHS_TO_TARGET),
+        beats("tanh", "sigmoid", EPOCHS_TO_TARGET),
         no_worse("relu", "relu", AT_10, margin=0.1, other=AT_20),
         no_worse("tanh", "tanh", AT_50, margin=0.1, other=AT_60),
         beats("sigmoid", "sigmoid", AT_60, by=0.1, other=AT_50),

@@ -1,18 +1,18 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import average, swing
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats, geometric_mean, mean_rebound
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
 
-LATE_TRAINING = average("batch_loss", -7, rising=False)  # the epochs in which the report sees 8 layers below the others
-LATE_VALIDATION = average("val_loss", -2, rising=False)  # the epochs in which it sees them above
-TRAINING_SWING = swing("batch_loss", rising=False)
-SWING = swing("val_loss", rising=False)
+LATE_TRAINING = geometric_mean(
+    "batch_loss", -7, rising=False
+)  # the epochs in which the report sees 8 layers below the others
+LATE_VALIDATION = geometric_mean("val_loss", -2, rising=False)  # the epochs in which it sees them above
+TRAINING_SWING = mean_rebound("batch_loss", rising=False)
+SWING = mean_rebound("val_loss", rising=False)
 
 claim = Claim(
     id="boston/depth",
     statement="Two hidden layers train, validate and test better than one; eight train and validate better still, but "
     "swing more, and end worse in validation and on test.",
-    source="report boston-mnist, part 1, the depth's influence",
+    citation="report boston-mnist, part 1, the depth's influence",
     lab=Boston,
     arms={
         "1 layer": Arm(

@@ -1,16 +1,14 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import epochs_to, swing
-from labcheck.core.relations import beats, diverges
+from labcheck import Arm, Claim, beats, diverges, epochs_to, mean_rebound
 from labcheck.labs.boston import FINAL_LOSS, MEAN_VAL_MSE, TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
 
-THERE = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
-SWING = swing("val_loss", rising=False)
+EPOCHS_TO_TARGET = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
+SWING = mean_rebound("val_loss", rising=False)
 
 claim = Claim(
     id="boston/learning-rate",
     statement="A learning rate of 0.1 diverges; of 0.01, 0.001 and 0.0001, a higher one predicts better, "
     "converges faster and less steadily.",
-    source="report boston-mnist, part 1, the learning rate's influence",
+    citation="report boston-mnist, part 1, the learning rate's influence",
     lab=Boston,
     arms={
         "lr 0.1": Arm({"hidden_layers": 2, "lr": 0.1}, {"text": {TEST_MSE: float("nan")}}),
@@ -28,8 +26,8 @@ claim = Claim(
         diverges("lr 0.1", FINAL_LOSS, VAL_MSE, MEAN_VAL_MSE),
         beats("lr 0.01", "lr 0.001", TEST_MSE),
         beats("lr 0.001", "lr 0.0001", TEST_MSE),
-        beats("lr 0.01", "lr 0.001", THERE),
-        beats("lr 0.001", "lr 0.0001", THERE),
+        beats("lr 0.01", "lr 0.001", EPOCHS_TO_TARGET),
+        beats("lr 0.001", "lr 0.0001", EPOCHS_TO_TARGET),
         beats("lr 0.001", "lr 0.01", SWING),
         beats("lr 0.0001", "lr 0.001", SWING),
     ],

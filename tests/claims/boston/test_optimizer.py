@@ -1,5 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, Boston
 
 BASE = {"hidden_layers": 2, "lr": 0.001}
@@ -8,7 +7,7 @@ ADAM = {"optimizer": "adam", **BASE}
 claim = Claim(
     id="boston/optimizer",
     statement="Adam does worse than SGD at each depth, learning rate and activation for which both have a number.",
-    source="report boston-mnist, part 1, steps: Adam's results were strange, so that SGD was hard-coded; the numbers "
+    citation="report boston-mnist, part 1, steps: Adam's results were strange, so that SGD was hard-coded; the numbers "
     "are in the listing's output, which is Adam's, and in the text's tables, which are SGD's",
     lab=Boston,
     arms={

@@ -1,16 +1,14 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import at, rise
-from labcheck.core.relations import beats, equivalent, reaches
+from labcheck import Arm, Claim, beats, equivalent, increase, reaches, value_at
 from labcheck.labs.cifar import Cifar, logged
 
-BEFORE, AFTER, END = (at("test_accuracy", epoch, rising=True) for epoch in (5, 6, 10))
-JUMP = rise("test_accuracy", 5, 6)
-REST = rise("test_accuracy", 6, 10)
+BEFORE, AFTER, END = (value_at("test_accuracy", epoch, rising=True) for epoch in (5, 6, 10))
+JUMP = increase("test_accuracy", 5, 6)
+REST = increase("test_accuracy", 6, 10)
 
 claim = Claim(
     id="cifar/lr-drop",
     statement="The test accuracy jumps when the learning rate drops from .1 to .01, and is nearly flat afterwards.",
-    source="report curve-cifar, exercise 2, first thought: points 5 and 6 of the curve; no numbers",
+    citation="report curve-cifar, exercise 2, first thought: points 5 and 6 of the curve; no numbers",
     lab=Cifar,
     arms={
         "drop": Arm({"dropped": True}, logged(BEFORE, END, JUMP, REST)),

@@ -1,23 +1,21 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import at, rise
-from labcheck.core.relations import equivalent, never_falls, reaches
+from labcheck import Arm, Claim, equivalent, increase, never_decreases, reaches, value_at
 from labcheck.labs.cifar import Cifar, logged
 
-LAST_TRAIN = at("batch_accuracy", 10, rising=True)
-TRAIN = rise("batch_accuracy", 1, 10)
-TEST = rise("test_accuracy", 1, 10)
+LAST_TRAIN = value_at("batch_accuracy", 10, rising=True)
+TRAIN = increase("batch_accuracy", 1, 10)
+TEST = increase("test_accuracy", 1, 10)
 
 claim = Claim(
     id="cifar/train-vs-test",
     statement="Accuracy on training and on test images rises over the epochs, monotonically, and by like amounts.",
-    source="report curve-cifar, exercise 2, second thought; no numbers",
+    citation="report curve-cifar, exercise 2, second thought; no numbers",
     lab=Cifar,
     arms={"drop": Arm({"dropped": True}, logged(LAST_TRAIN, TRAIN, TEST))},
     relations=[
         reaches("drop", 0.1, TRAIN),
         reaches("drop", 0.1, TEST),
-        never_falls("drop", "batch_accuracy"),
-        never_falls("drop", "test_accuracy"),
+        never_decreases("drop", "batch_accuracy"),
+        never_decreases("drop", "test_accuracy"),
         equivalent("drop", "drop", TRAIN, other=TEST, margin=0.1),
     ],
     seeds={"quick": 5, "full": 5},

@@ -1,16 +1,14 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import at
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats, value_at
 from labcheck.labs.curve import Curve
 
 claim = Claim(
     id="curve/custom-function",
     statement="A function of one's own is fitted best after 3500 epochs at a learning rate of 0.001.",
-    source="report curve-cifar, exercise 1.C; found by looking at 200 to 4000 epochs",
+    citation="report curve-cifar, exercise 1.C; found by looking at 200 to 4000 epochs",
     lab=Curve,
     arms={name: Arm({"function": name, "epochs": 4000, "lr": 0.001}) for name in ("g", "g as printed")},
     relations=[
-        beats(name, name, at("grid_loss", 3500, rising=False), other=at("grid_loss", epochs, rising=False))
+        beats(name, name, value_at("grid_loss", 3500, rising=False), other=value_at("grid_loss", epochs, rising=False))
         for name in ("g", "g as printed")
         for epochs in (200, 500, 1000, 2000, 3000, 4000)
     ],

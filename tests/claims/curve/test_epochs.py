@@ -1,16 +1,15 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import falls_throughout, turns
+from labcheck import Arm, Claim, decreases_throughout, has_interior_minimum
 from labcheck.labs.curve import Curve
 
 claim = Claim(
     id="curve/epochs",
     statement="With more epochs the fit gets better and then worse again, while the training error falls all the time.",
-    source="report curve-cifar, exercise 1.A; pictures of the fit after 10 to 100,000 epochs, no numbers",
+    citation="report curve-cifar, exercise 1.A; pictures of the fit after 10 to 100,000 epochs, no numbers",
     lab=Curve,
     arms={"f": Arm({"epochs": 100_000})},
     relations=[
-        turns("f", "grid_loss", start=10, by=0.1),
-        falls_throughout("f", "train_loss", (10, 50, 100, 200, 1000, 10_000)),
+        has_interior_minimum("f", "grid_loss", start=10, by=0.1),
+        decreases_throughout("f", "train_loss", (10, 50, 100, 200, 1000, 10_000)),
     ],
     seeds={"quick": 20, "full": 240},
     notes=[

@@ -1,12 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import CPU_SECONDS
-from labcheck.core.relations import beats
+from labcheck import CPU_SECONDS, Arm, Claim, beats
 from labcheck.labs.fashion import FINAL_LOSS, Fashion
 
 claim = Claim(
     id="fashion/batch-size",
     statement="A larger batch lowers the training loss more slowly, and costs more CPU time.",
-    source="report fashion, the batch size's influence; figures 256-256-.1-5 and 400-256-.1-5 without their numbers",
+    citation="report fashion, the batch size's influence; figures 256-256-.1-5 and 400-256-.1-5 without their numbers",
     lab=Fashion,
     arms={"smallest": Arm({"smallest": True}), "256": Arm({"batch": 256}), "400": Arm({"batch": 400})},
     relations=[

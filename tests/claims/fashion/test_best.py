@@ -1,5 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
 OTHERS = {
@@ -13,7 +12,7 @@ claim = Claim(
     id="fashion/best",
     statement="256-512-.3-10 beats the base 256-256-.1-5, and each net that differs from the base in one setting of "
     "these, in training loss and accuracy.",
-    source="report fashion, the supposedly best settings; figure 256-512-.3-10",
+    citation="report fashion, the supposedly best settings; figure 256-512-.3-10",
     lab=Fashion,
     arms={
         "256-512-.3-10": Arm({"hidden": 512, "lr": 0.3, "epochs": 10}),

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import no_worse
+from labcheck import Arm, Claim, no_worse
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
 claim = Claim(
     id="fashion/epochs",
     statement="The net has about converged after 5 epochs; 10 change little.",
-    source="report fashion, the epochs' influence; figure 256-256-.1-10",
+    citation="report fashion, the epochs' influence; figure 256-256-.1-10",
     lab=Fashion,
     arms={"5 epochs": Arm({"epochs": 5}), "10 epochs": Arm({"epochs": 10})},
     relations=[

@@ -1,13 +1,11 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import CPU_SECONDS
-from labcheck.core.relations import beats
+from labcheck import CPU_SECONDS, Arm, Claim, beats
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
 claim = Claim(
     id="fashion/hidden-units",
     statement="More hidden units give a slightly lower training loss and a slightly better accuracy, and cost much "
     "more CPU time.",
-    source="report fashion, the hidden units' influence; figures 256-256-.1-5, 256-512-.1-5, 256-1024-.1-5",
+    citation="report fashion, the hidden units' influence; figures 256-256-.1-5, 256-512-.1-5, 256-1024-.1-5",
     lab=Fashion,
     arms={"256": Arm({"hidden": 256}), "512": Arm({"hidden": 512}), "1024": Arm({"hidden": 1024})},
     relations=[

@@ -1,17 +1,15 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import CPU_SECONDS, at, swing
-from labcheck.core.relations import beats, some_miss
+from labcheck import CPU_SECONDS, Arm, Claim, beats, mean_rebound, some_stay_worse_than, value_at
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
-SWING = swing("test_loss", rising=False)
+SWING = mean_rebound("test_loss", rising=False)
 HIGHER = {f"lr {lr:g}": Arm({"lr": lr}) for lr in (1.0, 2.0, 5.0, 10.0)}
-ASSERTED = {FINAL_LOSS: 0.5, at("batch_accuracy", 5, rising=True): 0.7, TEST_ACCURACY: 0.7}
+ASSERTED = {FINAL_LOSS: 0.5, value_at("batch_accuracy", 5, rising=True): 0.7, TEST_ACCURACY: 0.7}
 
 claim = Claim(
     id="fashion/learning-rate",
     statement="A rate of .3 does better than .1, .7 swings and learns less precisely, a higher one collapses; "
     "an ill-chosen rate costs more CPU time.",
-    source="report fashion, the learning rate's influence; figures 256-256-.1-5, 256-256-.3-5, 256-256-.7-5",
+    citation="report fashion, the learning rate's influence; figures 256-256-.1-5, 256-256-.3-5, 256-256-.7-5",
     lab=Fashion,
     arms={"lr 0.1": Arm({"lr": 0.1}), "lr 0.3": Arm({"lr": 0.3}), "lr 0.7": Arm({"lr": 0.7}), **HIGHER},
     relations=[
@@ -19,8 +17,8 @@ claim = Claim(
         beats("lr 0.3", "lr 0.1", TEST_ACCURACY),
         beats("lr 0.3", "lr 0.7", SWING),
         beats("lr 0.3", "lr 0.7", FINAL_LOSS),
-        some_miss([*HIGHER], {TEST_ACCURACY: 0.2}),
-        some_miss([*HIGHER], ASSERTED, says="as the textbook asserts"),
+        some_stay_worse_than([*HIGHER], {TEST_ACCURACY: 0.2}),
+        some_stay_worse_than([*HIGHER], ASSERTED, label="as the textbook asserts"),
         beats("lr 0.3", "lr 0.7", CPU_SECONDS, by=0.1),
     ],
     seeds={"quick": 10, "full": 20},

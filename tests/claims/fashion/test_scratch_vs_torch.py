@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import CPU_SECONDS
-from labcheck.core.relations import beats, equivalent
+from labcheck import CPU_SECONDS, Arm, Claim, beats, equivalent
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
 BEST = {"hidden": 512, "lr": 0.3, "epochs": 10}
@@ -9,7 +7,7 @@ claim = Claim(
     id="fashion/scratch-vs-torch",
     statement="The network written by hand takes more CPU time than torch's; torch's ends with a lower training loss "
     "and a higher accuracy, which may be due to the initial weights.",
-    source="report fashion, own modules against PyTorch's; figures 256-512-.3-10 and 256-512-.3-10-PyTorch",
+    citation="report fashion, own modules against PyTorch's; figures 256-512-.3-10 and 256-512-.3-10-PyTorch",
     lab=Fashion,
     arms={
         "student": Arm({**BEST, "engine": "student", "activation": "relu", "optimizer": "sgd", "momentum": 0.0}),
@@ -22,7 +20,7 @@ claim = Claim(
         beats("torch", "student", FINAL_LOSS),
         beats("torch", "student", TEST_ACCURACY),
         *(
-            equivalent(arm, "student", metric, margin=margin, says="initial weights explain it")
+            equivalent(arm, "student", metric, margin=margin, label="initial weights explain it")
             for arm in ("torch, same start", "labcheck")
             for metric, margin in ((FINAL_LOSS, 0.01), (TEST_ACCURACY, 0.005))
         ),

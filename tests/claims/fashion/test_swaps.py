@@ -1,15 +1,13 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import at
-from labcheck.core.relations import beats, differs, equivalent, misses
+from labcheck import Arm, Claim, beats, differs, equivalent, stays_worse_than, value_at
 from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
-FIRST_TEST_ACCURACY = at("test_accuracy", 1, rising=True)
+FIRST_TEST_ACCURACY = value_at("test_accuracy", 1, rising=True)
 
 claim = Claim(
     id="fashion/swaps",
     statement="One part of the base net exchanged at a time: Tanh trains like ReLU; MultiMarginLoss changes the loss "
     "and not the accuracy; initialization matters, and a bad one is a disaster; Adam learns faster and ends higher.",
-    source="report fashion, a new method of each kind; figures without their numbers",
+    citation="report fashion, a new method of each kind; figures without their numbers",
     lab=Fashion,
     arms={
         "base": Arm(),
@@ -25,7 +23,7 @@ claim = Claim(
         differs("multi-margin", "base", FINAL_LOSS, margin=0.1),
         equivalent("multi-margin", "base", TEST_ACCURACY, margin=0.02),
         differs("xavier", "base", FINAL_LOSS, margin=0.1),
-        misses("zeros", 0.2, TEST_ACCURACY),
+        stays_worse_than("zeros", 0.2, TEST_ACCURACY),
         beats("adam", "base", FIRST_TEST_ACCURACY),
         beats("adam", "base", TEST_ACCURACY),
     ],

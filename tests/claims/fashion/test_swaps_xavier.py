@@ -1,15 +1,14 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import misses
+from labcheck import Arm, Claim, stays_worse_than
 from labcheck.labs.fashion import TEST_ACCURACY, Fashion
 
 claim = Claim(
     id="fashion/swaps-xavier",
     statement="Initial weights of Xavier's normal distribution are a disaster.",
-    source="report fashion, a new method of each kind: the only other initialization of which it shows a figure, above "
+    citation="report fashion, a new method of each kind: the only other initialization of which it shows a figure, above "
     "the sentence that an unsuitable one is disastrous",
     lab=Fashion,
     arms={"xavier": Arm({"init": "xavier_normal"})},
-    relations=[misses("xavier", 0.2, TEST_ACCURACY)],
+    relations=[stays_worse_than("xavier", 0.2, TEST_ACCURACY)],
     seeds={"quick": 10, "full": 20},
     notes=[
         "This is the other reading of a sentence that fashion/swaps judges of all weights 0.",

@@ -1,16 +1,15 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import number, turns
+from labcheck import Arm, Claim, consistent_with, has_interior_minimum
 from labcheck.labs.mnist import TEST_ACCURACY, TESTED, Mnist
 
 claim = Claim(
     id="mnist/baseline",
     statement="The net with two convolutions has 97 % on test digits; its validation loss rises again late.",
-    source="report boston-mnist, part 2: 97 % when the base version was trained; the curves of the first training",
+    citation="report boston-mnist, part 2: 97 % when the base version was trained; the curves of the first training",
     lab=Mnist,
     arms={"base": Arm({}, {"text": {TEST_ACCURACY: 0.97}})},
     relations=[
-        number("base", 0.97, TEST_ACCURACY, images=TESTED),
-        turns("base", "val_loss", start=1, by=0.05),
+        consistent_with("base", 0.97, TEST_ACCURACY, images=TESTED),
+        has_interior_minimum("base", "val_loss", start=1, by=0.05),
     ],
     seeds={"quick": 20, "full": 20},
     notes=[

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.mnist import VAL_ACCURACY, VAL_LOSS, Mnist
 
 claim = Claim(
     id="mnist/batchnorm",
     statement="With BatchNorm the validation accuracy is higher and the validation loss lower, in two settings.",
-    source="report boston-mnist, part 2, BatchNorm's influence; types 0 and 2 have it, curves without numbers",
+    citation="report boston-mnist, part 2, BatchNorm's influence; types 0 and 2 have it, curves without numbers",
     lab=Mnist,
     arms={
         "plain": Arm({"norm": False}),

@@ -1,17 +1,15 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import CPU_SECONDS, at, average, swing
-from labcheck.core.relations import beats, equivalent, no_worse
+from labcheck import CPU_SECONDS, Arm, Claim, beats, equivalent, geometric_mean, mean_rebound, no_worse, value_at
 from labcheck.labs.mnist import POINT, TEST_ACCURACY, TRAIN_ACCURACY, Mnist, by_digit
 
-MET_VAL_ACCURACY = average("val_accuracy", 14, rising=True)
-FIRST_LOSS = at("batch_loss", 1, rising=False)
-JITTER = swing("val_accuracy", 0, 8, rising=True)
+MET_VAL_ACCURACY = geometric_mean("val_accuracy", 14, rising=True)
+FIRST_LOSS = value_at("batch_loss", 1, rising=False)
+JITTER = mean_rebound("val_accuracy", 0, 8, rising=True)
 
 claim = Claim(
     id="mnist/depth",
     statement="Two and four convolutions recognize more test digits than one, which fits its training digits all the "
     "same; four do about as well as two, after slower and less steady training; more take more time; none overfits.",
-    source="report boston-mnist, part 2, the depth's influence, and the table below it",
+    citation="report boston-mnist, part 2, the depth's influence, and the table below it",
     lab=Mnist,
     arms={
         "1 layer": Arm(

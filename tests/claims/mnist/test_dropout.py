@@ -1,17 +1,15 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import at, average
-from labcheck.core.relations import beats, equivalent
+from labcheck import Arm, Claim, beats, equivalent, geometric_mean, value_at
 from labcheck.labs.mnist import LATE_VAL_ACCURACY, POINT, TEST_ACCURACY, Mnist, by_digit
 
-FIRST_VAL_ACCURACY = at("val_accuracy", 1, rising=True)
-EARLY_LOSS = average("batch_loss", 0, 5, rising=False)
-EARLY_VAL_LOSS = average("val_loss", 0, 5, rising=False)
+FIRST_VAL_ACCURACY = value_at("val_accuracy", 1, rising=True)
+EARLY_LOSS = geometric_mean("batch_loss", 0, 5, rising=False)
+EARLY_VAL_LOSS = geometric_mean("val_loss", 0, 5, rising=False)
 
 claim = Claim(
     id="mnist/dropout",
     statement="A moderate dropout rate helps on validation; a high one helps less, starts lower and learns slowly; on "
     "test digits they hardly differ.",
-    source="report boston-mnist, part 2, the effect of dropout, and the table of four rates below it",
+    citation="report boston-mnist, part 2, the effect of dropout, and the table of four rates below it",
     lab=Mnist,
     arms={
         "none": Arm(

@@ -1,5 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats, equivalent, no_worse
+from labcheck import Arm, Claim, beats, equivalent, no_worse
 from labcheck.labs.mnist import LATE_VAL_ACCURACY, POINT, TEST_ACCURACY, Mnist, by_digit
 
 LARGER = ("7×7", "9×9")
@@ -8,7 +7,7 @@ claim = Claim(
     id="mnist/kernel-size",
     statement="5×5 kernels are no worse than 3×3 on test digits and clearly better on validation; larger ones are "
     "slightly worse on validation and gain little on test digits, where they too are better than 3×3.",
-    source="report boston-mnist, part 2, the kernel size's influence, and the table below it",
+    citation="report boston-mnist, part 2, the kernel size's influence, and the table below it",
     lab=Mnist,
     arms={
         "3×3": Arm(

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import misses, reaches
+from labcheck import Arm, Claim, reaches, stays_worse_than
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_MSE, TEST_SUM, Sine
 
 claim = Claim(
     id="sine/activation",
     statement="Without an activation the net cannot fit the function; with ReLU it can.",
-    source="report sine, section 3.3, and the ends of its curves",
+    citation="report sine, section 3.3, and the ends of its curves",
     lab=Sine,
     arms={
         "none": Arm(
@@ -18,7 +17,7 @@ claim = Claim(
         ),
     },
     relations=[
-        misses("none", 0.05, TEST_MSE),
+        stays_worse_than("none", 0.05, TEST_MSE),
         reaches("ReLU", 0.05, TEST_MSE),
     ],
     seeds={"quick": 20, "full": 200},

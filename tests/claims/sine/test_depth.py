@@ -1,14 +1,12 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import share_of_fall
-from labcheck.core.relations import beats, reaches
+from labcheck import Arm, Claim, beats, reaches, share_of_decrease
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 
-DONE = share_of_fall("val_loss", epoch=400)
+DONE = share_of_decrease("val_loss", epoch=400)
 
 claim = Claim(
     id="sine/depth",
     statement="The deep net predicts better than the shallow one, and both have converged by epoch 400.",
-    source="report sine, section 3.1, and the ends of its curves",
+    citation="report sine, section 3.1, and the ends of its curves",
     lab=Sine,
     arms={
         "deep": Arm(

@@ -1,16 +1,14 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import average
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats, geometric_mean
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 
-LATE = average("batch_loss", -200, -100, rising=False)
-LAST = average("batch_loss", -100, rising=False)
+LATE = geometric_mean("batch_loss", -200, -100, rising=False)
+LAST = geometric_mean("batch_loss", -100, rising=False)
 
 claim = Claim(
     id="sine/learning-rate",
     statement="With a constant learning rate of 0.01 the loss rises at the end instead of falling, and 1e-4 does "
     "better.",
-    source="report sine, section 3.2, first comparison, and the ends of its curves",
+    citation="report sine, section 3.2, first comparison, and the ends of its curves",
     lab=Sine,
     arms={
         "lr 0.01": Arm({"lr": 0.01}, {"curves": {TEST_SUM: 0.0081559, FINAL_TRAIN_SUM: 0.0467, FINAL_VAL_SUM: 0.0201}}),

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 
 claim = Claim(
     id="sine/scheduler",
     statement="With a learning-rate scheduler the test error is larger, though the validation error is smaller.",
-    source="report sine, section 3.2, second comparison, and the ends of its curves, which deny the second half",
+    citation="report sine, section 3.2, second comparison, and the ends of its curves, which deny the second half",
     lab=Sine,
     arms={
         "with": Arm(

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/activation",
     statement="ReLU is the best activation, Tanh the worst.",
-    source="report trig, Table 2 and the text below it",
+    citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
         "Sigmoid": Arm({"activation": "sigmoid"}, {"Table 2": {VAL_MSE: 0.00297}}),

@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats, no_worse
+from labcheck import Arm, Claim, Metric, beats, no_worse
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 FIRST_GRADIENT = Metric("first_gradient", higher_is_better=True)
@@ -8,7 +6,7 @@ FIRST_GRADIENT = Metric("first_gradient", higher_is_better=True)
 claim = Claim(
     id="trig/depth",
     statement="Five layers are best; past five the loss gets slightly worse, as gradients vanish.",
-    source="report trig, Table 2 and the text below it",
+    citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
         "depth 3": Arm({"hidden": (10,)}, {"Table 2": {VAL_MSE: 0.00470}}),

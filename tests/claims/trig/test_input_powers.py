@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats, gains_more
+from labcheck import Arm, Claim, beats, improves_more
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/input-powers",
     statement="Feeding x and its square is better than x alone or more powers, and is the largest gain of Table 2.",
-    source="report trig, Table 2 and the text below it, which the table denies: depth 3, Tanh and others lose more",
+    citation="report trig, Table 2 and the text below it, which the table denies: depth 3, Tanh and others lose more",
     lab=Trig,
     arms={
         "p=1": Arm({"powers": 1}, {"Table 2": {VAL_MSE: 0.00316}}),
@@ -17,8 +16,8 @@ claim = Claim(
     },
     relations=[
         *(beats("p=2", f"p={other}", metric) for other in (1, 3, 4) for metric in RANKED),
-        gains_more(("p=2", "p=1"), ("p=2", "depth 3"), VAL_MSE, says="text"),
-        gains_more(("p=2", "p=1"), ("p=2", "Tanh"), VAL_MSE, says="text"),
+        improves_more(("p=2", "p=1"), ("p=2", "depth 3"), VAL_MSE, label="text"),
+        improves_more(("p=2", "p=1"), ("p=2", "Tanh"), VAL_MSE, label="text"),
     ],
     seeds={"quick": 40, "full": 200},
 )

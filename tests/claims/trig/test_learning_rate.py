@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/learning-rate",
     statement="Of the initial learning rates 1, 0.1 and 0.01, 0.1 is best.",
-    source="report trig, Table 3; the text below it has another one, which is the claim trig/learning-rate-text",
+    citation="report trig, Table 3; the text below it has another one, which is the claim trig/learning-rate-text",
     lab=Trig,
     arms={
         "lr 1": Arm({"lr": 1.0}, {"Table 3": {VAL_MSE: 0.00351}}),

@@ -1,21 +1,21 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import average, swing
-from labcheck.core.relations import beats, misses, settled
+from labcheck import Arm, Claim, beats, geometric_mean, mean_rebound, settles, stays_worse_than
 from labcheck.labs.trig import Trig
 
 claim = Claim(
     id="trig/loss-curve",
     statement="The losses swing widely at first, the validation loss lies above the training loss, "
     "and after 100 epochs both have settled.",
-    source="report trig, section 5, Fig. 5 and the text below it",
+    citation="report trig, section 5, Fig. 5 and the text below it",
     lab=Trig,
     arms={"base": Arm({"train_curve": True})},
     relations=[
-        misses("base", 0.1, swing("train_loss", 0, 50, rising=False)),
-        misses("base", 0.1, swing("val_loss", 0, 50, rising=False)),
-        beats("base", "base", average("train_loss", rising=False), other=average("val_loss", rising=False)),
-        settled("base", "train_loss", start=100, below=0.1, rising=False),
-        settled("base", "val_loss", start=100, below=0.1, rising=False),
+        stays_worse_than("base", 0.1, mean_rebound("train_loss", 0, 50, rising=False)),
+        stays_worse_than("base", 0.1, mean_rebound("val_loss", 0, 50, rising=False)),
+        beats(
+            "base", "base", geometric_mean("train_loss", rising=False), other=geometric_mean("val_loss", rising=False)
+        ),
+        settles("base", "train_loss", start=100, below=0.1, rising=False),
+        settles("base", "val_loss", start=100, below=0.1, rising=False),
     ],
     seeds={"quick": 40, "full": 200},
     notes=[

@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/momentum",
     statement="Momentum 0.9 is best: without it training gets caught in local minima, 0.99 overshoots.",
-    source="report trig, Table 3 and the text below it",
+    citation="report trig, Table 3 and the text below it",
     lab=Trig,
     arms={
         "m=0": Arm({"momentum": 0.0}, {"Table 3": {VAL_MSE: 0.00337}}),

@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import epochs_to
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, beats, epochs_to
 from labcheck.labs.trig import VAL_MSE, Trig
 
 EPOCHS_TO_TARGET = epochs_to("val_loss", below=0.01)  # 99 % of the variance explained
@@ -9,7 +7,7 @@ claim = Claim(
     id="trig/norm-and-init",
     statement="BatchNorm and weight initialization each lower the validation loss much and make convergence faster; "
     "with Xavier it is lowest.",
-    source="report trig, Table 1",
+    citation="report trig, Table 1",
     lab=Trig,
     arms={
         "none": Arm({"norm": False, "init": "default"}, {"Table 1": {VAL_MSE: 1.07809}}),

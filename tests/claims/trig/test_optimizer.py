@@ -1,11 +1,10 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats, no_worse
+from labcheck import Arm, Claim, beats, no_worse
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/optimizer",
     statement="SGD is slightly better than Adam.",
-    source="report trig, Table 3 and the text below it",
+    citation="report trig, Table 3 and the text below it",
     lab=Trig,
     arms={
         "Adam": Arm({"optimizer": "adam"}, {"Table 3": {VAL_MSE: 0.00287}}),

@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import Metric, at
-from labcheck.core.relations import matches, reaches
+from labcheck import Arm, Claim, Metric, matches, reaches, value_at
 from labcheck.labs.trig import GRID_MSE, TEST_MSE, VAL_MSE, Trig
 
 LOG = {
@@ -25,7 +23,7 @@ def row(epoch: int) -> dict[Metric, float]:
     """Return the losses of one line of the log, by metric."""
     return dict(
         zip(
-            (at("train_loss", epoch + 1, rising=False), at("val_loss", epoch + 1, rising=False)),
+            (value_at("train_loss", epoch + 1, rising=False), value_at("val_loss", epoch + 1, rising=False)),
             LOG[epoch],
             strict=True,
         )
@@ -36,7 +34,7 @@ claim = Claim(
     id="trig/printed-log",
     statement="The report's program, started again with its seed, prints the log of Fig. 4: the learning rate drops "
     "between epochs 50 and 60, training stops at epoch 120, and the losses end in the basin of the printed ones.",
-    source="report trig, Fig. 4",
+    citation="report trig, Fig. 4",
     lab=Trig,
     arms={
         "replay": Arm(
@@ -53,8 +51,8 @@ claim = Claim(
     },
     relations=[
         *(matches("replay", loss, metric, digits=3) for epoch in (0, 10, 20) for metric, loss in row(epoch).items()),
-        matches("replay", 0.1, at("lr", 52, rising=False), digits=3),
-        matches("replay", 0.01, at("lr", 62, rising=False), digits=3),
+        matches("replay", 0.1, value_at("lr", 52, rising=False), digits=3),
+        matches("replay", 0.01, value_at("lr", 62, rising=False), digits=3),
         matches("replay", 121, Metric("epochs", higher_is_better=False), digits=3),
         *(reaches("replay", 0.01, metric) for metric in (VAL_MSE, TEST_MSE, GRID_MSE)),
     ],

@@ -1,5 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.relations import beats, unsettled
+from labcheck import Arm, Claim, beats, oscillates
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 STEPS = {"max_epochs": 121, "stop_lr": 0.0}  # all arms make as many steps as the report's run, whatever their rate
@@ -8,7 +7,7 @@ claim = Claim(
     id="trig/schedule",
     statement="A constant rate of 0.1 does not converge, a drop every 10 epochs converges insufficiently, "
     "a drop on a plateau is best.",
-    source="report trig, Table 3 and the text below it",
+    citation="report trig, Table 3 and the text below it",
     lab=Trig,
     arms={
         "constant": Arm({**STEPS, "schedule": "constant"}),
@@ -16,7 +15,7 @@ claim = Claim(
         "plateau": Arm(STEPS, {"Table 3": {VAL_MSE: 0.00273}}),
     },
     relations=[
-        unsettled("constant", "val_loss", last=50, above=0.1, rising=False),
+        oscillates("constant", "val_loss", last=50, above=0.1, rising=False),
         *(beats("plateau", other, metric) for other in ("step", "constant") for metric in RANKED),
     ],
     seeds={"quick": 40, "full": 200},

@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats
+from labcheck import Arm, Claim, Metric, beats
 from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 GAP = Metric("gap", higher_is_better=False, ratio=False)
@@ -8,7 +6,7 @@ GAP = Metric("gap", higher_is_better=False, ratio=False)
 claim = Claim(
     id="trig/width",
     statement="Of four widths, 10-100-10 is best: wider nets overfit.",
-    source="report trig, Table 2 and the text below it",
+    citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
         "10-50-10": Arm({"hidden": (10, 50, 10)}, {"Table 2": {VAL_MSE: 0.00303}}),

@@ -1,6 +1,4 @@
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.metrics import Metric
-from labcheck.core.relations import beats, no_worse, number, reaches
+from labcheck import Arm, Claim, Metric, beats, consistent_with, no_worse, reaches
 from labcheck.labs.trig import GRID_MSE, TEST_MSE, TRAIN_MSE, VAL_MSE, Trig
 
 GRID_BELOW = Metric("grid_below", higher_is_better=True, ratio=False)
@@ -14,17 +12,17 @@ PRINTED = {
 }
 
 claim = Claim(
-    id="trig/generalisation",
+    id="trig/generalization",
     statement="The base net has a test MSE of 0.00103 and fits 10,000 points of [0, 2π) no worse than the validation "
     "samples, almost everywhere with ln MSE below -5; a lower stop threshold does better.",
-    source="report trig, sections 3 and 5, Fig. 4 and 6",
+    citation="report trig, sections 3 and 5, Fig. 4 and 6",
     lab=Trig,
     arms={
         "base": Arm({}, {"Fig. 4": PRINTED}),
         "stop at lr 1e-6": Arm({"stop_lr": 1e-6, "least_lr": 0.0}),
     },
     relations=[
-        *(number("base", value, metric) for metric, value in PRINTED.items()),
+        *(consistent_with("base", value, metric) for metric, value in PRINTED.items()),
         no_worse("base", "base", GRID_MSE, other=VAL_MSE),
         reaches("base", 0.95, GRID_BELOW),
         beats("stop at lr 1e-6", "base", VAL_MSE),

@@ -1,0 +1,82 @@
+"""Claim results: what the checks of a claim have measured and judged."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from labcheck.core import verdicts
+from labcheck.core.verdicts import Verdict
+from labcheck.engine.baselines import Baseline
+
+IN_DOUBT = "in doubt"
+"""The tag of a verdict that was withdrawn, because the settings are probably not the report's."""
+
+
+@dataclass
+class ClaimResult:
+    """The results of one or all checks of a claim at one scale on one data set.
+
+    Attributes:
+        claim: The description of the claim, of `Experiment.describe`.
+        current: The results as a baseline would store them.
+        quoted: For each arm, the report's numbers and their percentiles among our seeds.
+        summaries: For each arm, its curves and tables over all seeds, of `labcheck.report.summary`.
+        judged: For each relation, its verdict with all details.
+    """
+
+    claim: dict[str, Any]
+    current: Baseline
+    quoted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @staticmethod
+    def from_record(record: dict[str, Any]) -> "ClaimResult":
+        """Return the result that `dataclasses.asdict` turned into a record, which a worker sends to the controller."""
+        return ClaimResult(**{**record, "current": Baseline(**record["current"])})
+
+    def merge(self, other: "ClaimResult") -> None:
+        """Add the results of another check of the same claim."""
+        self.current.arms |= other.current.arms
+        self.current.relations |= other.current.relations
+        self.current.cpu_seconds |= other.current.cpu_seconds
+        self.quoted |= other.quoted
+        self.summaries |= other.summaries
+        self.judged |= other.judged
+
+    @property
+    def lab(self) -> str:
+        """The name of the claim's lab."""
+        return self.current.claim.partition("/")[0]
+
+    @property
+    def missing(self) -> list[str]:
+        """The arms and relations whose checks did not run."""
+        return [name for name in self.claim["arms"] if name not in self.current.arms] + [
+            name for name in self.claim["relations"] if name not in self.judged
+        ]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the claim; None while a missing relation could change it."""
+        found = [Verdict(judged["verdict"]) for judged in self.judged.values()]
+        if len(found) == len(self.claim["relations"]) or Verdict.NOT_REPRODUCED in found:
+            return verdicts.combine(found)
+        return None
+
+    @property
+    def decisive(self) -> str | None:
+        """The relation that decides the verdict, the one with the least support; None if there is none."""
+        order = list(Verdict)
+
+        def rank(name: str) -> tuple[int, float]:
+            judged = self.judged[name]
+            support = judged["p"] if "p" in judged else judged["holds"] / judged["n"]
+            return order.index(Verdict(judged["verdict"])), -support
+
+        return max(self.judged, key=rank, default=None)
+
+    def withdraw(self) -> None:
+        """Make every NOT_REPRODUCED relation INCONCLUSIVE, because the settings are probably not the report's."""
+        for judged in self.judged.values():
+            if judged["verdict"] == Verdict.NOT_REPRODUCED:
+                judged |= {"verdict": str(Verdict.INCONCLUSIVE), "tag": IN_DOUBT, "seeds_to_decide": None}
