@@ -11,7 +11,9 @@ import pytest
 for plugin in ("pytest_cov", "pytest_html", "pytest_randomly", "pytest_rerunfailures", "pytest_timeout"):
     pytest.importorskip(plugin)
 
-from ..unit.conftest import WITHOUT_TORCH, Project, Recorded, _at_a_desk, alone, project  # noqa: E402, F401
+from tests.helpers.project import WITHOUT_TORCH, Project, Recorded  # noqa: E402
+from tests.unit.conftest import _not_on_a_build_server, alone, project  # noqa: E402, F401
+
 from ..unit.test_page import SCHEMA  # noqa: E402
 from ..unit.test_real_use import assert_clear  # noqa: E402
 
@@ -58,7 +60,7 @@ def recorded(project: Project, alone: Recorded) -> Project:  # noqa: F811
 
 def run(project: Project, *args: str) -> pytest.RunResult:  # noqa: F811
     """In a process of its own, without the plugin flaky, which would take the place of pytest-rerunfailures."""
-    result = project.run_apart("-p", "no:randomly", "-p", "no:flaky", "-p", "no:benchmark", *args)
+    result = project.run_in_subprocess("-p", "no:randomly", "-p", "no:flaky", "-p", "no:benchmark", *args)
     assert_clear(result)
     return result
 
@@ -197,7 +199,7 @@ def test_the_order_of_tests_changes_nothing(recorded: Project):
     before = [values(recorded.file(name)) for name in ("order", "top")]
     for name in ("order", "top"):
         recorded.file(name).unlink()
-    recorded.run_apart("-p", "no:flaky", "--randomly-seed=3", "--claims-update", "first")
+    recorded.run_in_subprocess("-p", "no:flaky", "--randomly-seed=3", "--claims-update", "first")
     assert [values(recorded.file(name)) for name in ("order", "top")] == before
 
 

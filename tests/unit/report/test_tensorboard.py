@@ -17,8 +17,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 import labcheck.labs.curve  # noqa: F401
 from labcheck.labs.boston import Boston
 from labcheck.report import tensorboard
+from tests.helpers.project import LAB, ORDER, Project, count_lines
 
-from .conftest import LAB, ORDER, Project, said
 from .test_plugin import in_one_line
 
 REAL = """
@@ -116,7 +116,7 @@ def small(project: Project) -> Small:
     def run(claim: str) -> tuple[Runs, dict[str, Any]]:
         (project.folder / "test_small.py").write_text(REAL + claim)
         result = project.run("test_small.py", *INTO, "--claims-report", "out")
-        assert said(result, "TensorBoard") == said(result, "Traceback") == 0
+        assert count_lines(result, "TensorBoard") == count_lines(result, "Traceback") == 0
         return runs(project.folder / "tb"), project.report()
 
     return run
@@ -305,9 +305,9 @@ def test_what_cannot_be_written_later_fails_its_arm_in_one_line(project: Project
     project.change("open('tb/toy', 'w').close()")
     result = project.run(*INTO, "--claims-report", "out")
     result.assert_outcomes(passed=3, failed=4)
-    assert said(result, "no TensorBoard files: ") >= 4
-    assert said(result, "; name another folder with --claims-tensorboard") == 4
-    assert said(result, "Traceback") == said(result, "INTERNALERROR") == 0
+    assert count_lines(result, "no TensorBoard files: ") >= 4
+    assert count_lines(result, "; name another folder with --claims-tensorboard") == 4
+    assert count_lines(result, "Traceback") == count_lines(result, "INTERNALERROR") == 0
     assert [len(claim["arms"]) for claim in project.report()["claims"]] == [2, 2]
 
 
@@ -320,8 +320,8 @@ def test_a_full_disk_fails_its_arm_in_one_line(project: Project):
     (project.folder / "conftest.py").write_text(WRITTEN)
     result = project.run("test_order.py::arm[low-quick]", *INTO)
     result.assert_outcomes(failed=1)
-    assert said(result, "no TensorBoard files: [Errno 28] No space left on device") == 1
-    assert said(result, "Thread") == 0
+    assert count_lines(result, "no TensorBoard files: [Errno 28] No space left on device") == 1
+    assert count_lines(result, "Thread") == 0
 
 
 def test_nothing_is_written_unless_asked_for(project: Project):

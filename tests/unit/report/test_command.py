@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from labcheck.__main__ import main
-
-from .conftest import Recorded
+from tests.helpers.project import Recorded
 
 Report = dict[str, Any]
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from labcheck.engine import environment
-
-from .conftest import LAB, Project, room, said
+from tests.helpers.project import LAB, Project, count_lines, limited_file_size
 
 RESUME = "--claims-resume"
 KEPT = "kept for --claims-resume"
@@ -45,12 +44,12 @@ def trained_since(project: Project) -> list[str]:
 def test_what_was_trained_is_not_trained_again(interrupted: Project):
     first = resumed(interrupted)
     assert first.ret == pytest.ExitCode.OK
-    assert said(first, f"3 of {BLOCKS} blocks of seeds are there from an earlier run") == 1
-    assert said(first, f"{KEPT}: {BLOCKS} blocks of seeds, 0.0 MB in ") == 1
+    assert count_lines(first, f"3 of {BLOCKS} blocks of seeds are there from an earlier run") == 1
+    assert count_lines(first, f"{KEPT}: {BLOCKS} blocks of seeds, 0.0 MB in ") == 1
     assert len(trained_since(interrupted)) == BLOCKS
     found = evidence(interrupted)
     again = resumed(interrupted)
-    assert said(again, f"{BLOCKS} of {BLOCKS} blocks") == 1
+    assert count_lines(again, f"{BLOCKS} of {BLOCKS} blocks") == 1
     assert len(trained_since(interrupted)) == BLOCKS
     assert evidence(interrupted) == found
     interrupted.run("--claims-report", "out")
@@ -61,19 +60,19 @@ def test_without_the_option_nothing_of_an_earlier_run_is_used(interrupted: Proje
     before = len(interrupted.trained())
     result = interrupted.run()
     assert len(interrupted.trained()) == before + BLOCKS
-    assert said(result, KEPT) == said(result, "earlier run") == 0
+    assert count_lines(result, KEPT) == count_lines(result, "earlier run") == 0
 
 
 def test_workers_share_what_is_kept(interrupted: Project):
     result = resumed(interrupted, "-n", "1")
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, f"3 of {BLOCKS} blocks") == said(result, f"{KEPT}: {BLOCKS} blocks") == 1
+    assert count_lines(result, f"3 of {BLOCKS} blocks") == count_lines(result, f"{KEPT}: {BLOCKS} blocks") == 1
     assert len(trained_since(interrupted)) == BLOCKS
 
 
 def test_cache_clear_forgets(interrupted: Project):
     result = resumed(interrupted, "--cache-clear")
-    assert said(result, f"0 of {BLOCKS} blocks") == 1
+    assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
     assert len(trained_since(interrupted)) == BLOCKS + 3
 
 
@@ -90,7 +89,7 @@ def test_a_result_of_other_circumstances_is_not_used(interrupted: Project, chang
         interrupted.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances: elsewhere)
     else:
         options = ["--claims-set", "toy.noise=0.2"]
-    assert said(resumed(interrupted, *options), f"0 of {BLOCKS} blocks") == 1
+    assert count_lines(resumed(interrupted, *options), f"0 of {BLOCKS} blocks") == 1
     assert len(trained_since(interrupted)) == BLOCKS + 3
 
 
@@ -100,8 +99,8 @@ def test_a_lab_without_a_digest_is_trained_again_and_says_so(project: Project):
     for workers in ("0", "2"):
         before = len(project.trained())
         result = resumed(project, "-n", workers)
-        assert said(result, f"0 of {BLOCKS} blocks") == 1
-        assert said(result, "toy: its trials are not kept for --claims-resume, as data() returns no digest") == 1
+        assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
+        assert count_lines(result, "toy: its trials are not kept for --claims-resume, as data() returns no digest") == 1
         assert len(project.trained()) == before + BLOCKS
 
 
@@ -117,15 +116,15 @@ def test_a_file_that_a_lab_names_is_looked_at(project: Project, file: str):
         (project.folder / "tables" / "two.csv").touch()
     project.recorded()
     resumed(project)
-    assert said(resumed(project), f"{BLOCKS} of {BLOCKS} blocks") == 1
+    assert count_lines(resumed(project), f"{BLOCKS} of {BLOCKS} blocks") == 1
     path.write_text("level: 2")
     result = resumed(project)
-    assert said(result, f"0 of {BLOCKS} blocks") == 1
-    assert said(result, "arm 'low' has drifted: trained on other data (digest") > 0
+    assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
+    assert count_lines(result, "arm 'low' has drifted: trained on other data (digest") > 0
     path.unlink()
     gone = resumed(project, "-n", "2")
     assert gone.ret == pytest.ExitCode.USAGE_ERROR
-    assert said(gone, "ERROR: toy: depends: ") == 1
+    assert count_lines(gone, "ERROR: toy: depends: ") == 1
 
 
 @pytest.mark.parametrize("how", ["empty", "cut", "one byte", "no results"])
@@ -153,18 +152,18 @@ def test_a_broken_file_is_trained_again(interrupted: Project, how: str):
 def test_where_nothing_can_be_kept_nothing_is_trained(project: Project, options: list[str], told: str):
     result = resumed(project, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert said(result, told) == 1
+    assert count_lines(result, told) == 1
     assert project.trained() == []
 
 
 def test_a_disk_that_fills_up_costs_no_results(project: Project):
     project.recorded()
     project.change("metrics.update({f'large {i}': metrics['error'] for i in range(2000)})")
-    with room(200_000):
+    with limited_file_size(200_000):
         result = resumed(project)
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "trials could not be shared, free some space in") == 1
-    assert said(result, f"{KEPT}: 0 blocks") == 1
+    assert count_lines(result, "trials could not be shared, free some space in") == 1
+    assert count_lines(result, f"{KEPT}: 0 blocks") == 1
 
 
 # kill -9

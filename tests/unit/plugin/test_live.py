@@ -21,8 +21,7 @@ from labcheck.engine.baselines import Baseline
 from labcheck.engine.progress import PlannedBlock, ProgressFiles, tell
 from labcheck.plugin import live
 from labcheck.plugin.live import UP, Line, Live
-
-from .conftest import FILES, Project, said
+from tests.helpers.project import FILES, Project, count_lines
 
 TOLD = "training takes about"
 BAR = "%|"
@@ -242,22 +241,22 @@ def test_a_run_that_is_quiet_or_has_nothing_to_tell_says_nothing(project: Projec
     recorded(project.folder)
     result = project.run(*options, *FREE)
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "training") == 0
+    assert count_lines(result, "training") == 0
 
 
 @pytest.mark.parametrize("seconds", [None, 5.0])
 def test_a_run_that_is_short_or_was_never_timed_says_nothing(project: Project, seconds: float | None):
     if seconds is not None:
         recorded(project.folder, seconds)
-    assert said(project.run(*FREE), "training") == 0
+    assert count_lines(project.run(*FREE), "training") == 0
 
 
 def test_a_run_of_what_was_recorded_says_how_long_it_took_then(project: Project):
     project.recorded().edit("order", lambda stored: stored.cpu_seconds.update(low=60.0, high=60.0))
     project.edit("top", lambda stored: stored.cpu_seconds.update(top=40.0))
-    assert said(project.run(), f"{TOLD} 3 min") == 1
-    assert said(project.run("test_order.py::arm[low-quick]"), f"{TOLD} 60 s") == 1
-    assert said(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{TOLD} 20 s") == 1
+    assert count_lines(project.run(), f"{TOLD} 3 min") == 1
+    assert count_lines(project.run("test_order.py::arm[low-quick]"), f"{TOLD} 60 s") == 1
+    assert count_lines(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{TOLD} 20 s") == 1
 
 
 @pytest.mark.parametrize(("option", "times"), [("-v", 1), ("-q", 1), ("-qq", 0)])
@@ -265,8 +264,8 @@ def test_resumption_is_reported_unless_twice_quiet(project: Project, option: str
     recorded(project.folder)
     project.pytester.runpytest_inprocess("--claims-resume", *FREE)  # pytest's cache is in the project
     result = project.pytester.runpytest_inprocess("--claims-resume", option, *FREE)
-    assert said(result, "8 of 8 blocks of seeds are there from an earlier run") == times
-    assert said(result, "training takes") == 0
+    assert count_lines(result, "8 of 8 blocks of seeds are there from an earlier run") == times
+    assert count_lines(result, "training takes") == 0
 
 
 # how long it takes after all

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from labcheck.engine import environment
+from tests.helpers.project import ORDER, WITHOUT_TORCH, Project, count_lines
 
-from .conftest import ORDER, WITHOUT_TORCH, Project, said
 from .test_plugin import in_one_line
 
 SKIPPED = "no GPU was found, on which claims are checked at full size; --claims-device cpu checks them without"
@@ -35,8 +35,8 @@ def test_without_a_gpu_claims_at_full_size_are_skipped_and_said_to_be(full: Proj
     result = full.run("test_order.py", "-m", "gpu", "-n", workers, "-rs")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(skipped=3)
-    assert in_one_line(result, f"SKIPPED [[]3[]]*{SKIPPED}") or said(result, SKIPPED) >= 2
-    assert said(result, f"3 tests of claims skipped: {SKIPPED}") == 1
+    assert in_one_line(result, f"SKIPPED [[]3[]]*{SKIPPED}") or count_lines(result, SKIPPED) >= 2
+    assert count_lines(result, f"3 tests of claims skipped: {SKIPPED}") == 1
     assert full.trained() == []
 
 
@@ -48,7 +48,7 @@ def test_the_others_run(full: Project):
 
 def test_an_update_does_not_take_a_skipped_test_for_one_that_crashed(full: Project):
     result = full.run("test_order.py", "--claims-update", "first")
-    assert said(result, "could not be run") == 0
+    assert count_lines(result, "could not be run") == 0
     assert full.file("order").exists()
     assert not full.file("order").with_name("full-drawn.json").exists()
 
@@ -58,13 +58,13 @@ def test_on_the_cpu_they_run_when_that_is_asked_for(full: Project):
     result.assert_outcomes(passed=3)
     again = full.run("test_order.py", "-m", "gpu", "--claims-device", "cpu")
     again.assert_outcomes(passed=3)
-    assert said(again, "skipped") == 0
+    assert count_lines(again, "skipped") == 0
 
 
 def test_a_claim_at_full_size_without_a_baseline_says_how_to_record_one(full: Project):
     result = full.run("test_order.py", "-m", "gpu", "--claims-device", "cpu")
     result.assert_outcomes(failed=3)
-    assert said(result, "--claims-update REASON") >= 3
+    assert count_lines(result, "--claims-update REASON") >= 3
 
 
 # the GPU of a worker

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from labcheck.core.verdicts import Verdict
 from labcheck.engine import baselines
 from labcheck.engine.baselines import Baseline, BaselineError
-
-from .conftest import Project, Recorded, said
+from tests.helpers.project import Project, Recorded, count_lines
 
 HERE = {"torch": "2.11.0", "cpu": "this one"}
 ELSEWHERE = {"torch": "2.12.0", "cpu": "this one"}
@@ -314,18 +313,18 @@ def test_from_no_baseline_to_a_recorded_change(project: Project):
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=3)
-    assert said(result, "no baseline; record one with --claims-update REASON") == 3
+    assert count_lines(result, "no baseline; record one with --claims-update REASON") == 3
 
     result = project.run("test_order.py", "--claims-update", "the first record")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert (
-        said(
+        count_lines(
             result,
             "a run with --claims-update exits with status 1 on purpose: review the changes, and run again without it",
         )
         == 1
     )
-    assert said(result, "toy/order (quick): low beats high on error: none → REPRODUCED 16/16") == 1
+    assert count_lines(result, "toy/order (quick): low beats high on error: none → REPRODUCED 16/16") == 1
     stored = baselines.read(project.file("order"))
     assert stored.update == {
         "reason": "the first record",
@@ -339,13 +338,13 @@ def test_from_no_baseline_to_a_recorded_change(project: Project):
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
-    assert said(result, "arm 'high' has drifted: error: 16 of 16 seeds differ, first seed 0") == 1
+    assert count_lines(result, "arm 'high' has drifted: error: 16 of 16 seeds differ, first seed 0") == 1
     assert baselines.read(project.file("order")) == stored
 
     result = project.run("test_order.py", "--claims-update", "one percent more")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert said(result, "toy/order (quick): arm high: changed") == 1
-    assert said(result, "arm low") == 0
+    assert count_lines(result, "toy/order (quick): arm high: changed") == 1
+    assert count_lines(result, "arm low") == 0
     assert baselines.read(project.file("order")).update["reason"] == "one percent more"
     assert project.run("test_order.py").ret == pytest.ExitCode.OK
 
@@ -385,7 +384,7 @@ def test_a_change_of_one_metric_fails_its_arm(project: Project, code: str, says:
     project.change(code)
     result = project.run("test_order.py::arm[low-quick]", "test_order.py::arm[high-quick]")
     result.assert_outcomes(passed=1, failed=1)
-    assert said(result, says)
+    assert count_lines(result, says)
 
 
 def test_a_metric_that_the_claim_drops_fails(project: Project):
@@ -394,7 +393,7 @@ def test_a_metric_that_the_claim_drops_fails(project: Project):
     (project.folder / "test_order.py").write_text(claim.replace(', "text": {ACCURACY: 0.5}', ""))
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
-    assert said(result, "arm 'high' has drifted: accuracy is no longer measured") == 1
+    assert count_lines(result, "arm 'high' has drifted: accuracy is no longer measured") == 1
 
 
 def test_an_arm_that_is_not_stored_fails(project: Project):
@@ -402,7 +401,8 @@ def test_an_arm_that_is_not_stored_fails(project: Project):
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
     assert (
-        said(result, "no baseline for arm 'high'; if the change is meant, record it with --claims-update REASON") == 1
+        count_lines(result, "no baseline for arm 'high'; if the change is meant, record it with --claims-update REASON")
+        == 1
     )
 
 
@@ -411,9 +411,9 @@ def test_what_a_claim_drops_fails_until_all_of_it_is_recorded_again(project: Pro
     claim = (project.folder / "test_top.py").read_text()
     (project.folder / "test_top.py").write_text(claim.replace('beats("top", "low", ERROR), ', ""))
     says = "'top beats low on error' is stored, but the claim has it no more; if the change is meant, record it"
-    assert said(project.run("test_top.py"), says) == 3
+    assert count_lines(project.run("test_top.py"), says) == 3
     project.recorded("test_top.py", "-k", "arm")
-    assert said(project.run("test_top.py"), says) == 3
+    assert count_lines(project.run("test_top.py"), says) == 3
     project.recorded("test_top.py")
     assert baselines.read(project.file("top")).relations.keys() == {"low beats top on error"}
     assert project.run("test_top.py").ret == pytest.ExitCode.OK
@@ -432,9 +432,9 @@ def test_a_file_that_cannot_be_used_fails_and_an_update_leaves_it(project: Proje
     file.write_text(spoilt)
     result = project.run("test_order.py")
     result.assert_outcomes(failed=3)
-    assert said(result, says) == 3
+    assert count_lines(result, says) == 3
     result = project.run("test_order.py", "--claims-update", "anything")
-    assert said(result, says) == 1
+    assert count_lines(result, says) == 1
     assert file.read_text() == spoilt
 
 
@@ -464,7 +464,7 @@ def test_an_update_does_not_mix_what_was_measured_apart(project: Project, option
     before = project.file("order").read_bytes()
     project.change("metrics['error'] *= 1.01")
     result = project.run("test_order.py::arm[low-quick]", "--claims-update", "half of it", *options)
-    assert said(result, "toy/order: not written: high, low beats high on error was measured on another") == 1
+    assert count_lines(result, "toy/order: not written: high, low beats high on error was measured on another") == 1
     assert project.file("order").read_bytes() == before
     project.recorded("test_order.py", *options)
     assert project.file("order").read_bytes() != before
@@ -475,7 +475,7 @@ def test_an_update_writes_nothing_of_a_claim_with_a_crash(project: Project):
     project.change("if lab.level == 2: raise ValueError('no luck')\nmetrics['error'] *= 1.1")
     result = project.run("--claims-update", "it crashes")
     result.assert_outcomes(passed=5, failed=2)
-    assert said(result, "toy/order: not written: a test of it could not be run") == 1
+    assert count_lines(result, "toy/order: not written: a test of it could not be run") == 1
     assert project.file("order").read_bytes() == before
     assert baselines.read(project.file("top")).update["reason"] == "it crashes"
 
@@ -484,7 +484,7 @@ def test_an_update_that_changes_nothing_writes_nothing(project: Project):
     before = project.recorded().file("order").read_bytes()
     result = project.run("--claims-update", "no reason at all")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert said(result, "toy/order (quick): as stored") == 1
+    assert count_lines(result, "toy/order (quick): as stored") == 1
     assert project.file("order").read_bytes() == before
 
 
@@ -492,7 +492,7 @@ def test_an_update_records_another_environment_though_all_values_are_equal(proje
     here = baselines.read(project.recorded().file("order")).environment
     project.edit("order", lambda stored: stored.environment.update(torch="0.1"))
     result = project.run("test_order.py", "--claims-update", "another torch")
-    assert said(result, "toy/order (quick): measured on: torch 0.1 → ") == 1
+    assert count_lines(result, "toy/order (quick): measured on: torch 0.1 → ") == 1
     assert baselines.read(project.file("order")).environment == here
 
 
@@ -500,7 +500,7 @@ def test_an_interrupted_update_writes_nothing(project: Project):
     project.change("if lab.level == 3: raise KeyboardInterrupt")
     result = project.run("--claims-update", "impatient", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert said(result, "interrupted: no baseline was written") == 1
+    assert count_lines(result, "interrupted: no baseline was written") == 1
     assert list((project.folder / "baselines").rglob("*")) == []
 
 
@@ -542,7 +542,7 @@ def test_what_took_another_time_is_as_stored(project: Project, seconds: dict[str
 def test_an_update_of_what_only_took_another_time_writes_nothing(project: Project):
     timed(project.recorded(), low=1e-6, high=1e6)
     before = project.file("order").read_bytes()
-    assert said(project.run("--claims-update", "no reason at all"), "toy/order (quick): as stored") == 1
+    assert count_lines(project.run("--claims-update", "no reason at all"), "toy/order (quick): as stored") == 1
     assert project.file("order").read_bytes() == before
 
 
@@ -571,7 +571,7 @@ def test_a_record_without_times_is_read_and_used_and_gets_them(project: Project)
     assert baselines.read(file).cpu_seconds == {}
     assert project.run("test_order.py").ret == pytest.ExitCode.OK
     result = project.run("test_order.py", "--claims-update", "times")
-    assert said(result, "toy/order (quick): arms timed: high, low") == 1
+    assert count_lines(result, "toy/order (quick): arms timed: high, low") == 1
     assert baselines.read(file).cpu_seconds.keys() == {"low", "high"}
 
 
@@ -595,28 +595,30 @@ def test_elsewhere_values_may_differ_a_little_and_one_line_says_so(project: Proj
     elsewhere(project, 1.0001)
     result = project.run()
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "measured elsewhere (torch 0.1 → ") == 1
+    assert count_lines(result, "measured elsewhere (torch 0.1 → ") == 1
 
 
 def test_elsewhere_a_shift_fails(project: Project):
     elsewhere(project, 2.0)
     result = project.run("test_order.py")
     result.assert_outcomes(passed=1, failed=2)
-    assert said(result, "arm 'low' has drifted: error: median 0.98") == 1
+    assert count_lines(result, "arm 'low' has drifted: error: median 0.98") == 1
 
 
 def test_elsewhere_a_verdict_that_turns_fails(project: Project):
     elsewhere(project, verdict=Verdict.NOT_REPRODUCED)
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
-    assert said(result, "low beats high on error: REPRODUCED, stored NOT_REPRODUCED; if the change is meant") == 1
+    assert (
+        count_lines(result, "low beats high on error: REPRODUCED, stored NOT_REPRODUCED; if the change is meant") == 1
+    )
 
 
 def test_elsewhere_a_verdict_that_was_inconclusive_is_told(project: Project):
     elsewhere(project, verdict=Verdict.INCONCLUSIVE)
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "low beats high on error: REPRODUCED, stored INCONCLUSIVE") == 1
+    assert count_lines(result, "low beats high on error: REPRODUCED, stored INCONCLUSIVE") == 1
 
 
 def test_fewer_seeds_are_compared_and_verdicts_are_not(project: Project):
@@ -625,21 +627,21 @@ def test_fewer_seeds_are_compared_and_verdicts_are_not(project: Project):
     result = project.run("test_order.py", "--claims-seeds", "10")
     assert result.ret == pytest.ExitCode.OK
     assert (
-        said(
+        count_lines(
             result,
             "toy/order (quick): 10 seeds where 16 are stored: those that both have are compared, verdicts are shown",
         )
         == 1
     )
-    assert said(result, "10/10") == 1
+    assert count_lines(result, "10/10") == 1
 
     project.change("metrics['error'][np.array(seeds) == 9] *= 2")
     result = project.run("test_order.py", "--claims-seeds", "10")
     result.assert_outcomes(passed=1, failed=2)
-    assert said(result, "error: 1 of 10 seeds differ, first seed 9") == 2
+    assert count_lines(result, "error: 1 of 10 seeds differ, first seed 9") == 2
 
 
 def test_overridden_settings_are_compared_with_nothing(project: Project):
     result = project.run("test_order.py", "--claims-set", "toy.noise=5")
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "toy.noise=5.0 overridden: nothing is compared with the baselines") == 1
+    assert count_lines(result, "toy.noise=5.0 overridden: nothing is compared with the baselines") == 1

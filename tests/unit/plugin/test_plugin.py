@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import torch
 
-from .conftest import ORDER, Project, said
+from tests.helpers.project import ORDER, Project, count_lines
 
 IDS = [
     "test_order.py::arm[low-quick]",
@@ -28,8 +28,13 @@ def pytest_unconfigure(config):
 
 def in_one_line(result: pytest.RunResult, line: str) -> bool:
     """Whether a run was refused for a reason that stands on one line, without a traceback."""
-    assert said(result, "Traceback") == said(result, "INTERNALERROR") == said(result, "labcheck/") == 0
-    return said(result, line) == 1
+    assert (
+        count_lines(result, "Traceback")
+        == count_lines(result, "INTERNALERROR")
+        == count_lines(result, "labcheck/")
+        == 0
+    )
+    return count_lines(result, line) == 1
 
 
 def ids(result: pytest.RunResult) -> list[str]:
@@ -203,7 +208,7 @@ def test_baselines_lie_where_the_project_wants_them(project: Project):
 def test_strict_fails_what_is_not_reproduced(project: Project):
     result = project.recorded().run("--claims-strict")
     result.assert_outcomes(passed=6, failed=1)
-    assert said(result, "top beats low on error: NOT_REPRODUCED") == 1
+    assert count_lines(result, "top beats low on error: NOT_REPRODUCED") == 1
 
 
 # staying out of the way
@@ -215,13 +220,13 @@ def test_the_plugin_imports_nothing_heavy_where_no_claim_is(pytester: pytest.Pyt
     pytester.makepyfile("def test_that(): pass")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
     assert result.ret == pytest.ExitCode.OK
-    assert said(result, "labcheck-") == 1
+    assert count_lines(result, "labcheck-") == 1
     assert (pytester.path / "seen").read_text() == ""
 
 
 def test_collecting_claims_imports_nothing_that_takes_long(project: Project):
     (project.folder / "conftest.py").write_text(SPY)
-    assert project.run_apart("--collect-only").ret == pytest.ExitCode.OK
+    assert project.run_in_subprocess("--collect-only").ret == pytest.ExitCode.OK
     assert (project.folder / "seen").read_text() == "numpy scipy"
 
 
@@ -230,5 +235,5 @@ def test_a_project_without_claims_sees_no_trace_of_the_plugin(pytester: pytest.P
     before = set(pytester.path.iterdir())
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:benchmark", "-q")
     result.assert_outcomes(passed=1)
-    assert said(result, "claims") == 0
+    assert count_lines(result, "claims") == 0
     assert {path for path in pytester.path.iterdir() if path.name != "__pycache__"} == before

@@ -275,7 +275,10 @@ def test_an_accuracy_that_is_no_share_is_refused(value: float, images: int) -> N
     ("relation", "name"),
     [
         (consistent_with("a", 0.00273, ERROR), "a: x is 0.00273 as printed"),
-        (consistent_with("a", 0.5, ERROR, best_of=3, label="Table 1"), "Table 1: a: x is 0.5 as printed, the best of 3"),
+        (
+            consistent_with("a", 0.5, ERROR, best_of=3, label="Table 1"),
+            "Table 1: a: x is 0.5 as printed, the best of 3",
+        ),
         (matches("a", 0.00273, ERROR, digits=3), "a: x is 0.00273 to 3 digits"),
         (matches("a", 0.0047054, ERROR, digits=2, label="Table 2"), "Table 2: a: x is 0.0047 to 2 digits"),
     ],

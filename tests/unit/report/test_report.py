@@ -22,8 +22,8 @@ from labcheck.engine.checks import checks
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.report import findings, terminal
+from tests.helpers.project import ORDER, TOP, Project, Recorded, count_lines, limited_file_size
 
-from .conftest import ORDER, TOP, Project, Recorded, room, said
 from .test_stored_claims import MODULES
 from .test_stored_claims import claim as claim_of
 
@@ -461,8 +461,8 @@ def test_a_session_in_doubt_refutes_in_the_baseline_only(project: Project):
     for options in (["--claims-update", "first"], []):
         result = project.run("test_top.py", "--claims-report", "out", *options)
         text = "toy: 0 of 5 printed numbers lie within [0.5, 99.5] % of our seeds: these settings are probably not the "
-        assert said(result, f"{text}report's, and nothing is judged NOT_REPRODUCED meanwhile") == 1
-        assert said(result, "> INCONCLUSIVE (in doubt)      0/10  top beats low on error; ours ") == 1
+        assert count_lines(result, f"{text}report's, and nothing is judged NOT_REPRODUCED meanwhile") == 1
+        assert count_lines(result, "> INCONCLUSIVE (in doubt)      0/10  top beats low on error; ours ") == 1
     result.assert_outcomes(passed=4)
     report = project.report()
     (top,) = report["claims"]
@@ -617,17 +617,17 @@ def test_a_report_names_what_was_overridden(project: Project):
 
 def test_a_report_that_cannot_be_written_fails_the_run_in_a_line(project: Project):
     project.recorded()
-    with room(10_000):
+    with limited_file_size(10_000):
         result = project.run("--claims-report", "out")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=7)
-    assert said(result, "no report written: ") == 1
-    assert said(result, "name another folder with --claims-report") == 1
-    assert said(result, "Traceback") == said(result, "INTERNALERROR") == 0
+    assert count_lines(result, "no report written: ") == 1
+    assert count_lines(result, "name another folder with --claims-report") == 1
+    assert count_lines(result, "Traceback") == count_lines(result, "INTERNALERROR") == 0
 
 
 def test_a_report_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path):
-    with room(10_000), pytest.raises(OSError, match="File too large"):
+    with limited_file_size(10_000), pytest.raises(OSError, match="File too large"):
         findings.write({"long": "." * 20_000}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

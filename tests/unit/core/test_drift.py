@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.stats import binom, hypergeom, mannwhitneyu, rankdata
 
-from labcheck.core.drift import EXACT_UP_TO, FALSE_ALARMS, moved, rank_sum_p, smallest_shift
+from labcheck.core.drift import EXACT_UP_TO, FALSE_ALARMS, moved, rank_sum_p
 
 Floats = NDArray[np.float64]
 SMALL = st.lists(st.integers(0, 6), min_size=1, max_size=6).map(lambda values: np.array(values, float))

@@ -31,8 +31,8 @@ from labcheck.data.examples import generators
 from labcheck.data.images import EVAL_BATCH, ImageSet, Selection
 from labcheck.labs.images import confusion
 from labcheck.labs.mnist import Mnist  # noqa: F401 - pytester forgets whatever its runs are the first to import
+from tests.helpers.project import Project, count_lines
 
-from .conftest import Project, said
 from .test_plugin import in_one_line
 
 SIZES = st.integers(0, 12)
@@ -955,7 +955,7 @@ def test_without_real_images_nothing_is_trained(project: Project, options: list[
     result = project.run("-n", workers, "--claims-data", "real", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert in_one_line(result, "ERROR: " + told.format(project.folder))
-    assert said(result, "it could not be downloaded, so put torchvision's files there") == bool(options)
+    assert count_lines(result, "it could not be downloaded, so put torchvision's files there") == bool(options)
     assert project.trained() == []
 
 

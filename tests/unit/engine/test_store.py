@@ -19,8 +19,7 @@ from labcheck.core.lab import Data, Lab
 from labcheck.core.trials import Trials
 from labcheck.engine import baselines, progress
 from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
-
-from .conftest import LAB, WITHOUT_TORCH, Project, Recorded, said
+from tests.helpers.project import LAB, WITHOUT_TORCH, Project, Recorded, count_lines
 
 CHILD = f"""
 {WITHOUT_TORCH}
@@ -425,8 +424,8 @@ def test_a_worker_without_tests_trains_for_the_others(project: Project):
     """Each block waits until a second process trains one."""
     (project.folder / "here").mkdir()
     project.change(TOGETHER.replace("UNTIL", str(time.time() + 60)))
-    result = project.run_apart("-n", "2", "test_order.py::arm[low-quick]", "--claims-update", "first")
-    assert said(result, "created: 2/2 workers") == 1
+    result = project.run_in_subprocess("-n", "2", "test_order.py::arm[low-quick]", "--claims-update", "first")
+    assert count_lines(result, "created: 2/2 workers") == 1
     assert sorted(project.trained()) == [f"1 {list(range(start, start + 6))}" for start in (0, 12, 6)]
     assert len(list((project.folder / "here").iterdir())) == 2
 
@@ -436,7 +435,7 @@ def test_the_first_failure_ends_a_run_that_shall_end_with_it(project: Project):
     before = len(project.recorded().trained())
     project.change("import time; time.sleep(.3)\nif lab.level == 2: raise ValueError('no luck')")
     tests = ["test_order.py::arm[high-quick]", "test_order.py::arm[low-quick]", "test_top.py::arm[top-quick]"]
-    project.run_apart("-n", "2", "-x", *tests)
+    project.run_in_subprocess("-n", "2", "-x", *tests)
     assert {line[0] for line in project.trained()[before:]} == {"1", "2"}
 
 
@@ -446,7 +445,7 @@ def test_a_lab_that_raises_fails_its_tests_only(project: Project, workers: str):
     run = project.run_apart if workers == "2" else project.run
     result = run("-n", workers, "--claims-update", "it crashes")
     result.assert_outcomes(passed=5, failed=2)
-    assert said(result, "ValueError: no luck") >= 2
-    assert said(result, "INTERNALERROR") == 0
+    assert count_lines(result, "ValueError: no luck") >= 2
+    assert count_lines(result, "INTERNALERROR") == 0
     assert not project.file("order").exists()
     assert project.file("top").exists()

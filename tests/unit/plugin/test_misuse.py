@@ -10,8 +10,8 @@ from labcheck.core.metrics import Metric
 from labcheck.core.trials import Trials
 from labcheck.engine import baselines
 from labcheck.report import tensorboard
+from tests.helpers.project import LAB, ORDER, Project, count_lines
 
-from .conftest import LAB, ORDER, Project, said
 from .test_plugin import in_one_line
 from .test_report import ERROR, Arm, found
 
@@ -46,7 +46,7 @@ def test_benchmarks_share_the_machine_with_nobody(project: Project):
     (project.folder / "conftest.py").write_text(repository.read_text())
     result = project.run("--benchmark-only", "-n", "2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert said(result, "benchmarks are timed one at a time: leave out -n") == 1
+    assert count_lines(result, "benchmarks are timed one at a time: leave out -n") == 1
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -66,9 +66,12 @@ def test_a_metric_that_is_not_measured_is_told_in_a_line(project: Project):
     )
     result = project.run("test_order.py::arm[low-quick]")
     assert (
-        said(result, "toy/order (quick): arm 'low': there is no metric 'eror'; there are accuracy, epochs, error") == 1
+        count_lines(
+            result, "toy/order (quick): arm 'low': there is no metric 'eror'; there are accuracy, epochs, error"
+        )
+        == 1
     )
-    assert said(result, "Traceback") + said(result, "metrics.py") == 0
+    assert count_lines(result, "Traceback") + count_lines(result, "metrics.py") == 0
 
 
 def test_the_last_failed_claim_can_be_run_alone(project: Project):
@@ -81,7 +84,7 @@ def test_the_last_failed_claim_can_be_run_alone(project: Project):
 
 def test_an_update_writes_nothing_of_a_claim_whose_worker_died(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
-    result = project.run_apart("-n", "2", "--max-worker-restart", "0", "--claims-update", "it dies")
+    result = project.run_in_subprocess("-n", "2", "--max-worker-restart", "0", "--claims-update", "it dies")
     assert result.ret != pytest.ExitCode.OK
     assert not project.file("order").exists()
 
@@ -91,21 +94,21 @@ def test_an_update_writes_nothing_of_a_claim_with_an_error_around_it(project: Pr
     hook = f"def pytest_runtest_{when}(item):\n    if item.name.startswith('arm[high'): raise OSError('no luck')\n"
     (project.folder / "conftest.py").write_text(hook)
     result = project.run("--claims-update", "it fails")
-    assert said(result, CRASHED) == 1
+    assert count_lines(result, CRASHED) == 1
     assert not project.file("order").exists()
 
 
 def test_an_update_of_a_claim_of_which_every_test_crashes_says_so(project: Project):
     project.change("raise ValueError('no luck')")
     result = project.run("--claims-update", "it crashes", "test_order.py")
-    assert said(result, CRASHED) == 1
-    assert said(result, "a run with --claims-update exits with status 1 on purpose") == 1
+    assert count_lines(result, CRASHED) == 1
+    assert count_lines(result, "a run with --claims-update exits with status 1 on purpose") == 1
 
 
 @pytest.mark.parametrize("setting", ["noise=nan", "noise=inf"])
 def test_a_setting_that_is_not_finite_is_reported_or_refused(project: Project, setting: str):
     result = project.run("--claims-set", f"toy.{setting}", "--claims-report", "out")
-    assert said(result, "Traceback") == 0
+    assert count_lines(result, "Traceback") == 0
     if result.ret != pytest.ExitCode.USAGE_ERROR:
         assert project.report()["claims"]
 
@@ -133,7 +136,7 @@ def test_a_setting_of_a_type_that_has_no_words_is_a_usage_error(project: Project
     (project.folder / "toy.py").write_text(LAB.replace("    loud", f"    clip: {kind} = assumed(None, '')\n    loud"))
     result = project.run("--claims-set", "toy.clip=x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert said(result, "toy.clip") == 1
+    assert count_lines(result, "toy.clip") == 1
 
 
 def test_an_overridden_setting_of_a_scale_is_reported_as_it_was(project: Project):
@@ -150,7 +153,7 @@ def test_an_override_of_what_every_arm_sets_changes_nothing_and_all_is_compared(
     project.change("metrics['error'] *= 1.01")
     result = project.run("test_order.py::arm[low-quick]", "--claims-set", "toy.noise=0.5")
     result.assert_outcomes(failed=1)
-    assert said(result, "overridden") == 0
+    assert count_lines(result, "overridden") == 0
     project.run("test_order.py", "--claims-set", "toy.noise=0.5").assert_outcomes(failed=1, passed=2)
 
 
@@ -175,7 +178,7 @@ def test_a_claim_with_another_number_of_seeds_is_compared_in_those_that_both_hav
     result = project.run()
     result.assert_outcomes(passed=7)
     told = "toy/order (quick): 16 seeds where 5 are stored: those that both have are compared, verdicts are shown"
-    assert said(result, f"{told}; --claims-update REASON records all") == 1
+    assert count_lines(result, f"{told}; --claims-update REASON records all") == 1
     project.run("--claims-seeds", "4").assert_outcomes(passed=7)
     project.change("metrics['error'] *= 1.01 if lab.level == 2 and seeds[0] == 0 else 1")
     project.run("test_order.py").assert_outcomes(passed=2, failed=1)
@@ -184,7 +187,7 @@ def test_a_claim_with_another_number_of_seeds_is_compared_in_those_that_both_hav
 def test_what_was_asked_for_is_told_and_written_where_nothing_ran(project: Project):
     result = project.run("-k", "nothing", "--claims-update", "none", "--claims-report", "out")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert said(result, "nothing was measured: no baseline was written") == 1
+    assert count_lines(result, "nothing was measured: no baseline was written") == 1
     assert project.report()["claims"] == []
     assert (project.folder / "out" / "report.html").exists()
 
@@ -215,7 +218,7 @@ def test_the_advice_for_an_edited_file_helps(project: Project):
     file = project.recorded().file("order")
     file.write_text(file.read_text().replace('"seeds": 16', '"seeds": 15'))
     result = project.run("test_order.py")
-    assert said(result, "edited by hand; restore it from version control, or remove it and record it anew") == 3
+    assert count_lines(result, "edited by hand; restore it from version control, or remove it and record it anew") == 3
 
 
 def test_two_claims_of_one_id_are_refused(project: Project):
@@ -246,8 +249,8 @@ def test_what_equals_a_value_reaches_it(value: float, higher: bool):
 def test_a_crash_shows_the_lab_and_not_pytest(project: Project):
     project.change("raise ValueError('no luck')")
     result = project.run("test_order.py::arm[low-quick]")
-    assert said(result, "toy.py") >= 1
-    assert said(result, "pluggy/_callers.py") + said(result, "_multicall") == 0
+    assert count_lines(result, "toy.py") >= 1
+    assert count_lines(result, "pluggy/_callers.py") + count_lines(result, "_multicall") == 0
 
 
 def test_the_short_summary_says_why(project: Project):

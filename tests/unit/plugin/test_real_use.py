@@ -12,8 +12,8 @@ import pytest
 
 from labcheck.engine import workspace
 from labcheck.engine.workspace import Workspace
+from tests.helpers.project import LAB, ORDER, Project, count_lines
 
-from .conftest import LAB, ORDER, Project, said
 from .test_page import SCHEMA
 from .test_plugin import in_one_line
 
@@ -51,7 +51,7 @@ def assert_clear(result: pytest.RunResult) -> None:
 def test_results_that_are_not_one_a_seed_are_refused(project: Project, workers: str, returned: str, message: str):
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", f"return {returned}", LAB))
     result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
-    assert said(result, f"toy/order (quick): arm 'low' (level=1.0), seeds 0-5: {message}") >= 1
+    assert count_lines(result, f"toy/order (quick): arm 'low' (level=1.0), seeds 0-5: {message}") >= 1
     assert_clear(result)
     assert not project.file("order").exists()
     jsonschema.validate(project.report(), SCHEMA)
@@ -63,10 +63,10 @@ def test_a_seed_that_is_left_out_shifts_no_other(project: Project, workers: str)
     """A trainer that drops the seeds that diverge is refused, and judged rightly once it returns NaN for them."""
     drop = "metrics.update({name: value[np.array(seeds) != 3] for name, value in metrics.items()})"
     project.change(drop)
-    assert said(project.run("test_order.py", "-n", workers), "must have one number for each of the 6 seeds") >= 1
+    assert count_lines(project.run("test_order.py", "-n", workers), "must have one number for each of the 6 seeds") >= 1
     project.change("metrics['error'][np.array(seeds) == 3] = np.nan if lab.level == 2 else 1")
     result = project.run("test_order.py", "-n", workers, "--claims-update", "first")
-    assert said(result, "low beats high on error: none → REPRODUCED 16/16") == 1
+    assert count_lines(result, "low beats high on error: none → REPRODUCED 16/16") == 1
 
 
 @WORKERS
@@ -79,7 +79,7 @@ def test_a_dict_with_curves_of_unlike_lengths_is_accepted(project: Project, work
         "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
-    assert said(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
+    assert count_lines(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
     assert project.report()["claims"][0]["arms"][0]["curves"]["loss"]["median"] == [3, 2, 2]
 
 
@@ -101,7 +101,7 @@ def test_a_seed_that_raises_is_named_and_trained_once(project: Project, workers:
     project.change("if seeds[0] == 2 and lab.level == 2: raise ValueError('loss is NaN')")
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out")
     message = "toy/order (quick): arm 'high' (level=2.0), seed 2: ValueError: loss is NaN"
-    assert said(result, message) == 2  # of the arm, and of the relation
+    assert count_lines(result, message) == 2  # of the arm, and of the relation
     assert project.trained().count("2 [2]") == 1
     assert_clear(result)
     problems = [problem["text"] for problem in project.report()["problems"] if problem["kind"] == "error"]
@@ -114,7 +114,7 @@ def test_a_seed_that_diverges_by_an_exception_counts_as_not_finite(project: Proj
     (project.folder / "toy.py").write_text(lab)
     project.change("if seeds[0] == 2 and lab.level == 2: raise FloatingPointError('loss is NaN')")
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
-    assert said(result, "REPRODUCED                  16/16") == 1
+    assert count_lines(result, "REPRODUCED                  16/16") == 1
     report = project.report()
     jsonschema.validate(report, SCHEMA)
     (high,) = (arm for arm in report["claims"][0]["arms"] if arm["name"] == "high")
@@ -128,7 +128,7 @@ def test_a_seed_that_diverges_by_an_exception_counts_as_not_finite(project: Proj
 def test_a_value_beyond_float32_is_not_finite(project: Project, workers: str):
     project.change("metrics['error'][np.array(seeds) == 3] = 1e300; metrics['accuracy'][:] = -1e300")
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
-    assert said(result, "low beats high on error: none → REPRODUCED 15/16") == 1
+    assert count_lines(result, "low beats high on error: none → REPRODUCED 15/16") == 1
     assert_clear(result)
 
 
@@ -183,8 +183,8 @@ def test_what_cannot_be_written_down_is_refused_at_collection(
     imports += "@dataclass\nclass Mutable: x: int = 1\n"
     project.write("test_order.py", imports + claim)
     result = project.run("-n", workers, "--continue-on-collection-errors")
-    assert said(result, "toy/order: arm 'high': toy.extra: ") >= 1
-    assert said(result, message) >= 1
+    assert count_lines(result, "toy/order: arm 'high': toy.extra: ") >= 1
+    assert count_lines(result, message) >= 1
     assert_clear(result)
     assert not any(line.startswith("2 ") for line in project.trained())
 
@@ -231,8 +231,8 @@ def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, 
     (project.folder / "toy.py").write_text(lab)
     (project.folder / "test_other.py").write_text("1 / 0")
     result = project.run()
-    assert said(result, message) >= 1
-    assert said(result, "ZeroDivisionError") >= 1  # other errors are still reported
+    assert count_lines(result, message) >= 1
+    assert count_lines(result, "ZeroDivisionError") >= 1  # other errors are still reported
     assert_clear(result)
 
 
@@ -254,7 +254,7 @@ def test_a_claim_that_is_written_wrongly_shows_no_call_of_ours(project: Project,
     project.write("test_order.py", "from labcheck.core.metrics import Metric\n" + ORDER.replace(old, new))
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert said(result, message) >= 1
+    assert count_lines(result, message) >= 1
     assert_clear(result)
 
 
@@ -272,7 +272,7 @@ def test_a_timed_arm_that_raises_is_named(project: Project):
     project.write("test_order.py", "from labcheck.core.metrics import CPU_SECONDS\n" + timed)
     project.change("if lab.level == 2: raise ValueError('no luck')")
     result = project.run("test_order.py::relation[low beats high on cpu_seconds-quick]")
-    assert said(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
+    assert count_lines(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
     assert_clear(result)
 
 
@@ -297,7 +297,7 @@ def test_curves_of_one_record_are_curves(project: Project, recorded: str):
         claim = ORDER.replace('"high", ERROR)]', '"high", last_value("loss", rising=False))]')
         claim = claim.replace(', "text": {ACCURACY: 0.5}', "")
         project.write("test_order.py", "from labcheck.core.metrics import last_value\n" + claim)
-        assert said(project.run("test_order.py"), expected) == 1
+        assert count_lines(project.run("test_order.py"), expected) == 1
 
 
 def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
@@ -311,7 +311,7 @@ def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
         "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
     result = project.run("test_order.py", "--claims-report", "out")
-    assert said(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
+    assert count_lines(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
     (relation,) = project.report()["claims"][0]["relations"]
     assert relation["ties"] == 16
 
@@ -329,10 +329,10 @@ def test_what_a_lab_depends_on_counts_where_its_class_is(project: Project):
     (project.folder / "toy.py").write_text(sub)
     run = ("--claims-resume", "test_order.py")
     first = project.pytester.runpytest_inprocess(*run)
-    assert said(first, "0 of 6 blocks") == 1
-    assert said(project.pytester.runpytest_inprocess(*run), "6 of 6 blocks") == 1
+    assert count_lines(first, "0 of 6 blocks") == 1
+    assert count_lines(project.pytester.runpytest_inprocess(*run), "6 of 6 blocks") == 1
     (package / "configs" / "a.yaml").write_text("2")
-    assert said(project.pytester.runpytest_inprocess(*run), "0 of 6 blocks") == 1
+    assert count_lines(project.pytester.runpytest_inprocess(*run), "0 of 6 blocks") == 1
 
 
 def test_a_required_setting_may_be_given_by_each_arm(project: Project):
@@ -347,7 +347,10 @@ def test_a_metric_without_direction_is_refused(project: Project):
     text = (project.folder / "test_order.py").read_text()
     (project.folder / "test_order.py").write_text("from labcheck.core.metrics import Metric\n" + text)
     result = project.run()
-    assert said(result, "Metric('accuracy') must say which direction is better: higher_is_better=True for a score") >= 1
+    assert (
+        count_lines(result, "Metric('accuracy') must say which direction is better: higher_is_better=True for a score")
+        >= 1
+    )
 
 
 # data
@@ -365,7 +368,7 @@ def test_arms_with_data_of_their_own_are_shown_with_it(project: Project):
     assert [arm["data"]["name"] for arm in report["claims"][0]["arms"]] == ["level 1", "level 2"]
     assert "level 2, digest digest 2" in (project.folder / "out/report.html").read_text()
     (project.folder / "toy.py").write_text(lab.replace("digest {self", "other {self"))
-    assert said(project.run("test_order.py"), "trained on other data (digest") >= 1
+    assert count_lines(project.run("test_order.py"), "trained on other data (digest") >= 1
 
 
 def test_data_without_a_digest_are_shown_without_one(project: Project):
@@ -420,7 +423,7 @@ def test_a_value_that_moves_the_root_directory_is_refused(project: Project, opti
 def test_a_value_that_does_not_move_the_root_directory_is_accepted(project: Project):
     for _ in range(2):  # in the second run the folder exists
         result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "test_order.py")
-        assert said(result, f"report: {project.folder / 'out' / 'report.html'}") == 1
+        assert count_lines(result, f"report: {project.folder / 'out' / 'report.html'}") == 1
     assert project.file("order").exists()
 
 
@@ -466,7 +469,7 @@ def test_a_lone_surrogate_in_an_error_costs_no_report(project: Project, workers:
     project.change("if lab.level == 2: raise ValueError('no file \\udcff')")
     result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
     assert "INTERNALERROR" not in output(result)
-    assert said(result, "report: ") == 1
+    assert count_lines(result, "report: ") == 1
     assert any("no file \\udcff" in problem["text"] for problem in project.report()["problems"])
 
 
@@ -526,14 +529,18 @@ def test_a_strict_xfail_that_passes_is_a_failure(project: Project):
 def test_an_update_that_ended_early_writes_no_part_of_a_claim(project: Project):
     result = project.run("-x", "--claims-strict", "--claims-update", "first", "test_top.py")
     assert (
-        said(result, "toy/top (quick): not written: the run ended before relation[low beats top on error-quick]") == 1
+        count_lines(result, "toy/top (quick): not written: the run ended before relation[low beats top on error-quick]")
+        == 1
     )
     assert not project.file("top").exists()
 
 
 def test_an_update_of_selected_tests_says_what_it_leaves_out(project: Project):
     result = project.run("test_order.py::arm[low-quick]", "--claims-update", "first")
-    assert said(result, "toy/order (quick): stored without high, low beats high on error, whose tests were not") == 1
+    assert (
+        count_lines(result, "toy/order (quick): stored without high, low beats high on error, whose tests were not")
+        == 1
+    )
 
 
 def test_a_claim_that_is_gone_leaves_a_line(project: Project):
@@ -543,13 +550,15 @@ def test_a_claim_that_is_gone_leaves_a_line(project: Project):
     for options in ([], ["-n", "2"], ["-k", "low"], [str(project.folder)]):
         result = project.run(*options)
         assert result.ret == pytest.ExitCode.OK
-        assert said(result, gone) == 1
-    assert said(project.run("test_order.py"), "no claim of this run uses it") == 0
+        assert count_lines(result, gone) == 1
+    assert count_lines(project.run("test_order.py"), "no claim of this run uses it") == 0
 
 
 def test_a_worker_that_dies_names_its_test(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
-    result = project.run_apart("-n", "2", "--max-worker-restart", "0", "--claims-report", "out", "test_order.py")
+    result = project.run_in_subprocess(
+        "-n", "2", "--max-worker-restart", "0", "--claims-report", "out", "test_order.py"
+    )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     problems = project.report()["problems"]
     died = [problem for problem in problems if problem["text"] == "the worker process died in this test"]
@@ -608,12 +617,12 @@ def test_global_state_of_others_changes_no_value(project: Project, module: str):
     name, settings, other, metric = SMALL_LABS[module]
     claim = SMALL.format(module=module, name=name, settings=settings, other=other, metric=metric)
     (project.folder / "test_small.py").write_text(claim)
-    assert project.run_apart("--claims-update", "first").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.run_in_subprocess("--claims-update", "first").ret == pytest.ExitCode.TESTS_FAILED
     (project.folder / "test_aaa.py").write_text(
         f"def test_state():\n    {STATE.strip().replace(chr(10), chr(10) + '    ')}\n"
     )
-    project.run_apart().assert_outcomes(passed=4)
+    project.run_in_subprocess().assert_outcomes(passed=4)
     (project.folder / "conftest.py").write_text(STATE)
-    result = project.run_apart()
+    result = project.run_in_subprocess()
     result.assert_outcomes(passed=4)
-    assert said(result, "measured elsewhere") == 0
+    assert count_lines(result, "measured elsewhere") == 0

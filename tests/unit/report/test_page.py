@@ -31,8 +31,8 @@ from labcheck.labs.images import accuracy
 from labcheck.labs.sine import Sine
 from labcheck.labs.trig import VAL_MSE, Trig
 from labcheck.report import findings, page
+from tests.helpers.project import ORDER, WITHOUT_TORCH, Project, Recorded, count_lines
 
-from .conftest import ORDER, WITHOUT_TORCH, Project, Recorded, said
 from .test_report import untimed
 
 SCHEMA = json.loads((files("labcheck.report") / "report.schema.json").read_text())
@@ -406,8 +406,8 @@ def test_a_run_without_a_report_draws_nothing(project: Project) -> None:
     told = "'drawing' if 'matplotlib' in sys.modules else 'no pictures'"
     hook = f"import sys\n\ndef pytest_unconfigure():\n    print({told})\n"
     (project.folder / "conftest.py").write_text(f"{WITHOUT_TORCH}\n{hook}")
-    assert said(project.run_apart("-s", "test_top.py"), "no pictures") == 1
-    assert said(project.run_apart("-s", "test_top.py", "--claims-report", "out"), "drawing") == 1
+    assert count_lines(project.run_in_subprocess("-s", "test_top.py"), "no pictures") == 1
+    assert count_lines(project.run_in_subprocess("-s", "test_top.py", "--claims-report", "out"), "drawing") == 1
 
 
 # the page in a browser
