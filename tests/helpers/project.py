@@ -185,6 +185,17 @@ def count_lines(result: pytest.RunResult, text: str) -> int:
     return sum(text in line for line in [*result.outlines, *result.errlines])
 
 
+def is_in_one_line(result: pytest.RunResult, text: str) -> bool:
+    """Return whether exactly one line of the output contains a text, in an output without a traceback.
+
+    Raises:
+        AssertionError: The output has a traceback, or names a file of the package.
+    """
+    for internal in ("Traceback", "INTERNALERROR", "labcheck/"):
+        assert count_lines(result, internal) == 0
+    return count_lines(result, text) == 1
+
+
 def folder_of_all_workers(factory: pytest.TempPathFactory) -> Path:
     """Return a temporary folder that all workers of this run share."""
     base = factory.getbasetemp()
