@@ -251,14 +251,14 @@ def decreases_throughout(arm: str, curve: str, epochs: Sequence[int], *, label: 
 def has_interior_minimum(
     arm: str, curve: str, *, start: int, stop: int | None = None, by: float, label: str = ""
 ) -> Relation:
-    """Assert that a curve falls and rises again: its minimum lies below both ends by more than a share.
+    """Assert that a curve falls and rises again: its minimum is below both ends by more than a share.
 
     Args:
         arm: The arm.
         curve: The name of the curve.
         start: The number of epochs at the left end.
         stop: The number of epochs at the right end; None for the end of training.
-        by: The share by which the minimum must lie below either end. An end that is not finite is higher than anything.
+        by: The share by which the minimum must be below either end. An end that is not finite is higher than anything.
         label: A prefix for the relation's name.
     """
     left, lowest = value_at(curve, start, rising=False), minimum(curve, start, stop)

@@ -45,16 +45,16 @@ def _exact_p(ranks: Floats, n: int, limit: float) -> float | None:
     steps = np.rint(2 * (ranks - values[counts.argmax()])).astype(int)  # midranks are halves
     steps //= max(np.gcd.reduce(steps), 1)
     moving = np.sort(steps[steps != 0])
-    most = min(n, len(moving))
-    lowest, highest = moving[:most].clip(max=0).sum(), moving[len(moving) - most :].clip(min=0).sum()
+    largest = min(n, len(moving))  # the largest number of steps other than 0 that can be among the n
+    lowest, highest = moving[:largest].clip(max=0).sum(), moving[len(moving) - largest :].clip(min=0).sum()
     width = int(highest - lowest) + 1
-    if len(moving) * most * width > limit:
+    if len(moving) * largest * width > limit:
         return None
     # row j: the distribution of the sum of j of the first k steps, with its negative part at the end
-    shares = np.zeros((most + 1, width))
+    shares = np.zeros((largest + 1, width))
     shares[0, 0] = 1
     for k, step in enumerate(moving, 1):
-        top = min(k, most)
+        top = min(k, largest)
         last = np.arange(1, top + 1)[:, None] / k  # the probability that the kth is among the j
         with_it = last * np.roll(shares[:top], step, axis=1)
         shares[1 : top + 1] *= 1 - last
@@ -63,7 +63,7 @@ def _exact_p(ranks: Floats, n: int, limit: float) -> float | None:
     sums[highest + 1 :] -= width
     expected = n * steps.mean()
     far = np.abs(sums - expected) >= abs(steps[:n].sum() - expected) - 1e-9
-    chosen = scipy.stats.hypergeom.pmf(np.arange(most + 1), len(ranks), len(moving), n)
+    chosen = scipy.stats.hypergeom.pmf(np.arange(largest + 1), len(ranks), len(moving), n)
     return float(chosen @ shares[:, far].sum(1))
 
 

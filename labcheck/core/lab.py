@@ -133,13 +133,14 @@ class Lab(ABC):
         Raises:
             ValueError: There is no such setting, a required one is missing, or a value is invalid.
         """
-        given = {**cls.scales.get(scale, {}), **arm}
+        values = {**cls.scales.get(scale, {}), **arm}
         names = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(given.keys() - set(names)):
+        if unknown := sorted(values.keys() - set(names)):
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
-        if missing := [field.name for field in dataclasses.fields(cls) if _required(field) and field.name not in given]:
+        required = [field.name for field in dataclasses.fields(cls) if _required(field)]
+        if missing := [name for name in required if name not in values]:
             raise ValueError(f"{cls.name}.{missing[0]} has no default: each arm must set it")
-        return cls(**given)._checked()
+        return cls(**values)._checked()
 
     def override(self, changes: Settings) -> Self:
         """Return the lab with other values of some settings; the lab itself if there are none.
@@ -165,10 +166,10 @@ class Lab(ABC):
         """
         name = getattr(cls, "name", None)
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            given = f", got {name!r}" if name is not None else ""
+            got = f", got {name!r}" if name is not None else ""
             raise ValueError(
                 f"{cls.__qualname__}.name must be a string of letters, digits, '-', '_' and '.', the first half of its "
-                f'claims\' ids{given}: add name: ClassVar[str] = "…"'
+                f'claims\' ids{got}: add name: ClassVar[str] = "…"'
             )
         if not settings.is_named(cls):
             raise ValueError(

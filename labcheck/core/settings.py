@@ -188,10 +188,10 @@ def is_named(value: Any) -> bool:
     module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not (callable(value) and isinstance(module, str) and isinstance(qualname, str)):
         return False
-    found: Any = sys.modules.get(module)
+    attribute: Any = sys.modules.get(module)
     for name in qualname.split("."):
-        found = getattr(found, name, None)
-    return found is value
+        attribute = getattr(attribute, name, None)
+    return attribute is value
 
 
 def _item(value: np.generic) -> Any:

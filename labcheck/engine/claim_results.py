@@ -58,9 +58,9 @@ class ClaimResult:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict on the claim; None while a missing relation could change it."""
-        found = [Verdict(judged["verdict"]) for judged in self.judged.values()]
-        if len(found) == len(self.claim["relations"]) or Verdict.NOT_REPRODUCED in found:
-            return verdicts.combine(found)
+        judged = [Verdict(relation["verdict"]) for relation in self.judged.values()]
+        if len(judged) == len(self.claim["relations"]) or Verdict.NOT_REPRODUCED in judged:
+            return verdicts.combine(judged)
         return None
 
     @property

@@ -72,23 +72,23 @@ def named(name: str) -> list[Distribution]:
 
 def _installed() -> dict[str, Distribution]:
     """Return all distributions by normalized name."""
-    found: dict[str, Distribution] = {}
+    installed: dict[str, Distribution] = {}
     for entry in sys.path:
         with suppress(OSError):
-            found = _installed_in(os.path.abspath(entry)) | found
-    return found
+            installed = _installed_in(os.path.abspath(entry)) | installed
+    return installed
 
 
 @once_per_state
 def _installed_in(folder: str) -> dict[str, Distribution]:
-    found: dict[str, Distribution] = {}
+    installed: dict[str, Distribution] = {}
     for distribution in metadata.distributions(path=[folder]):
         with suppress(OSError, ValueError, TypeError):  # broken metadata
             fields = distribution.metadata
             if "Name" in fields and "Version" in fields:
                 name = fields["Name"]
-                found.setdefault(_normalize(name), _describe(distribution, name, fields["Version"]))
-    return found
+                installed.setdefault(_normalize(name), _describe(distribution, name, fields["Version"]))
+    return installed
 
 
 def _describe(distribution: metadata.Distribution, name: str, version: str) -> Distribution:
@@ -109,8 +109,8 @@ def _top(file: metadata.PackagePath) -> str:
 
 @cache
 def _files(name: str, folder: str) -> frozenset[str]:
-    found = metadata.distributions(name=name, path=[folder])
-    return frozenset(os.path.normpath(file) for one in found for file in one.files or ())
+    distributions = metadata.distributions(name=name, path=[folder])
+    return frozenset(os.path.normpath(file) for distribution in distributions for file in distribution.files or ())
 
 
 def _normalize(name: str) -> str:

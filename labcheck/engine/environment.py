@@ -216,5 +216,5 @@ def _cpu() -> str:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
         return f"{platform.processor() or platform.machine()} ({platform.system()})"
-    found = dict(re.findall(r"^(cpu family|model|model name)\s*: (.*)$", text, re.MULTILINE))
-    return f"{found.get('model name', platform.machine())} {found.get('cpu family', '')}-{found.get('model', '')}"
+    info = dict(re.findall(r"^(cpu family|model|model name)\s*: (.*)$", text, re.MULTILINE))
+    return f"{info.get('model name', platform.machine())} {info.get('cpu family', '')}-{info.get('model', '')}"

@@ -1,4 +1,4 @@
-"""The source code, installed packages and named files that results depend on, found without importing anything.
+"""The source code, installed packages and named files that results depend on, determined without importing anything.
 
 Own source is what belongs neither to the standard library nor to an installed distribution, or to a distribution that
 is under development. It is identified by the content of its files, other distributions by name and version.
@@ -128,8 +128,8 @@ def find_dependencies(module: str, depends: Sequence[str]) -> Dependencies:
 
 def _matches(entry: str, module: str) -> list[tuple[str, str]]:
     """Return the files that a glob matches, by names that are the same on any machine, with their digests."""
-    *_, (_, found) = _path_to(module, {})
-    folder = os.path.dirname(found.file) or os.getcwd()
+    *_, (_, lab_module) = _path_to(module, {})
+    folder = os.path.dirname(lab_module.file) or os.getcwd()
     paths = [os.path.join(folder, name) for name in sorted(glob.glob(entry, root_dir=folder, recursive=True))]
     files = [path for path in paths if os.path.isfile(path)]
     if not files:

@@ -1,4 +1,4 @@
-"""Progress: what a session has planned and how far its training is, kept in files that all its processes share."""
+"""Progress: what a session has planned and how far its training is, in files that its processes share."""
 
 import json
 import os

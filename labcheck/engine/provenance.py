@@ -58,13 +58,13 @@ class Provenance:
         """Return the environment of these labs' results, with the packages that their own modules import."""
         labs = list(labs)
         precision = ", ".join(sorted({_precision(lab, device) for lab in labs}))
-        found = environment.fingerprint(device, precision)
+        fingerprint = environment.fingerprint(device, precision)
         packages: dict[str, str] = {}
         for lab in labs:
             packages |= self.source(lab).foreign | self.dependencies(lab).packages
         if packages:
-            found["packages"] = _listed(packages)
-        return found
+            fingerprint["packages"] = _listed(packages)
+        return fingerprint
 
     def source(self, lab: Lab) -> ModuleSource:
         """Return the source and packages that a lab's class, its base classes and its settings import."""
@@ -87,7 +87,7 @@ class Provenance:
         return self._dependencies[kind]
 
     def resumable(self, lab: Lab) -> bool:
-        """Whether a later session can tell that nothing that a lab's results depend on has changed."""
+        """Return whether a later session can detect every change of what a lab's results depend on."""
         return bool(self.data(lab).digest)
 
     def key(self, lab: Lab, device: str, lasting: bool) -> str:
@@ -111,8 +111,8 @@ class Provenance:
 
 def identity(lab: Lab) -> str:
     """Return a text of a lab's class and settings, in which 1, 1.0 and True differ, although Python equates them."""
-    given = {field.name: getattr(lab, field.name) for field in fields(lab) if field.compare}
-    return f"{lab.name} {type(lab).__module__}.{type(lab).__qualname__} {settings.identity(given)}"
+    values = {field.name: getattr(lab, field.name) for field in fields(lab) if field.compare}
+    return f"{lab.name} {type(lab).__module__}.{type(lab).__qualname__} {settings.identity(values)}"
 
 
 def _precision(lab: Lab, device: str) -> str:
@@ -124,14 +124,16 @@ def _precision(lab: Lab, device: str) -> str:
 
 def _data(lab: Lab) -> Data:
     try:
-        found = lab.data()
+        returned = lab.data()
     except DataError:
         raise
     except Exception as error:  # whatever user code raises
         raise DataError(f"{lab.name}: data() raised {line(error)}") from error
-    if not (isinstance(found, tuple) and len(found) in (2, 3) and all(isinstance(part, str) for part in found[:2])):
-        raise DataError(f"{lab.name}: data() must return Data(name, digest), two strings, got {found!r:.60}")
-    data = Data(*found)
+    if not (
+        isinstance(returned, tuple) and len(returned) in (2, 3) and all(isinstance(text, str) for text in returned[:2])
+    ):
+        raise DataError(f"{lab.name}: data() must return Data(name, digest), two strings, got {returned!r:.60}")
+    data = Data(*returned)
     if not NAME.fullmatch(data.name):
         raise DataError(
             f"{lab.name}: the name of data must consist of letters, digits, ' ', '-', '_', '.' and '+', as part of a "
@@ -155,11 +157,11 @@ def _dependencies(kind: type[Lab]) -> Dependencies:
     packages: dict[str, str] = {}
     for owner in _owners(kind):
         try:
-            found = find_dependencies(owner.__module__, vars(owner).get("depends", ()))
+            declared = find_dependencies(owner.__module__, vars(owner).get("depends", ()))
         except ValueError as error:
             raise DataError(f"{kind.name}: {error}") from None
-        digests.append(found.files_digest)
-        packages |= found.packages
+        digests.append(declared.files_digest)
+        packages |= declared.packages
     return Dependencies(_digest(" ".join(digests)) if any(digests) else "", packages)
 
 

@@ -133,35 +133,35 @@ def _rows(name: str, value: Any, seeds: Sequence[int]) -> list[Floats]:
     return list(numbers)
 
 
-def _recorded(given: Any, rows: Mapping[str, Sequence[Floats]]) -> Ints | None:
+def _recorded(returned: Any, rows: Mapping[str, Sequence[Floats]]) -> Ints | None:
     """Return the number of epochs completed at each record, (E,); None if the lab does not state it."""
-    if given is None:
+    if returned is None:
         return None
-    recorded = _numbers("recorded", given, ())
+    recorded = _numbers("recorded", returned, ())
     longest = max(len(row) for curve in rows.values() for row in curve)
     if (
         isinstance(recorded, list)
         or recorded.ndim != 1
         or not (np.isfinite(recorded) & (recorded % 1 == 0) & (np.diff(recorded, prepend=-1) > 0)).all()
     ):
-        raise ResultError(f"`recorded` must be ascending whole numbers of epochs, got {_repr(given)}")
+        raise ResultError(f"`recorded` must be ascending whole numbers of epochs, got {_repr(returned)}")
     if len(recorded) != longest:
         raise ResultError(f"`recorded` must name the epochs of all {longest} records, got {len(recorded)}")
     return recorded.astype(np.int64)
 
 
 def _epochs(
-    given: Floats | None,
+    stated: Floats | None,
     returned: Mapping[str, Any],
     rows: Mapping[str, Sequence[Floats]],
     recorded: Ints | None,
     seeds: Sequence[int],
 ) -> Floats:
-    """Return the number of epochs that each seed trained, (n,), as given or from the lengths of its curves."""
+    """Return the number of epochs that each seed trained, (n,), as stated or from the lengths of its curves."""
     epochs = np.empty(len(seeds))
     for index, seed in enumerate(seeds):
         lengths = {name: len(curve[index]) for name, curve in rows.items()}
-        if given is None:
+        if stated is None:
             if len({*lengths.values()}) > 1:
                 got = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
                 raise ResultError(f"curves of seed {seed} must have equally many records, got {got}")
@@ -173,12 +173,12 @@ def _epochs(
                     )
             records = lengths.popitem()[1]
             epochs[index] = records if recorded is None or not records else recorded[records - 1]
-        elif np.isnan(given[index]) and all(np.isnan(curve[index]).all() for curve in rows.values()):
+        elif np.isnan(stated[index]) and all(np.isnan(curve[index]).all() for curve in rows.values()):
             epochs[index] = 0  # it diverged immediately
         else:
-            epochs[index] = given[index]
+            epochs[index] = stated[index]
             for name, curve in rows.items():
-                _match(name, curve[index], given[index], given.max(), recorded, seed)
+                _match(name, curve[index], stated[index], stated.max(), recorded, seed)
     return epochs
 
 

@@ -147,12 +147,12 @@ class Experiment:
 
     def overridden(self, arms: Iterable[str]) -> Settings:
         """Return the overrides that affect any of these arms: those that not each of them sets itself."""
-        given = self.claim.common_settings(arms)
-        return {f"{self.claim.lab.name}.{name}": value for name, value in self.overrides.items() if name not in given}
+        common = self.claim.common_settings(arms)
+        return {f"{self.claim.lab.name}.{name}": value for name, value in self.overrides.items() if name not in common}
 
     def describe(self) -> dict[str, Any]:
         """Return the description of the claim for a report: its text, metrics, and settings that are not stated."""
-        claim, overrides, given = self.claim, self.overrides, self.claim.common_settings(self.claim.arms)
+        claim, overrides, common = self.claim, self.overrides, self.claim.common_settings(self.claim.arms)
         scale = claim.lab.scales.get(self.scale, {})
         defaults = {
             field.name: field.default
@@ -162,7 +162,7 @@ class Experiment:
         scaled = {
             name: value
             for name, value in scale.items()
-            if name in defaults and name not in {*overrides, *given, DATA_SOURCE}
+            if name in defaults and name not in {*overrides, *common, DATA_SOURCE}
         }
         values = {**defaults, **scale, **overrides}
         return {
@@ -192,6 +192,6 @@ class Experiment:
             "unstated": [
                 plain({"setting": name, "value": values[name], **vars(justification)})
                 for name, justification in claim.lab.unstated().items()
-                if name not in given
+                if name not in common
             ],
         }

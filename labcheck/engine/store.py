@@ -250,8 +250,8 @@ def _load(path: Path) -> tuple[Trials, float] | None:
     recorded, seconds = arrays.pop(("recorded", ""), None), float(arrays.pop(("seconds", "")))
     diverged = json.loads(str(arrays.pop(("diverged", ""))))
     metrics, curves, tables = (
-        {name: array for (kind, name), array in arrays.items() if kind == wanted}
-        for wanted in ("metric", "curve", "table")
+        {name: array for (kind, name), array in arrays.items() if kind == expected}
+        for expected in ("metric", "curve", "table")
     )
     return Trials(metrics, curves, recorded, tables, {int(seed): error for seed, error in diverged.items()}), seconds
 

@@ -82,5 +82,5 @@ def _failures(report: pytest.TestReport, outcome: dict[str, Any]) -> list[tuple[
 
 def crash(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Return the line that states why something could not be run."""
-    lines = str(report.longrepr).strip().splitlines() or ["no reason was given"]
+    lines = str(report.longrepr).strip().splitlines() or ["unknown reason"]
     return next((line.removeprefix("E").strip() for line in lines if line.startswith("E  ")), lines[-1])

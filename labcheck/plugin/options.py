@@ -119,8 +119,8 @@ def validate(config: pytest.Config) -> None:
     if option.claims_resume and not hasattr(config, "cache"):
         raise pytest.UsageError("--claims-resume: needs pytest's cache; leave out -p no:cacheprovider")
     if option.claims_tensorboard:
-        found = importlib.util.find_spec("tensorboard")
-        if found is None or found.origin is None:  # a folder of that name is not a package
+        spec = importlib.util.find_spec("tensorboard")
+        if spec is None or spec.origin is None:  # a folder of that name is not a package
             raise pytest.UsageError("--claims-tensorboard: needs TensorBoard; pip install 'labcheck[tensorboard]'")
         _create("--claims-tensorboard", Path(option.claims_tensorboard))
 

@@ -160,13 +160,13 @@ class Reporter:
     def _options(self) -> list[str]:
         """Return the options of the run on which results depend."""
         option = self.option
-        given = {
+        values = {
             "--claims-seeds": option.claims_seeds,
             "--claims-device": None if option.claims_device == "auto" else option.claims_device,
             "--claims-data": None if option.claims_data == "embedded" else option.claims_data,
             "--claims-data-root": option.claims_data_root,
         }
-        texts = [text for name, value in given.items() if value is not None for text in (name, str(value))]
+        texts = [text for name, value in values.items() if value is not None for text in (name, str(value))]
         return texts + [
             text for lab, name, value in option.claims_set for text in ("--claims-set", f"{lab}.{name}={value}")
         ]

@@ -51,13 +51,13 @@ def _described(rootdir: Path, inipath: Path | None) -> str:
 def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
     """Return the root directory and configuration file that pytest finds if it knows which arguments are paths."""
     known = config.known_args_namespace
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "inifile": known.inifilename,
         "override_ini": known.override_ini,
         "args": known.file_or_dir,
         "rootdir_cmd_arg": known.rootdir or None,
         "invocation_dir": config.invocation_params.dir,
     }
-    taken = inspect.signature(findpaths.determine_setup).parameters  # they differ between versions of pytest
-    rootdir, inipath, *_ = findpaths.determine_setup(**{name: given[name] for name in taken if name in given})
+    accepted = inspect.signature(findpaths.determine_setup).parameters  # they differ between versions of pytest
+    rootdir, inipath, *_ = findpaths.determine_setup(**{name: values[name] for name in accepted if name in values})
     return rootdir, inipath

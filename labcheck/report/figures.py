@@ -41,7 +41,7 @@ CLASS_METRIC = re.compile(r"_(accuracy|precision)_\d+$")
 LOG_RATIO = 20
 """The ratio of the largest to the smallest value of a curve above which its axis is logarithmic."""
 Draw = Callable[[Axes], None]
-Claim = Mapping[str, Any]
+ClaimEntry = Mapping[str, Any]
 
 
 class Panel(NamedTuple):
@@ -58,20 +58,20 @@ class Panel(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def strips(claim: Claim) -> list[Panel]:
+def strips(claim: ClaimEntry) -> list[Panel]:
     """Return a figure for each metric: the values of all seeds, a row per arm, with median and printed numbers."""
     names = [name for name in claim["metrics"] if not CLASS_METRIC.search(name)]
     return [panel for name in names if (panel := _strip(claim, name))]
 
 
-def curves(claim: Claim) -> list[Panel]:
+def curves(claim: ClaimEntry) -> list[Panel]:
     """Return a figure for each curve over epochs: the median and a band over seeds, one line per arm."""
     names = list(dict.fromkeys(name for arm in claim["arms"] for name in arm["curves"]))
     shown = [name for name in names if name != "lr" and name.replace("batch_", "train_") not in {*names} - {name}]
     return [_curve(claim, name) for name in shown]
 
 
-def grids(claim: Claim) -> list[Panel]:
+def grids(claim: ClaimEntry) -> list[Panel]:
     """Return figures of the function that each arm has learned, or of its error, over an interval."""
     arms = [(index, arm["tables"]) for index, arm in enumerate(claim["arms"]) if "grid_x" in arm["tables"]]
     fits = [(index, tables) for index, tables in arms if "grid_fit" in tables]
@@ -98,7 +98,7 @@ def grids(claim: Claim) -> list[Panel]:
     return panels
 
 
-def _strip(claim: Claim, name: str) -> Panel | None:
+def _strip(claim: ClaimEntry, name: str) -> Panel | None:
     rows = [(index, arm) for index, arm in enumerate(claim["arms"]) if name in arm["metrics"]]
     quoted = [[quote["value"] for quote in arm["quoted"] if quote["metric"] == name] for _, arm in rows]
     values = [_floats(arm["metrics"][name]) for _, arm in rows]
@@ -135,7 +135,7 @@ def _dots(axes: Axes, values: Floats, row: float, arm: int) -> None:
     axes.plot(x, y, color=_color(arm), lw=4.5, alpha=0.7, solid_capstyle="round")
 
 
-def _curve(claim: Claim, name: str) -> Panel:
+def _curve(claim: ClaimEntry, name: str) -> Panel:
     arms = [(index, arm) for index, arm in enumerate(claim["arms"]) if name in arm["curves"]]
     quoted = [
         (index, quote["value"])

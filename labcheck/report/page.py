@@ -16,7 +16,7 @@ from labcheck.report import figures
 from labcheck.report.formatting import format_effect, format_number, format_setting
 from labcheck.report.summary import median
 
-Claim = Mapping[str, Any]
+ClaimEntry = Mapping[str, Any]
 
 VERDICTS = [*Verdict, None]
 INCOMPLETE = "INCOMPLETE"
@@ -90,7 +90,7 @@ def _template() -> Any:
     return environment.get_template("report.html")
 
 
-def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
+def _card(claim: ClaimEntry, report: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows about a claim: its entry in the report, its figures and tables."""
     arms = [arm["settings"] for arm in claim["arms"]]
     common = {
@@ -117,7 +117,7 @@ def _card(claim: Claim, report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _numbers(claim: ClaimEntry, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the report's numbers for an arm beside ours, without those of single classes."""
     return [
         {**quote, "arm": arm["name"], "ours": median(arm["metrics"][name], claim["metrics"][name])}
@@ -127,7 +127,7 @@ def _numbers(claim: Claim, arm: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _confusion(claim: Claim) -> dict[str, list[tuple[str, list[list[float | None]]]]]:
+def _confusion(claim: ClaimEntry) -> dict[str, list[tuple[str, list[list[float | None]]]]]:
     """Return, for each split, each arm's confusion table in percent of the true class (row)."""
     tables = {name: None for arm in claim["arms"] for name in arm["tables"] if name.endswith("_confusion")}
     return {
@@ -146,7 +146,7 @@ def _percent(row: list[float]) -> list[float | None]:
     return [100 * count / whole if whole else None for count in row]
 
 
-def _classes(claim: Claim) -> dict[str, Any]:
+def _classes(claim: ClaimEntry) -> dict[str, Any]:
     """Return a measure of each class on test images in percent, ours and the report's, one row per arm.
 
     The measure is precision if the report prints any, otherwise accuracy.
