@@ -1,4 +1,4 @@
-"""Settings of every test run of this repository."""
+"""Configuration of all test runs in this repository."""
 
 import pytest
 
@@ -7,14 +7,14 @@ pytest_plugins = ["pytester"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Some tests train for minutes and most for no time: an idle worker of `-n` takes over from a busy one.
+    """Let idle workers take tests from busy ones, since some tests train for minutes and most take no time.
 
     Raises:
-        pytest.UsageError: benchmarks shall share the machine.
+        pytest.UsageError: Benchmarks would run in parallel.
     """
     if not getattr(config.option, "numprocesses", None):
         return
     if getattr(config.option, "benchmark_only", False):
-        raise pytest.UsageError("benchmarks are timed one at a time: leave out -n")
+        raise pytest.UsageError("benchmarks must run one at a time; leave out -n")
     if config.option.dist == "no":
         config.option.dist = "worksteal"

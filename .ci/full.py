@@ -1,6 +1,6 @@
-"""Everything, one step after the other whether or not the one before went well; at the end a summary.
+"""Run all checks, one after another regardless of failures, and print a summary.
 
-Exit codes: 0, all is well; 1, a claim has drifted; 2, something else failed; 3, something could not be run.
+Exit status: 0 if all passed, 1 if a claim has drifted, 2 for another failure, 3 if something could not be run.
 """
 
 import os
@@ -22,12 +22,12 @@ STEPS = {
     "claims, full size": [*CLAIMS, "-m", "gpu", "--claims-resume", "--claims-report", str(REPORT / "full")],
     "benchmarks": ["pytest", "tests/benchmarks", "--benchmark-only"],
 }
-OUTCOMES = ["well", "drift", "failure", "error"]
-INTERRUPTED = "interrupted, and nothing after it was run"
+OUTCOMES = ["passed", "drift", "failure", "error"]
+INTERRUPTED = "interrupted; later steps did not run"
 
 
 def run(command: list[str], junit: Path) -> tuple[str, str]:
-    """Run a step, and say how it went and what it counted."""
+    """Run a step, and return its outcome and the counts of its tests."""
     tests = command[0] == "pytest"
     junit.unlink(missing_ok=True)
     try:
@@ -35,44 +35,44 @@ def run(command: list[str], junit: Path) -> tuple[str, str]:
     except OSError as error:
         return "error", str(error)
     if not tests:
-        return ("failure" if code else "well"), ""
-    return told(code, junit)
+        return ("failure" if code else "passed"), ""
+    return count_tests(code, junit)
 
 
-def told(code: int, junit: Path) -> tuple[str, str]:
-    """What pytest's exit code and its file of results say."""
+def count_tests(code: int, junit: Path) -> tuple[str, str]:
+    """Return the outcome of a run of pytest and the counts of its tests, from its exit status and JUnit XML."""
     try:
         cases = list(ET.parse(junit).iter("testcase"))
     except (OSError, ET.ParseError):
-        return "error", f"pytest ended with {code} and counted nothing"
+        return "error", f"pytest exited with status {code} and left no results"
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     drifted = [case for case in failed if case.find(".//property[@name='drift']") is not None]
     skipped = [case for case in cases if case.find("skipped") is not None]
     passed = len(cases) - len(failed) - len(skipped)
     counts = {"passed": passed, "drifted": len(drifted), "failed": len(failed) - len(drifted), "skipped": len(skipped)}
-    counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     if code > 1:
-        return "error", f"{counted or 'nothing ran'}; pytest ended with {code}"
-    return ("well" if code == 0 else "drift" if failed and drifted == failed else "failure"), counted
+        return "error", f"{summary or 'nothing ran'}; pytest exited with status {code}"
+    return ("passed" if code == 0 else "drift" if failed and drifted == failed else "failure"), summary
 
 
 def main() -> int:
-    """Run the steps, and give the exit code."""
+    """Run all steps and return the exit status."""
     REPORT.mkdir(exist_ok=True)
     rows = []
     for name, command in STEPS.items():
         print(f"\n=== {name}: {' '.join(command)}", flush=True)
         start = time.monotonic()
         try:
-            outcome, counted = run(command, REPORT / f"{name.replace(', ', '-').replace(' ', '-')}.xml")
+            outcome, summary = run(command, REPORT / f"{name.replace(', ', '-').replace(' ', '-')}.xml")
         except KeyboardInterrupt:
-            outcome, counted = "error", INTERRUPTED
-        rows.append((name, outcome, f"{(time.monotonic() - start) / 60:.1f} min", counted))
-        if counted == INTERRUPTED:
+            outcome, summary = "error", INTERRUPTED
+        rows.append((name, outcome, f"{(time.monotonic() - start) / 60:.1f} min", summary))
+        if summary == INTERRUPTED:
             break
     print("\n=== summary")
-    for name, outcome, minutes, counted in rows:
-        print(f"{name:18} {outcome:8} {minutes:>10}  {counted}")
+    for name, outcome, minutes, summary in rows:
+        print(f"{name:18} {outcome:8} {minutes:>10}  {summary}")
     return max(OUTCOMES.index(outcome) for _, outcome, *_ in rows)
 
 

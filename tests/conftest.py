@@ -1,4 +1,4 @@
-"""Settings of labcheck's own tests."""
+"""Configuration of all tests."""
 
 from hypothesis import settings
 
