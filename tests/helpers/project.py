@@ -218,7 +218,8 @@ def record(folder: Path, workers: str) -> Recorded:
             )
             ended.write_text(json.dumps([done.stdout, done.returncode]))
     written = {str(file.relative_to(folder)): file.read_text() for file in (folder / "baselines").rglob("*.*")}
-    return Recorded(*json.loads(ended.read_text()), written, _json(folder / "out" / "report.json"), _lines(folder))
+    output, code = json.loads(ended.read_text())
+    return Recorded(output, code, written, _json(folder / "out" / "report.json"), _lines(folder))
 
 
 def _write(folder: Path) -> None:
