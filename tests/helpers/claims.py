@@ -1,7 +1,7 @@
 """Metrics, trials and labs that several test modules use.
 
-Names: E, INF, NAN; ERROR, SCORE, ACCURACY, EPOCHS (all of them metrics with the name "x"), METRICS, METRIC_IDS; SEEDS, a
-strategy; of, metric_trials, curve_trials, decide, signs; TEST_ERROR, a metric with the name "error"; Counted, a lab.
+Names: E, INF, NAN; ERROR, SCORE, ACCURACY, EPOCHS (metrics with the name "x"), METRICS, METRIC_IDS; SEEDS, a strategy;
+of, metric_trials, curve_trials, decide, signs; TEST_ERROR, a metric with the name "error"; Counted, a lab.
 """
 
 from collections.abc import Sequence
