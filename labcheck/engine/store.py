@@ -240,10 +240,8 @@ class TrialStore:
 def _load(path: Path) -> tuple[Trials, float] | None:
     """Return a stored block; None if there is none, or if it is incomplete."""
     try:
-        with (
-            path.open("rb") as opened,
-            np.load(opened, allow_pickle=False) as file,
-        ):  # NumPy does not close a broken file
+        # opened here, since NumPy does not close a broken file
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name.partition(" ")[::2]: file[name] for name in file.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         return None
