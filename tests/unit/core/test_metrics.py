@@ -1,452 +1,77 @@
-"""Numbers that are taken from curves, on curves small enough to work them out by hand."""
-
-from collections.abc import Sequence
+"""Metrics: values per seed, and how they are compared."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from labcheck.core.curve_metrics import (
-    epochs_to,
-    epochs_to_settle,
-    geometric_mean,
-    increase,
-    largest_growth,
-    last_value,
-    mean_rebound,
-    minimum,
-    remaining_decrease,
-    share_of_decrease,
-    value_at,
-)
-from labcheck.core.metrics import Metric
-from labcheck.core.trials import MetricError, Trials
-
-NAN, INF = np.nan, np.inf
-E = np.e
+from labcheck import Metric, MetricError, Trials, last_value, mean_rebound
+from labcheck.core.trials import Floats, Ints
+from tests.helpers.claims import ACCURACY, EPOCHS, ERROR, INF, NAN, SCORE
 
 
-def of(metric: Metric, *curves: list[float], recorded: Sequence[int] | None = None) -> list[float]:
-    """The metric of seeds with these curves, each padded after its last epoch."""
-    after = np.array(range(1, 7) if recorded is None else recorded)
-    padded = np.array([curve + [NAN] * (len(after) - len(curve)) for curve in curves])
-    epochs = np.array([after[len(curve) - 1] for curve in curves], float)
-    return metric.of(Trials({"epochs": epochs}, {"loss": padded}, None if recorded is None else after)).tolist()
+def test_metric_is_refused_without_direction():
+    with pytest.raises(ValueError, match=r"^Metric\('x'\) must state which direction is better: higher_is_better=True"):
+        Metric("x")
 
 
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        ([0.25], 1),
-        ([0.5, 0.25], 1),
-        ([4, 2, 0.5, 0.25, 4, 4], 3),
-        ([4, 0.25, 4, 0.25], 2),
-        ([4, 2, 1], INF),
-        ([4, NAN, 0.25], 3),
-        ([INF, 2, 0.5], 3),
-        ([NAN, NAN, NAN], INF),
-        ([4, INF, NAN], INF),
-    ],
-)
-def test_epochs_to_is_the_first_epoch_at_the_level_or_below(curve: list[float], expected: float) -> None:
-    assert of(epochs_to("loss", 0.5), curve) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        ([3], 1),
-        ([8, 4, 2, 1], 4),
-        ([8, 1.25, 1, 1.25], 2),
-        ([8, 1.375, 1.25, 1], 3),
-        ([1, 2, 4], 1),
-        ([8, NAN, 1, 1], 3),
-        ([INF, 8, 1], 3),
-        ([1, NAN, NAN], 1),
-        ([NAN, NAN], INF),
-    ],
-)
-def test_epochs_to_settle_is_the_first_epoch_within_a_share_of_the_minimum(curve: list[float], expected: float) -> None:
-    assert of(epochs_to_settle("loss", within=0.25), curve) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "curve", "expected"),
-    [
-        (1, 6, [3], 3),
-        (1, 6, [4, 2, 8], 2),
-        (1, 1, [4, 2, 8], 4),
-        (3, 6, [4, 2, 8], 8),
-        (1, 6, [4, NAN, 2], 2),
-        (1, 6, [INF, 4, NAN], 4),
-        (1, 6, [1, -1, 0], -1),
-        (1, 6, [NAN, INF], INF),
-        (4, 6, [4, 2, 8], INF),
-    ],
-)
-def test_the_lowest_finite_number_of_a_part_of_a_curve(
-    start: int, stop: int, curve: list[float], expected: float
-) -> None:
-    assert of(minimum("loss", start, stop), curve) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("curve", "lowest_from_2", "end"),
-    [([4, 2, 8], 2, 8), ([1, 8, 4], 4, 4), ([4, 2, NAN], 2, NAN), ([4], INF, 4), ([4, INF], INF, INF)],
-)
-def test_without_a_stop_a_curve_goes_to_its_end(curve: list[float], lowest_from_2: float, end: float) -> None:
-    assert of(minimum("loss", 2), curve) == [lowest_from_2]
-    assert of(last_value("loss", rising=False), curve) == pytest.approx([end], nan_ok=True)
-
-
-def test_a_curve_of_whole_numbers_has_a_lowest_one() -> None:
-    trials = Trials({"epochs": np.array([3.0])}, {"errors": np.array([[4, 1, 4]])})
-    assert minimum("errors", 1, 3).of(trials) == [1]
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"), [([4, 2, 8], 2), ([4, 2], 2), ([4], 4), ([4, NAN], NAN), ([NAN], NAN), ([4, INF, 1], INF)]
-)
-def test_a_curve_at_an_epoch_is_the_last_number_of_a_seed_that_has_stopped_before(
-    curve: list[float], expected: float
-) -> None:
-    assert of(value_at("loss", 2, rising=False), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("after", "curve", "expected"),
-    [
-        (2, [8, 4, 1, 2], 3),
-        (1, [8, 4, 1, 2], 7),
-        (2, [8, 4, 5, 6], 0),
-        (2, [8, 4], 0),
-        (3, [8, 4], 0),
-        (3, [8, NAN], NAN),
-        (2, [8, NAN], NAN),
-        (1, [8, 4, NAN], NAN),
-        (2, [8, INF, 1], NAN),
-        (2, [8, 4, 2, INF], NAN),
-        (1, [8, 4, INF], NAN),
-        (2, [NAN, 4, 1], 3),
-    ],
-)
-def test_a_fall_is_from_an_epoch_to_the_lowest_after_it(after: int, curve: list[float], expected: float) -> None:
-    assert of(remaining_decrease("loss", after), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        ([9, 5, 1], 0.5),
-        ([9, 5, 1, 8], 0.5),  # the lowest number counts, not the last one
-        ([9, 1, 3], 1),
-        ([9, 9, 1], 0),
-        ([9, 10, 1], 0),
-        ([9, 3], 1),
-        ([9, 9, 9], NAN),
-        ([1, 2, 3], NAN),
-        ([9], NAN),
-        ([9, 5, NAN], NAN),
-        ([INF, 5, 1], NAN),
-    ],
-)
-def test_a_share_of_the_fall_is_what_is_done_by_an_epoch(curve: list[float], expected: float) -> None:
-    assert of(share_of_decrease("loss", 2), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        ([8, 9, 4], 0.5),  # what is between the epochs does not count
-        ([8, 1, 4, 3], 0.75),
-        ([8, 1, 4, 3, 2], 0.5),
-        ([8, 1, 4, 6], 1.5),
-        ([8, 1, 16, 1], 2),
-        ([8, 1, 8], 1),
-        ([8, 4], NAN),
-        ([8, 1, NAN], NAN),
-        ([8, 1, 4, NAN], NAN),
-        ([8, NAN, 4], 0.5),
-    ],
-)
-def test_the_largest_growth_is_from_one_number_of_epochs_to_the_next_and_to_the_end(
-    curve: list[float], expected: float
-) -> None:
-    assert of(largest_growth("loss", (1, 3)), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [
-        (epochs_to("loss", 2), [10, 10]),
-        (epochs_to("loss", 1), [50, INF]),
-        (epochs_to_settle("loss", 0.5), [50, 10]),
-        (minimum("loss", 1, 100), [1, 2]),
-        (minimum("loss", 1, 10), [2, 2]),
-        (minimum("loss", 50), [1, INF]),
-        (last_value("loss", rising=False), [3, 2]),
-        (share_of_decrease("loss", 10), [6 / 7, 1]),
-        (largest_growth("loss", (1, 50)), [3, NAN]),
-        (value_at("loss", 10, rising=False), [2, 2]),
-        (value_at("loss", 100, rising=False), [3, 2]),
-        (remaining_decrease("loss", 1), [7, 6]),
-        (remaining_decrease("loss", 10), [1, 0]),
-        (remaining_decrease("loss", 50), [0, 0]),
-        (increase("loss", 10, 100), [1, NAN]),
-        (mean_rebound("loss", rising=False), [np.log(3) / 3, 0]),
-        (geometric_mean("loss", rising=False), [48**0.25, 4]),
-    ],
-    ids=str,
-)
-def test_epochs_are_those_of_the_records(metric: Metric, expected: list[float]) -> None:
-    assert of(metric, [8, 2, 1, 3], [8, 2], recorded=[1, 10, 50, 100]) == pytest.approx(expected, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("metric", "told"),
-    [
-        (value_at("loss", 20, rising=False), "has no record after 20 epochs"),
-        (value_at("loss", 0, rising=False), "has no record after 0 epochs"),
-        (value_at("loss", 101, rising=True), "has no record after 101 epochs"),
-        (remaining_decrease("loss", 101), "has no record after 101 epochs"),
-        (increase("loss", 1, 33), "has no record after 33 epochs"),
-        (increase("loss", 0, 33), "has no record after 0 or 33 epochs"),
-        (minimum("loss", 101, 120), "has no record after 101 or 120 epochs"),
-        (minimum("loss", 1, 120), "has no record after 120 epochs"),
-        (minimum("loss", 20), "has no record after 20 epochs"),
-        (share_of_decrease("loss", 20), "has no record after 20 epochs"),
-        (largest_growth("loss", (1, 20, 100)), "has no record after 20 epochs"),
-        (mean_rebound("loss", -2, rising=False), "is not recorded after each epoch"),
-        (geometric_mean("loss", 0, 2, rising=False), "is not recorded after each epoch"),
-    ],
-    ids=str,
-)
-def test_epochs_that_have_no_record_are_an_error_for_whichever_seeds(metric: Metric, told: str) -> None:
-    for curves in [[8, 2]], [[8, 2, 1, 3], [NAN]]:
-        with pytest.raises(MetricError) as error:
-            of(metric, *curves, recorded=[1, 10, 50, 100])
-        assert str(error.value) == f"there is no {metric}: loss {told}"
-
-
-@pytest.mark.parametrize(
-    ("metric", "told"),
-    [
-        (mean_rebound("loss", 7, rising=False), "has only 6 epochs"),
-        (mean_rebound("loss", -7, rising=False), "has only 6 epochs"),
-        (mean_rebound("loss", 0, 7, rising=False), "has only 6 epochs"),
-        (mean_rebound("loss", 5, rising=False), "has fewer than 2 records there"),
-        (mean_rebound("loss", -1, rising=False), "has fewer than 2 records there"),
-        (geometric_mean("loss", 6, rising=False), "has fewer than 1 records there"),
-        (geometric_mean("loss", 4, 3, rising=False), "has fewer than 1 records there"),
-        (geometric_mean("loss", -3, -7, rising=False), "has only 6 epochs"),
-    ],
-    ids=str,
-)
-def test_epochs_that_no_seed_trains_are_an_error(metric: Metric, told: str) -> None:
-    with pytest.raises(MetricError) as error:
-        of(metric, [8, 2, 1], [NAN])
-    assert str(error.value) == f"there is no {metric}: loss {told}"
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [
-        value_at("loss", 6, rising=False),
-        remaining_decrease("loss", 6),
-        increase("loss", 1, 6),
-        minimum("loss", 6, 6),
-        mean_rebound("loss", -6, rising=False),
-        geometric_mean("loss", 5, rising=False),
-    ],
-    ids=str,
-)
-def test_epochs_that_seeds_have_stopped_before_are_none(metric: Metric) -> None:
-    assert len(of(metric, [8, 2, 1], [NAN])) == 2
-
-
-def test_settling_is_within_a_tenth_unless_said() -> None:
-    assert of(epochs_to_settle("loss"), [8, 1.125, 1.0625, 1]) == [3]
-
-
-def test_numbers_are_of_each_seed_and_of_its_own_epochs() -> None:
-    curves = [8, 4, 2, 1], [2, 1], [1, 8]
-    assert of(epochs_to("loss", 1), *curves) == [4, 2, 1]
-    assert of(epochs_to_settle("loss"), *curves) == [4, 2, 1]
-    assert of(mean_rebound("loss", -2, rising=False), *curves) == pytest.approx([0, 0, np.log(8)])
-    assert of(geometric_mean("loss", -2, rising=False), *curves) == pytest.approx([2**0.5, 2**0.5, 8**0.5])
-    assert of(value_at("loss", 2, rising=False), *curves) == [4, 1, 8]
-    assert of(remaining_decrease("loss", 2), *curves) == [3, 0, 0]
-
-
-def test_nothing_after_the_last_epoch_counts() -> None:
-    trials = Trials({"epochs": np.array([2.0])}, {"loss": np.array([[4.0, 2.0, 0.5, 64.0]])})
-    metrics = (
-        epochs_to("loss", 0.5),
-        epochs_to_settle("loss"),
-        mean_rebound("loss", rising=False),
-        geometric_mean("loss", rising=False),
-    )
-    assert [metric.of(trials)[0] for metric in metrics] == pytest.approx([INF, 2, 0, 8**0.5])
-    others = minimum("loss", 1, 4), value_at("loss", 3, rising=False), remaining_decrease("loss", 1)
-    assert [metric.of(trials)[0] for metric in others] == [2, 2, 2]
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "curve", "expected"),
-    [
-        (0, None, [1, E, 1, E**2], 1),  # rises of 1, 0 and 2
-        (2, None, [1, E, 1, E**2], 2),
-        (-2, None, [1, E, 1, E**2], 2),
-        (-3, None, [1, E, 1, E**2], 1),
-        (0, 3, [1, E, 1, E**2], 0.5),
-        (1, 3, [1, E, 1, E**2], 0),
-        (0, None, [8, 4, 0.001, 0.0001], 0),
-        (0, None, [1, 0, 0.5], INF),
-        (-6, None, [1, E], 1),
-        (4, None, [1, E, E**2], NAN),
-        (2, None, [1, E, E**2], NAN),
-        (1, None, [1, E, E**2], 1),
-        (4, None, [1, E, NAN], INF),
-        (4, None, [1, E, INF], INF),
-        (1, 3, [1, E, E**2, NAN], 1),
-        (4, None, [1, NAN, E], NAN),
-        (0, None, [1, NAN, 1], INF),
-        (0, None, [E, 1, NAN], INF),
-        (0, None, [1, INF, INF], INF),
-        (0, None, [1, 2, INF], INF),
-        (2, None, [NAN, 1, 1, E], 1),
-        (0, None, [3], NAN),
-        (0, None, [NAN], INF),
-    ],
-)
-def test_swing_is_the_mean_rise_of_the_logarithm(
-    start: int, stop: int | None, curve: list[float], expected: float
-) -> None:
-    assert of(mean_rebound("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "curve", "expected"),
-    [
-        (0, None, [1, 4], 2),
-        (0, None, [1, 2, 4, 8, 16, 32], 2**2.5),
-        (-1, None, [1, 4, 9], 9),
-        (1, None, [1, 4, 9], 6),
-        (1, 3, [1, 4, 9, 64], 6),
-        (-3, -1, [1, 4, 9, 64], 6),
-        (-2, -1, [1, 4, 9, 64], 9),
-        (-3, -1, [1, 4], 1),
-        (-3, -1, [1], NAN),
-        (-6, None, [1, 4], 2),
-        (3, None, [1, 4, 9], 9),
-        (1, 4, [1, 4, 9], 6.868285455319991),
-        (4, 6, [1, 4, 9], 9),
-        (4, 6, [1, 4, NAN], NAN),
-        (0, None, [1, NAN, 4], NAN),
-        (0, None, [1, 4, INF], INF),
-        (0, None, [1, 0, 4], 0),
-    ],
-)
-def test_average_is_a_geometric_mean(start: int, stop: int | None, curve: list[float], expected: float) -> None:
-    assert of(geometric_mean("loss", start, stop, rising=False), curve) == pytest.approx([expected], nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("metric", "name"),
-    [
-        (Metric("test_mse", higher_is_better=False), "test_mse"),
-        (epochs_to("val_mse", 0.05), "epochs to val_mse ≤ 0.05"),
-        (epochs_to_settle("val_mse", 0.25), "epochs to val_mse within 25% of its best"),
-        (epochs_to_settle("val_mse", 0.07), "epochs to val_mse within 7% of its best"),
-        (epochs_to_settle("val_mse", 0.104), "epochs to val_mse within 10.4% of its best"),
-        (mean_rebound("loss", rising=False), "swing of loss"),
-        (mean_rebound("loss", 20, rising=False), "swing of loss from epoch 20"),
-        (mean_rebound("loss", -20, rising=False), "swing of loss over the last 20 epochs"),
-        (geometric_mean("loss", 0, 20, rising=False), "mean loss over epochs 0 to 20"),
-        (geometric_mean("loss", -20, -10, rising=False), "mean loss from 20 to 10 epochs before the end"),
-        (geometric_mean("loss", -10, rising=False), "mean loss over the last 10 epochs"),
-        (minimum("loss", 10, 1000), "lowest loss after 10 to 1000 epochs"),
-        (mean_rebound("loss", 5, -2, rising=False), "swing of loss from epoch 5 to 2 epochs before the end"),
-        (minimum("loss", 10), "lowest loss after 10 epochs or more"),
-        (last_value("loss", rising=False), "last loss"),
-        (share_of_decrease("loss", 400), "share of the fall of loss by epoch 400"),
-        (largest_growth("loss", (1, 10)), "largest growth of loss between 1, 10 epochs and the end"),
-        (value_at("loss", 3500, rising=False), "loss after 3500 epochs"),
-        (remaining_decrease("loss", 400), "fall of loss after epoch 400"),
-    ],
-)
-def test_a_metric_says_what_it_is(metric: Metric, name: str) -> None:
-    assert str(metric) == name
-
-
-@pytest.mark.parametrize(
-    ("metric", "ratio"),
-    [
-        (epochs_to("loss", 1), False),
-        (epochs_to_settle("loss"), False),
-        (mean_rebound("loss", rising=False), False),
-        (remaining_decrease("loss", 1), False),
-        (geometric_mean("loss", rising=False), True),
-        (minimum("loss", 1, 2), True),
-        (last_value("loss", rising=False), True),
-        (largest_growth("loss", (1, 2)), True),
-        (value_at("loss", 1, rising=False), True),
-    ],
-    ids=str,
-)
-def test_levels_of_a_curve_are_compared_by_ratio_and_epochs_and_changes_are_not(metric: Metric, ratio: bool) -> None:
-    assert metric.ratio is ratio
-    assert not metric.higher_is_better
-
-
-def test_values_have_the_precision_of_float32() -> None:
+def test_metric_values_have_precision_of_float32():
     values = Metric("mse", higher_is_better=False).of(
-        Trials({"epochs": np.ones(3), "mse": np.array([0.1, 1 + 1e-12, NAN])}, {})
+        Trials({"epochs": np.ones(4), "mse": np.array([0.1, 1 + 1e-12, NAN, 1e300])}, {})
     )
     assert values.dtype == np.float64
-    assert_array_equal(values, [float(np.float32(0.1)), 1, NAN])
+    assert_array_equal(values, [float(np.float32(0.1)), 1, NAN, INF])
 
 
 @pytest.mark.parametrize(
-    ("metric", "told"),
+    ("metric", "message"),
     [
         (
             Metric("loss", higher_is_better=False),
-            "there is no metric 'loss', but a curve of that name; there are epochs",
+            "no metric 'loss', but there is a curve of that name; available: epochs",
         ),
-        (mean_rebound("val_mse", rising=False), "there is no curve 'val_mse'; there are loss"),
+        (Metric("mse", higher_is_better=False), "no metric 'mse'; available: epochs"),
+        (mean_rebound("val_mse", rising=False), "no curve 'val_mse'; available: loss"),
+        (last_value("epochs", rising=False), "no curve 'epochs', but there is a metric of that name; available: loss"),
     ],
 )
-def test_what_was_not_measured_is_an_error(metric: Metric, told: str) -> None:
-    with pytest.raises(MetricError, match=told):
+def test_metric_is_refused_if_trials_lack_it(metric: Metric, message: str):
+    with pytest.raises(MetricError) as caught:
         metric.of(Trials({"epochs": np.ones(1)}, {"loss": np.ones((1, 1))}))
+    assert str(caught.value) == message
 
 
-def numbered(*seeds: int) -> Trials:
-    column = np.array(seeds, float)
-    recorded = np.array([3, 20])
-    return Trials({"epochs": column + 1, "mse": column * 10}, {"loss": column[:, None] + [0, 0.5]}, recorded)
+def test_metric_names_seed_whose_reduction_raises():
+    def reduce(values: Floats, after: Ints) -> float:
+        if values[0] == 2:
+            raise KeyError("no\nluck")
+        return float(values[0])
+
+    metric = Metric("loss", higher_is_better=False, reduction=reduce, label="odd")
+    with pytest.raises(MetricError) as caught:
+        metric.of(Trials({"epochs": np.ones(2)}, {"loss": np.array([[1.0], [2.0]])}))
+    assert str(caught.value).startswith("odd: seed 1: KeyError: ")
+    assert "\n" not in str(caught.value)
 
 
-def equal(a: Trials, b: Trials) -> bool:
-    return np.array_equal(a.after("loss"), b.after("loss")) and all(
-        part.keys() == other.keys() and all(np.array_equal(part[name], other[name]) for name in part)
-        for part, other in ((a.metrics, b.metrics), (a.curves, b.curves))
-    )
+def test_metric_of_diverged_seed_is_nan():
+    trials = Trials({"epochs": np.ones(2)}, {"loss": np.array([[1.0], [NAN]])}, diverged={1: "OverflowError"})
+    assert_array_equal(last_value("loss", rising=False).of(trials), [1, NAN])
+    assert_array_equal(ERROR.of(Trials({}, {}, diverged={0: "OverflowError", 1: "OverflowError"})), [NAN, NAN])
 
 
-def test_the_first_seeds_of_trials() -> None:
-    assert equal(numbered(5, 3, 8).first(2), numbered(5, 3))
-    assert len(numbered(5, 3, 8).first(2)) == 2
+@pytest.mark.parametrize(("metric", "worst"), [(ERROR, INF), (EPOCHS, INF), (SCORE, -INF), (ACCURACY, 0)])
+def test_metric_fill_replaces_non_finite_values_by_worst(metric: Metric, worst: float):
+    assert_array_equal(metric.fill(np.array([3.0, NAN, INF, -INF])), [3, worst, worst, worst])
 
 
-def test_blocks_join_in_order() -> None:
-    joined = Trials.join([numbered(5, 3), numbered(8), numbered(1, 2)])
-    assert equal(joined, numbered(5, 3, 8, 1, 2))
-    assert len(joined) == 5
+@pytest.mark.parametrize(
+    ("metric", "values", "median"),
+    [(ERROR, [1, 2, NAN], 2), (SCORE, [1, 2, NAN], 1), (ERROR, [1, NAN, INF], NAN), (ACCURACY, [1, NAN, INF], 0)],
+)
+def test_metric_median_counts_non_finite_values_as_worst(metric: Metric, values: list[float], median: float):
+    assert metric.median(np.array(values)) == pytest.approx(median, nan_ok=True)
 
 
-def test_a_number_was_taken_after_each_epoch_unless_said() -> None:
-    trials = numbered(5, 3)
-    assert trials.after("loss").tolist() == [3, 20]
-    assert Trials(trials.metrics, trials.curves).after("loss").tolist() == [1, 2]
+def test_metric_has_id_by_label_or_name():
+    assert (ERROR.id, str(ERROR)) == ("x", "x")
+    assert last_value("loss", rising=False).id == "last loss"
