@@ -1,13 +1,13 @@
-"""Curves and tables as a report keeps them."""
+"""Summaries of curves and tables over seeds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from labcheck.core.metrics import Metric
-from labcheck.core.trials import Trials
-from labcheck.report.summary import RECORDS, median, spread, summary
+from labcheck import Metric, Trials
+from labcheck.report.summary import MAX_RECORDS, median, spread, summarize
 
 INF, NAN = np.inf, np.nan
 
@@ -15,41 +15,52 @@ INF, NAN = np.inf, np.nan
 def trials(
     curve: Sequence[Sequence[float]], epochs: Sequence[int] | None = None, recorded: Sequence[int] | None = None
 ) -> Trials:
+    """Return trials with one curve, which by default has a record after each of equally many epochs."""
     rows = np.array(curve, dtype=float)
     lasts = [rows.shape[1]] * len(rows) if epochs is None else epochs
     return Trials({"epochs": np.array(lasts)}, {"loss": rows}, None if recorded is None else np.array(recorded))
 
 
-def test_a_curve_is_the_median_over_seeds_and_where_most_lie() -> None:
-    found = summary(trials([[seed, 10 * seed] for seed in range(11)]))
-    assert found["after"] == [1, 2]
-    assert found["curves"]["loss"] == {"low": [1, 10], "median": [5, 50], "high": [9, 90]}
+def summary(measured: Trials) -> dict[str, Any]:
+    """Return a summary in which all curves have the unit "m"."""
+    return summarize(measured, lambda name: "m")
 
 
-def test_a_seed_that_has_stopped_keeps_its_last_number() -> None:
-    found = summary(trials([[5, 4, 3], [9, NAN, NAN], [7, 6, NAN]], epochs=[3, 1, 2]))
-    assert found["curves"]["loss"]["median"] == [7, 6, 6]
+def test_curve_has_unit_median_and_percentiles() -> None:
+    content = summary(trials([[seed, 10 * seed] for seed in range(11)]))
+    assert content["after"] == [1, 2]
+    assert content["curves"]["loss"] == {"unit": "m", "low": [1, 10], "median": [5, 50], "high": [9, 90]}
 
 
-def test_a_curve_ends_where_the_last_seed_does() -> None:
-    found = summary(trials([[5, 4, NAN, NAN], [9, NAN, NAN, NAN]], epochs=[2, 1]))
-    assert found["after"] == [1, 2]
+def test_unit_belongs_to_curve_of_that_name() -> None:
+    measured = trials([[1, 2]])
+    measured.curves["accuracy"] = measured.curves["loss"]
+    curves = summarize(measured, {"loss": "m²", "accuracy": "share"}.__getitem__)["curves"]
+    assert {name: curve["unit"] for name, curve in curves.items()} == {"loss": "m²", "accuracy": "share"}
 
 
-def test_records_that_were_not_taken_after_each_epoch_keep_their_place() -> None:
-    found = summary(trials([[5, 4, 3]], epochs=[100], recorded=[1, 10, 100]))
-    assert (found["after"], found["curves"]["loss"]["median"]) == ([1, 10, 100], [5, 4, 3])
+def test_stopped_seed_keeps_last_value() -> None:
+    content = summary(trials([[5, 4, 3], [9, NAN, NAN], [7, 6, NAN]], epochs=[3, 1, 2]))
+    assert content["curves"]["loss"]["median"] == [7, 6, 6]
 
 
-def test_a_long_curve_is_thinned_out_from_its_first_record_to_its_last() -> None:
-    found = summary(trials([list(range(1, 10_001))]))
-    assert len(found["after"]) == RECORDS
-    assert (found["after"][0], found["after"][-1]) == (1, 10_000)
-    assert (
-        found["curves"]["loss"]["median"] == found["after"]
-        or max(abs(a - b) / a for a, b in zip(found["after"], found["curves"]["loss"]["median"], strict=True)) < 1e-3
-    )
-    steps = np.diff(found["after"])
+def test_curve_ends_with_last_seed() -> None:
+    content = summary(trials([[5, 4, NAN, NAN], [9, NAN, NAN, NAN]], epochs=[2, 1]))
+    assert content["after"] == [1, 2]
+
+
+def test_sparse_records_keep_their_epochs() -> None:
+    content = summary(trials([[5, 4, 3]], epochs=[100], recorded=[1, 10, 100]))
+    assert (content["after"], content["curves"]["loss"]["median"]) == ([1, 10, 100], [5, 4, 3])
+
+
+def test_long_curve_is_thinned_evenly_with_both_ends() -> None:
+    content = summary(trials([list(range(1, 10_001))]))
+    after = content["after"]
+    assert len(after) == MAX_RECORDS
+    assert (after[0], after[-1]) == (1, 10_000)
+    assert content["curves"]["loss"]["median"] == pytest.approx(after, rel=1e-3)  # which has four digits
+    steps = np.diff(after)
     assert steps.max() <= steps.min() + 1
 
 
@@ -68,15 +79,14 @@ def test_a_long_curve_is_thinned_out_from_its_first_record_to_its_last() -> None
         ([0.123456], (0.1235,) * 3),
     ],
 )
-def test_a_seed_that_is_not_finite_is_the_worst(values: list[float], expected: tuple[float | None, ...]) -> None:
-    found = spread(np.array(values)[:, None])
-    assert tuple(found[name][0] for name in ("low", "median", "high")) == pytest.approx(expected)
+def test_non_finite_seed_is_largest_in_quantiles(values: list[float], expected: tuple[float | None, ...]) -> None:
+    quantiles = spread(np.array(values)[:, None])
+    assert tuple(quantiles[name][0] for name in ("low", "median", "high")) == pytest.approx(expected)
 
 
-def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
+def test_row_has_quantiles_and_matrix_has_mean() -> None:
     tables = {"fit": np.array([[1.0, NAN], [3.0, 4.0]]), "confusion": np.array([[[3, 1]], [[4, 0]]])}
-    found = summary(Trials({"epochs": np.array([1, 1])}, {}, None, tables))
-    assert found == {
+    assert summary(Trials({"epochs": np.array([1, 1])}, {}, None, tables)) == {
         "after": [],
         "curves": {},
         "tables": {
@@ -85,6 +95,11 @@ def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
         },
         "diverged": [],
     }
+
+
+def test_diverged_seeds_are_listed_with_error() -> None:
+    measured = Trials({"epochs": np.ones(3)}, {}, diverged={2: "b", 0: "a"})
+    assert summary(measured)["diverged"] == [{"seed": 0, "error": "a"}, {"seed": 2, "error": "b"}]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +117,7 @@ def test_a_row_of_numbers_is_spread_and_a_matrix_averaged() -> None:
         ([None], True, False, NAN),
     ],
 )
-def test_a_seed_that_is_not_finite_is_the_worst_in_a_median(
+def test_non_finite_seed_is_worst_in_median(
     values: list[float | None], higher_is_better: bool, ratio: bool, expected: float
 ) -> None:
     np.testing.assert_equal(median(values, {"higher_is_better": higher_is_better, "ratio": ratio}), expected)
