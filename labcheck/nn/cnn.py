@@ -1,6 +1,7 @@
 """The convolutional net of the report boston-mnist: blocks of convolution and pooling, then two fully connected layers.
 
-Modules have names and not numbers, so that nets that differ in one of them start alike in the others.
+Each module has a descriptive name instead of a number, from which its random stream is derived. Nets that differ in one
+module therefore have equal initial weights in the others.
 """
 
 from collections import OrderedDict
@@ -24,16 +25,20 @@ def cnn(
     bfloat16: bool,
     dropout_place: str = "hidden",
 ) -> nn.Sequential:
-    """A net from images (B, 1, 28, 28) to logits (B, 10).
+    """Build a net that maps images (B, 1, 28, 28) to logits (B, 10).
 
     Args:
-        channels: of each convolution; a pooling after each halves the image, rounded down.
-        kernel: width and height, odd; padding keeps the size.
-        hidden: width of the first fully connected layer.
-        dropout: the rate.
-        norm: BatchNorm after each convolution.
-        bfloat16: convolutions and the first fully connected layer multiply numbers of bfloat16; all else is float32.
-        dropout_place: "hidden" for dropout after the first fully connected layer, "features" for before it, or "both".
+        channels: The number of channels of each convolution. The pooling that follows each of them halves width and
+            height, rounded down.
+        kernel: The width and height of the kernels, odd; padding preserves the size of the image.
+        hidden: The width of the first fully connected layer.
+        dropout: The probability with which dropout sets a value to 0.
+        norm: Whether BatchNorm follows each convolution.
+        standardize: The module that standardizes the images.
+        bfloat16: Whether the convolutions and the first fully connected layer multiply bfloat16 numbers. Everything
+            else is float32.
+        dropout_place: "hidden" for dropout after the first fully connected layer, "features" for dropout before it, or
+            "both".
     """
     blocks: OrderedDict[str, nn.Module] = OrderedDict()
     size, last = 28, 1
@@ -41,7 +46,8 @@ def cnn(
         blocks[f"conv{i}"] = nn.Conv2d(last, width, kernel, padding="same")
         if norm:
             blocks[f"norm{i}"] = nn.BatchNorm2d(width)
-        blocks[f"pool{i}"] = nn.MaxPool2d(2)  # before the ReLU, which it commutes with, for a quarter of the work
+        # max pooling and ReLU commute, and in this order the ReLU has a quarter of the work
+        blocks[f"pool{i}"] = nn.MaxPool2d(2)
         blocks[f"relu{i}"] = nn.ReLU()
         size, last = size // 2, width
     blocks["flatten"] = nn.Flatten()

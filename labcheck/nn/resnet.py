@@ -9,27 +9,31 @@ from labcheck.nn.torch_model import BFloat16, Standardize
 
 
 class Convolution(nn.Conv2d):
-    """3×3 without bias, initialized as in He et al. 2015."""
+    """A 3×3 convolution without bias, initialized as in He et al. 2015."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__(inputs, outputs, 3, stride, padding=1, bias=False)
 
     def reset_parameters(self) -> None:
+        """Draw the weights from torch's random stream."""
         nn.init.kaiming_normal_(self.weight)
 
 
 class Classifier(nn.Linear):
-    """The last layer, its weights initialized as those of convolutions, its biases as torch does."""
+    """The last layer, with weights initialized like those of the convolutions and biases like torch's."""
 
     def reset_parameters(self) -> None:
+        """Draw the weights and biases from torch's random stream."""
         super().reset_parameters()
         nn.init.kaiming_normal_(self.weight)
 
 
 class Block(nn.Module):
-    """Two convolutions around which the input goes unchanged, or, where they halve it, every second pixel of it.
+    """A residual block: two convolutions whose output is added to the block's input.
 
-    Channels that the input lacks are zeros (option A): a shortcut has no parameters.
+    Where the convolutions halve width and height, every second row and column of the input is added. Where they have
+    more channels than the input, zeros take the place of the missing channels (option A), so that a shortcut has no
+    parameters.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
@@ -39,7 +43,7 @@ class Block(nn.Module):
         self.stride, self.missing = stride, outputs - inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, outputs, H / stride, W / stride)."""
+        """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         h = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         h = self.norm2(self.conv2(h))
         if self.missing:
@@ -48,18 +52,21 @@ class Block(nn.Module):
         return functional.relu(h + x, inplace=True)
 
 
-class Mean(nn.Module):
-    """(B, C, H, W) → (B, C): global average pooling."""
+class GlobalAveragePool(nn.Module):
+    """The mean of each channel over all pixels."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C)."""
         return x.mean((2, 3))
 
 
 def resnet20(*, standardize: Standardize, bfloat16: bool) -> nn.Sequential:
-    """From images (B, 3, 32, 32) to logits (B, 10).
+    """Build a net that maps images (B, 3, 32, 32) to logits (B, 10).
 
     Args:
-        bfloat16: convolutions multiply, and blocks add, numbers of bfloat16; pooling and the classifier are float32.
+        standardize: The module that standardizes the images.
+        bfloat16: Whether convolutions multiply, and blocks add, bfloat16 numbers. Pooling and the classifier are
+            float32.
     """
     blocks: OrderedDict[str, nn.Module] = OrderedDict(
         conv=Convolution(3, 16), norm=nn.BatchNorm2d(16), relu=nn.ReLU(inplace=True)
@@ -73,7 +80,7 @@ def resnet20(*, standardize: Standardize, bfloat16: bool) -> nn.Sequential:
         OrderedDict(
             standardize=standardize,
             features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
-            pool=Mean(),
+            pool=GlobalAveragePool(),
             full=Classifier(last, 10),
         )
     )

@@ -1,6 +1,6 @@
-"""A multilayer perceptron as the textbook writes it: raw tensors, autograd, and torch's DataLoader.
+"""A multilayer perceptron as textbooks write it: raw tensors, autograd, and torch's DataLoader.
 
-It stands for what students write by hand, whose cost is another one than that of `labcheck.nn.scratch`.
+It represents the programs that students write from scratch, whose cost differs from that of `labcheck.nn.scratch`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,19 @@ from labcheck.data.images import Selection
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.layers import Linear
 from labcheck.nn.scratch.network import Network
+from labcheck.nn.scratch.optimizers import Optimizer
 
 
 def relu(x: Tensor) -> Tensor:
-    """Return the larger of each number and 0."""
+    """Return max(x, 0) of each number in a tensor."""
     return torch.max(x, torch.zeros_like(x))
 
 
 class Student(Model):
-    """One net of linear layers with ReLUs in between, of raw tensors; a stack of one.
+    """One model (K = 1) that consists of linear layers with ReLUs between them, made of raw tensors.
 
     Args:
-        weights: a matrix (in, out) and a bias (out,) for each layer.
+        weights: A matrix (in, out) and a bias (out,) for each layer.
     """
 
     def __init__(self, weights: Sequence[Tensor]):
@@ -43,9 +44,10 @@ class Student(Model):
         return Student([tensor for pair in weights for tensor in pair])
 
     def bind(self, state: Tensor) -> None:
+        """Use `state`, (1, P), as the storage of the parameters, and set all gradients to 0."""
         super().bind(state)
         sizes = [shape.numel() for shape in self.shapes]
-        values, gradients = (torch.split(numbers[0], sizes) for numbers in (self.values, self.gradients))
+        values, gradients = (torch.split(matrix[0], sizes) for matrix in (self.values, self.gradients))
         self.parameters = [
             value.view(shape).detach().requires_grad_() for value, shape in zip(values, self.shapes, strict=True)
         ]
@@ -53,7 +55,7 @@ class Student(Model):
             parameter.grad = gradient.view(parameter.shape)
 
     def net(self, x: Tensor) -> Tensor:
-        """Return logits (B, out) of examples (B, in)."""
+        """Return the logits (B, out) of examples (B, in)."""
         *hidden, last = zip(self.parameters[::2], self.parameters[1::2], strict=True)
         for weight, bias in hidden:
             x = relu(torch.matmul(x, weight) + bias)
@@ -71,33 +73,34 @@ class Student(Model):
         torch.autograd.backward(self.output, g[0].mT)
 
 
-class StudentSGD:
-    """Stochastic gradient descent as the textbook writes it; for one model."""
+class StudentSGD(Optimizer):
+    """Stochastic gradient descent as textbooks write it, w ← w − lr · g, for one model (K = 1)."""
 
     def step(self, values: Tensor, gradients: Tensor, lr: Tensor) -> None:
         with torch.no_grad():
             values -= lr.item() * gradients
 
     def select(self, rows: Tensor) -> None:
-        """Do nothing: there is one model, which stays."""
+        """Do nothing, because the only model is never dropped."""
 
 
 @dataclass(frozen=True)
 class LoadedSelection(Selection):
-    """A split whose minibatches come from torch's DataLoader over a TensorDataset; for one model.
+    """A split whose minibatches come from torch's DataLoader over a TensorDataset, for one model (K = 1).
 
-    All of its images are floating-point numbers in memory, and each is fetched and stacked one by one. Evaluation reads
-    from memory, as that of every split does.
+    All images are converted to floating-point numbers in memory, and the loader fetches them one by one and stacks
+    them. Evaluation does not use the loader.
     """
 
     @cached_property
     def dataset(self) -> TensorDataset:
-        """All images, as models see them, and their labels."""
-        every = self.to("cpu")._take(self.rows.cpu())
-        return TensorDataset(every.x[0], every.y[0, :, 0])
+        """All images of the split as models receive them, with their labels."""
+        examples = self.to("cpu")._take(self.rows.cpu())
+        return TensorDataset(examples.x[0], examples.y[0, :, 0])
 
     def batches(self, order: Tensor, size: int) -> Iterator[Examples]:
-        # with a stream of the loader's own, torch's stays where it is
+        """Yield minibatches of `size` examples in the order of the indices `order`, (1, N)."""
+        # the loader draws from its generator; a new one preserves the state of torch's global stream
         loader = DataLoader(self.dataset, size, sampler=order[0].tolist(), generator=torch.Generator())
         for x, y in loader:
             yield Examples(x.unsqueeze(0).to(order.device), y.view(1, -1, 1).to(order.device))

@@ -1,4 +1,4 @@
-"""Any torch.nn module in the training loop, one at a time."""
+"""Modules of torch.nn in the training loop, with gradients by autograd."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +11,33 @@ from labcheck.nn.model import Model, views
 
 
 class TorchModel(Model):
-    """A module that takes examples (B, …) and gives (B, out): a stack of one, with gradients by autograd.
+    """One model (K = 1) that is a module of torch.nn.
 
-    Its parameters, and what else its `state_dict` has of floating-point numbers, become views into `state`.
+    The module's parameters, and the other floating-point tensors of its `state_dict`, become views into `state`.
+
+    Args:
+        module: A module that maps examples (B, …) to outputs (B, out).
     """
 
     def __init__(self, module: nn.Module):
         self.module = module
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        kept = module.state_dict(keep_vars=True).values()
-        running = [tensor for tensor in kept if tensor.is_floating_point() and not tensor.requires_grad]
+        stored = module.state_dict(keep_vars=True).values()
+        running = [tensor for tensor in stored if tensor.is_floating_point() and not tensor.requires_grad]
         self.tensors = [*trained, *running]
         self.size = sum(tensor.numel() for tensor in trained)
-        numbers = [_last(tensor.detach()).flatten() for tensor in self.tensors]
-        self.bind(torch.cat(numbers).unsqueeze(0))
+        rows = [_channels_last(tensor.detach()).flatten() for tensor in self.tensors]
+        self.bind(torch.cat(rows).unsqueeze(0))
 
     def bind(self, state: Tensor) -> None:
+        """Use `state`, (1, P + S), as the storage of the module's tensors, and set all gradients to 0."""
         super().bind(state)
-        shapes = [_last(tensor).shape for tensor in self.tensors]
+        shapes = [_channels_last(tensor).shape for tensor in self.tensors]
         for tensor, value in zip(self.tensors, views(state, shapes, 0)[0], strict=True):
-            tensor.data = _first(value[0])
+            tensor.data = _channels_first(value[0])
         trained = [tensor for tensor in self.tensors if tensor.requires_grad]
         for tensor, gradient in zip(trained, views(self.gradients, shapes[: len(trained)], 0)[0], strict=True):
-            tensor.grad = _first(gradient[0])
+            tensor.grad = _channels_first(gradient[0])
 
     def predict(self, x: Tensor, training: bool = False) -> Tensor:
         self.module.train(training)
@@ -47,21 +51,25 @@ class TorchModel(Model):
         self.output.backward(g[0].mT)
 
 
-def _last(weight: Tensor) -> Tensor:
-    """A convolution's weight (out, in, H, W) as it lies in memory, (out, H, W, in); others as they are."""
+def _channels_last(weight: Tensor) -> Tensor:
+    """Return a view (out, H, W, in) of the weight of a convolution (out, in, H, W), or any other tensor unchanged.
+
+    In this order it is stored, as convolutions are fastest where channels come last in memory.
+    """
     return weight.movedim(1, 3) if weight.dim() == 4 else weight
 
 
-def _first(weight: Tensor) -> Tensor:
-    """A weight as torch wants it, (out, in, H, W), from one that lies as `_last` makes it."""
+def _channels_first(weight: Tensor) -> Tensor:
+    """Return the view (out, in, H, W) that torch requires of a weight (out, H, W, in): undo `_channels_last`."""
     return weight.movedim(3, 1) if weight.dim() == 4 else weight
 
 
 class Standardize(nn.Module):
-    """(B, C, H, W) less the mean and by the standard deviation of each channel.
+    """The standardization of images: subtract each channel's mean, and divide by its standard deviation.
 
     Args:
-        mean, std: (C,).
+        mean: The mean of each channel, (C,).
+        std: The standard deviation of each channel, (C,).
     """
 
     mean: Tensor
@@ -73,37 +81,49 @@ class Standardize(nn.Module):
         self.register_buffer("std", std.view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # in memory of its own: of a single channel nothing else tells torch that it lies last, as all that follow shall
+        """Map images (B, C, H, W) to standardized images of that shape, with channels last in memory."""
+        # torch cannot derive this memory format from images with a single channel, and all later layers inherit it
         y = torch.empty_like(x, memory_format=torch.channels_last)
         return torch.sub(x, self.mean, out=y).div_(self.std)
 
 
 class BFloat16(nn.Sequential):
-    """Modules whose products are of bfloat16 numbers; what goes in and comes out is float32."""
+    """A chain of modules that multiply bfloat16 numbers; the input and the output are float32."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply all modules to `x` in turn."""
         with torch.autocast(x.device.type, torch.bfloat16):
             y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return y.float()
 
 
 def initialize(module: nn.Module, seed: int) -> nn.Module:
-    """Draw the parameters of each of its modules from a stream of the module's own name.
+    """Draw the parameters of each submodule from a random stream derived from the submodule's name.
 
-    So two architectures start alike where they are alike.
+    Architectures that share some submodules therefore have equal initial weights in these.
+
+    Args:
+        module: The module, which is changed in place.
+        seed: The seed of all streams.
+
+    Returns:
+        The module.
     """
-    for name, split in module.named_modules():
-        if hasattr(split, "reset_parameters"):
+    for name, submodule in module.named_modules():
+        if hasattr(submodule, "reset_parameters"):
             with seeded(generators([seed], f"init {name}")[0].initial_seed()):
-                split.reset_parameters()
+                submodule.reset_parameters()
     return module
 
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Torch's own streams, of the CPU and of this device, begin anew; afterwards they go on as if nothing had been.
+    """Seed torch's global random streams, and restore their state afterwards.
 
-    No other device is touched: on one that is not needed, that alone would start CUDA.
+    Args:
+        seed: The seed.
+        device: The device whose stream is seeded in addition to the CPU's. Other devices are left alone, because
+            touching one would start CUDA.
     """
     gpus = [] if device == "cpu" else [device]
     with torch.random.fork_rng(gpus):

@@ -1,4 +1,4 @@
-"""Loss and optimizer of torch in the training loop, where a lab compares its own with them."""
+"""Losses and optimizers of torch in the training loop, for comparison with those from scratch."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -7,10 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from labcheck.nn.scratch.losses import ClassLoss
+from labcheck.nn.scratch.optimizers import Optimizer
 
 
 class TorchLoss(ClassLoss):
-    """A loss of torch.nn on predictions (B, classes) and class numbers (B,), by autograd; for one model."""
+    """A loss of torch.nn for one model (K = 1), with its gradient by autograd.
+
+    Args:
+        module: A module that maps predictions (B, classes) and class indices (B,) to the mean loss.
+    """
 
     def __init__(self, module: nn.Module):
         self.module = module
@@ -26,8 +31,12 @@ class TorchLoss(ClassLoss):
         return g.mT.unsqueeze(0)
 
 
-class TorchOptimizer:
-    """An optimizer of torch.optim, made by `make` of parameters; for one model."""
+class TorchOptimizer(Optimizer):
+    """An optimizer of torch.optim for one model (K = 1).
+
+    Args:
+        make: A function that makes the optimizer of a list of parameters.
+    """
 
     def __init__(self, make: Callable[[Iterable[Tensor]], torch.optim.Optimizer]):
         self.make = make
@@ -43,13 +52,14 @@ class TorchOptimizer:
         self.optimizer.step()
 
     def select(self, rows: Tensor) -> None:
-        """There is one model, which stays."""
+        """Do nothing, because the only model is never dropped."""
 
 
 TORCH_LOSSES: dict[str, Callable[[], ClassLoss]] = {
     "cross_entropy": lambda: TorchLoss(nn.CrossEntropyLoss()),
     "multi_margin": lambda: TorchLoss(nn.MultiMarginLoss()),
 }
+"""Factories of torch's losses, by the names of those from scratch in `CLASS_LOSSES`."""
 TORCH_OPTIMIZERS: dict[str, Callable[[float], TorchOptimizer]] = {
     "sgd": lambda momentum: TorchOptimizer(partial(torch.optim.SGD, momentum=momentum)),
     "nesterov": lambda momentum: TorchOptimizer(partial(torch.optim.SGD, momentum=momentum, nesterov=True)),
@@ -57,4 +67,4 @@ TORCH_OPTIMIZERS: dict[str, Callable[[float], TorchOptimizer]] = {
     "rmsprop": lambda momentum: TorchOptimizer(torch.optim.RMSprop),
     "adam": lambda momentum: TorchOptimizer(torch.optim.Adam),
 }
-"""By the names of those by hand, made as they are."""
+"""Factories of torch's optimizers, by the names of those from scratch in `OPTIMIZERS`, and with the same argument."""

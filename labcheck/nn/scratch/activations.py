@@ -1,7 +1,8 @@
 """Activations: layers without parameters, each with its derivative.
 
-Throughout, g is ∂loss/∂y, the gradient of the loss by an activation's output, and what `backward` returns is
-∂loss/∂x = g · y'. All are (K, features, B).
+In all formulas, g is ∂loss/∂y, the gradient of the loss with respect to an activation's output. For an activation that
+acts on each number separately, `backward` returns ∂loss/∂x = g · y', where y' is the derivative dy/dx. Inputs, outputs
+and gradients all have the shape (K, features, B).
 """
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from labcheck.nn.scratch.layers import Layer
 
 
 class Identity(Layer):
-    """y = x: no activation."""
+    """The absence of an activation, y = x."""
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         return x
@@ -20,7 +21,10 @@ class Identity(Layer):
 
 
 class ReLU(Layer):
-    """y = max(x, 0); y' = 1 where x > 0, else 0, also at 0 (Nair and Hinton 2010)."""
+    """The rectified linear unit, y = max(x, 0) (Nair and Hinton 2010).
+
+    y' = 1 where x > 0, else 0. At the kink, x = 0, the derivative is that from the left, 0.
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.y = x.relu_()
@@ -31,10 +35,12 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """y = x where x > 0, else slope · x; y' = 1 or slope, which it also is at 0 (Maas, Hannun and Ng 2013).
+    """The leaky rectified linear unit, y = x where x > 0, else slope · x (Maas, Hannun and Ng 2013).
+
+    y' = 1 where x > 0, else slope.
 
     Args:
-        slope: from 0 to 1.
+        slope: The slope for negative inputs, from 0 to 1.
     """
 
     def __init__(self, slope: float = 0.01):
@@ -49,13 +55,20 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """y = x where x > 0, else α (eˣ − 1); y' = 1 or α eˣ (Clevert, Unterthiner and Hochreiter 2016)."""
+    """The exponential linear unit, y = x where x > 0, else α (eˣ − 1) (Clevert, Unterthiner and Hochreiter 2016).
+
+    y' = 1 where x > 0, else α eˣ.
+
+    Args:
+        alpha: α, the distance from 0 of the limit for very negative inputs.
+    """
 
     def __init__(self, alpha: float = 1.0):
         self.alpha = alpha
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         negative = x.clamp(max=0)
+        # where x > 0, negative is 0, and the sum is α + (1 − α) = 1
         self.slopes = negative.exp().mul_(self.alpha).add_(x.sign().clamp_(min=0), alpha=1 - self.alpha)
         return x.relu_().add_(negative.expm1_(), alpha=self.alpha)
 
@@ -64,7 +77,10 @@ class ELU(Layer):
 
 
 class Tanh(Layer):
-    """y = tanh x; y' = 1 − y²."""
+    """The hyperbolic tangent, y = tanh x.
+
+    y' = 1 − y².
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.y = x.tanh_()
@@ -75,19 +91,25 @@ class Tanh(Layer):
 
 
 class Sigmoid(Layer):
-    """y = σ(x) = 1 / (1 + e⁻ˣ); y' = y (1 − y)."""
+    """The logistic sigmoid, y = σ(x) = 1 / (1 + e⁻ˣ).
+
+    y' = y (1 − y).
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.y = x.sigmoid_()
         return self.y
 
     def backward(self, g: Tensor) -> Tensor:
-        # 1 − y first: y − y² has lost all digits where y is nearly 1
+        # compute 1 − y before multiplying: y − y² would lose all digits where y is close to 1
         return g.mul_(self.y).mul_(self.y.neg_().add_(1))
 
 
 class Swish(Layer):
-    """y = x σ(x); y' = σ(x) (1 + x (1 − σ(x))) (Ramachandran, Zoph and Le 2017; torch calls it SiLU)."""
+    """The sigmoid-weighted linear unit, y = x σ(x) (Ramachandran, Zoph and Le 2017; SiLU in torch).
+
+    y' = σ(x) (1 + x (1 − σ(x))).
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         self.x, self.sigmoid = x, x.sigmoid()
@@ -99,10 +121,14 @@ class Swish(Layer):
 
 
 class Softmax(Layer):
-    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the features of an example; ∂loss/∂xᵢ = yᵢ (gᵢ − Σⱼ gⱼ yⱼ)."""
+    """The softmax over the features of each example, yᵢ = e^xᵢ / Σⱼ e^xⱼ.
+
+    Each output depends on all inputs, ∂yⱼ/∂xᵢ = yⱼ ([i = j] − yᵢ), so that ∂loss/∂xᵢ = yᵢ (gᵢ − Σⱼ gⱼ yⱼ).
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        e = x.sub_(x.amax(1, keepdim=True)).exp_()  # the same for any number that is taken from all; none is too large
+        # subtracting the largest input changes no output, and prevents overflow
+        e = x.sub_(x.amax(1, keepdim=True)).exp_()
         self.y = e.div_(e.sum(1, keepdim=True))
         return self.y
 
@@ -112,7 +138,10 @@ class Softmax(Layer):
 
 
 class LogSoftmax(Layer):
-    """yᵢ = xᵢ − ln Σⱼ e^xⱼ over the features of an example; ∂loss/∂xᵢ = gᵢ − e^yᵢ Σⱼ gⱼ."""
+    """The logarithm of the softmax over the features of each example, yᵢ = xᵢ − ln Σⱼ e^xⱼ.
+
+    Each output depends on all inputs, ∂yⱼ/∂xᵢ = [i = j] − e^yᵢ, so that ∂loss/∂xᵢ = gᵢ − e^yᵢ Σⱼ gⱼ.
+    """
 
     def forward(self, x: Tensor, training: bool) -> Tensor:
         x = x.sub_(x.amax(1, keepdim=True))
@@ -134,4 +163,4 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "softmax": Softmax,
     "log_softmax": LogSoftmax,
 }
-"""By name, as labs' settings have it."""
+"""The activations, by the names that settings of labs use."""

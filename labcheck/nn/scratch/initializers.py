@@ -1,7 +1,7 @@
-"""Initial weights: normal or uniform numbers whose spread suits the width of a layer.
+"""Initial weights: normal or uniform random numbers with a standard deviation that suits the width of the layer.
 
-An `Init` fills one weight matrix (outputs, inputs) in place with numbers of a generator. A spread is the standard
-deviation that the weights of a layer of so many inputs and outputs shall have.
+Weights that are too small or too large make activations and gradients shrink or grow from layer to layer. The rules of
+LeCun, He and Xavier choose the standard deviation that prevents this for certain activations.
 """
 
 from collections.abc import Callable
@@ -11,57 +11,78 @@ import torch
 from torch import Tensor
 
 Init = Callable[[Tensor, torch.Generator], object]
-Spread = Callable[[int, int], float]
+"""A function that fills the weights of a layer (outputs, inputs) in place with random numbers of a generator."""
+StdRule = Callable[[int, int], float]
+"""The numbers of inputs and outputs of a layer → the standard deviation of its weights."""
 
 
 def small(inputs: int, outputs: int) -> float:
-    """0.01 for any width, as textbooks begin."""
+    """Return 0.01 for any width, a common choice in introductions."""
     return 0.01
 
 
 def lecun(inputs: int, outputs: int) -> float:
-    """√(1 / inputs): outputs vary as inputs do, where the activation is linear or tanh (LeCun et al. 1998, §4.6)."""
+    """Return √(1 / inputs).
+
+    Outputs then have the variance of the inputs, which suits linear and tanh activations (LeCun et al. 1998, section
+    4.6).
+    """
     return sqrt(1 / inputs)
 
 
 def he(inputs: int, outputs: int) -> float:
-    """√(2 / inputs), as a ReLU takes half of the variance away (He et al. 2015, equation 10; torch's Kaiming)."""
+    """Return √(2 / inputs).
+
+    The factor 2 makes up for the half of the signal that a ReLU removes (He et al. 2015, equation 10; Kaiming in
+    torch).
+    """
     return sqrt(2 / inputs)
 
 
 def xavier(inputs: int, outputs: int) -> float:
-    """√(2 / (inputs + outputs)), between what keeps activations and what keeps gradients (Glorot, Bengio 2010, 12)."""
+    """Return √(2 / (inputs + outputs)).
+
+    This is a compromise between √(1 / inputs), which preserves the variance of activations in the forward pass, and
+    √(1 / outputs), which preserves that of gradients in the backward pass (Glorot and Bengio 2010, equation 12).
+    """
     return sqrt(2 / (inputs + outputs))
 
 
-def normal(spread: Spread) -> Init:
-    """Weights of N(0, spread²)."""
+def normal(std: StdRule) -> Init:
+    """Return an initialization with weights from the normal distribution N(0, std²)."""
 
     def fill(weight: Tensor, rng: torch.Generator) -> None:
         outputs, inputs = weight.shape
-        weight.normal_(0, spread(inputs, outputs), generator=rng)
+        weight.normal_(0, std(inputs, outputs), generator=rng)
 
     return fill
 
 
-def uniform(spread: Spread) -> Init:
-    """Weights of U(−√3 spread, √3 spread), whose standard deviation is the spread."""
+def uniform(std: StdRule) -> Init:
+    """Return an initialization with weights from the uniform distribution U(−√3 std, √3 std).
+
+    Its standard deviation is std.
+    """
 
     def fill(weight: Tensor, rng: torch.Generator) -> None:
         outputs, inputs = weight.shape
-        bound = sqrt(3) * spread(inputs, outputs)
+        bound = sqrt(3) * std(inputs, outputs)
         weight.uniform_(-bound, bound, generator=rng)
 
     return fill
 
 
 def zeros(weight: Tensor, rng: torch.Generator) -> None:
-    """All weights 0: units of a layer stay alike for ever, and behind a second layer of zeros nothing moves at all."""
+    """Set all weights to 0, an example of a bad initialization.
+
+    If their biases are equal too, the units of a layer stay equal throughout training. With zero biases, a ReLU, and
+    two such layers in a row, no weight ever changes.
+    """
     weight.zero_()
 
 
 INITS: dict[str, Init | None] = {
-    "default": None,  # what torch.nn.Linear does, the bias included
+    "default": None,  # the initialization of torch.nn.Linear, which also draws the bias
     "zeros": zeros,
     "normal": normal(small),
     "uniform": uniform(small),
@@ -72,4 +93,4 @@ INITS: dict[str, Init | None] = {
     "xavier_normal": normal(xavier),
     "xavier_uniform": uniform(xavier),
 }
-"""By name, as labs' settings have it."""
+"""The initializations, by the names that settings of labs use."""

@@ -1,5 +1,6 @@
-"""What a layer is, and the two that have parameters: the linear one and batch normalization."""
+"""The interface of layers, and the two layers that have parameters: the linear one and batch normalization."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -9,21 +10,22 @@ from labcheck.nn.scratch.initializers import INITS
 from labcheck.nn.scratch.products import product
 
 NARROW = 32
-"""Inputs below which a tall product takes the BLAS up to twice as long as its transpose, to be turned after."""
+"""The number of inputs below which BLAS needs up to twice as long for a tall gradient matrix as for its transpose."""
 
 
-class Layer:
-    """A step of a network; this base class is the one without parameters.
+class Layer(ABC):
+    """A step of a network, for K models.
 
-    A layer owns what it is given and works in place where it can, for a fresh large tensor costs more in page faults
-    than the arithmetic that fills it. `backward` follows its `forward`, once: it takes the gradient of the loss by the
-    layer's output, writes those by its parameters to `gradients`, returns the one by its input, and uses up what
-    `forward` kept.
+    The defaults of this class are those of a layer without parameters. A layer owns the tensors that it receives: it
+    may overwrite them, because the page faults of a new large tensor cost more than the arithmetic that fills it. Each
+    call of `backward` belongs to the call of `forward` before it, whose intermediate results it overwrites.
 
     Attributes:
-        shapes: the shape of each parameter, for one model.
-        buffer_shapes: the shape of each number that is kept but not trained.
-        values, gradients, buffers: views (K, *shape) into the network's storage, set by `bind`.
+        shapes: The shape of each parameter for one model.
+        buffer_shapes: The shape of each running statistic for one model; these are stored but not trained.
+        values: The parameters, (K, *shape) each; views into the storage of the network, as are the next two.
+        gradients: The gradients of the loss with respect to the parameters, (K, *shape) each.
+        buffers: The running statistics, (K, *shape) each.
     """
 
     shapes: tuple[tuple[int, ...], ...] = ()
@@ -33,45 +35,78 @@ class Layer:
     buffers: Sequence[Tensor] = ()
 
     def bind(self, values: Sequence[Tensor], gradients: Sequence[Tensor], buffers: Sequence[Tensor]) -> None:
+        """Set the views into the storage of the network; see the attributes of these names."""
         self.values, self.gradients, self.buffers = values, gradients, buffers
-        self._kept: dict[tuple[str, torch.Size], Tensor] = {}
+        self._memory: dict[tuple[str, torch.Size], Tensor] = {}
 
     def memory(self, x: Tensor, features: int, use: str = "") -> Tensor:
-        """Return memory for N features of the examples of x (K, in, B), (K, N, B): the same for a shape and a use."""
+        """Return memory that is reused in each call with the same shape and use.
+
+        Args:
+            x: A tensor (K, in, B) with the K, B, precision and device of the memory.
+            features: The number of features of the memory.
+            use: A name that separates several memories of one shape.
+
+        Returns:
+            A tensor (K, features, B) with arbitrary content.
+        """
         key = use, torch.Size((x.shape[0], features, x.shape[2]))
-        if key not in self._kept:
-            self._kept[key] = x.new_empty(key[1])
-        return self._kept[key]
+        if key not in self._memory:
+            self._memory[key] = x.new_empty(key[1])
+        return self._memory[key]
 
     def initialize(self, model: int, rng: torch.Generator) -> None:
-        """Draw the parameters of one of the K models, as a script does that makes a module and then initializes it."""
+        """Draw the initial parameters of one model.
+
+        The order of the draws is that of a script that constructs a module of torch and then initializes it.
+
+        Args:
+            model: The index of the model, 0 to K − 1.
+            rng: The random stream.
+        """
         self.construct(model, rng)
         self.reset(model, rng)
 
-    def construct(self, model: int, rng: torch.Generator) -> None:
-        """Draw the parameters of one of the K models as torch does when it makes the module."""
+    def construct(self, model: int, rng: torch.Generator) -> None:  # noqa: B027 - most layers have no parameters
+        """Draw the parameters of one model as torch does when it constructs the module."""
 
-    def reset(self, model: int, rng: torch.Generator) -> None:
-        """Draw those again that have an initialization of their own."""
+    def reset(self, model: int, rng: torch.Generator) -> None:  # noqa: B027 - most layers have no parameters
+        """Draw again those parameters of one model that have a different initialization than torch's."""
 
+    @abstractmethod
     def forward(self, x: Tensor, training: bool) -> Tensor:
-        """(K, in, B) → (K, out, B)."""
-        raise NotImplementedError
+        """Compute the output y, (K, out, B).
 
+        Args:
+            x: The input, (K, in, B).
+            training: Whether the layer is in training mode.
+        """
+
+    @abstractmethod
     def backward(self, g: Tensor) -> Tensor:
-        """(K, out, B) → (K, in, B)."""
-        raise NotImplementedError
+        """Compute the gradient of the loss with respect to the input, ∂loss/∂x, (K, in, B).
+
+        Also stores the gradients with respect to the parameters in `gradients`.
+
+        Args:
+            g: The gradient of the loss with respect to the output, ∂loss/∂y, (K, out, B).
+        """
 
 
 class Linear(Layer):
-    """y = W x + b; ∂loss/∂W = g xᵀ, ∂loss/∂b = Σ g over the batch, ∂loss/∂x = Wᵀ g, where g is ∂loss/∂y.
+    """A fully connected layer, y = W x + b.
+
+    For one model, x is (in, B), W is (out, in), b is (out, 1), and y is (out, B). With g = ∂loss/∂y, the chain rule
+    gives ∂loss/∂W = g xᵀ, ∂loss/∂b = Σ g over the batch, and ∂loss/∂x = Wᵀ g.
 
     Args:
-        inputs, outputs: features in and out.
-        bias: False where a BatchNorm with batch statistics follows, which subtracts any bias again.
-        init: a name in INITS. Anything but "default" fills the weights and leaves the bias as torch.nn.Linear draws it.
-        zero_bias: the bias starts at 0 instead.
-        first: the first layer of a network, by whose input nobody needs the gradient.
+        inputs: The number of input features.
+        outputs: The number of output features.
+        bias: Whether there is a bias. A BatchNorm with batch statistics that directly follows would cancel it.
+        init: A name in INITS. Every choice but "default" sets the weights only; the bias is drawn as in
+            torch.nn.Linear.
+        zero_bias: Whether the bias starts at 0 instead.
+        first: Whether this is the first layer of a network, for whose input no gradient is computed.
     """
 
     def __init__(
@@ -93,7 +128,7 @@ class Linear(Layer):
         bound = inputs**-0.5
         weight, *bias = self.values
         weight[model].uniform_(-bound, bound, generator=rng)
-        # drawn without a bias too, so that an init then draws the same weights
+        # draw a bias even where there is none, so that a following `init` draws the same weights in both cases
         drawn = bias[0][model] if bias else weight.new_empty(outputs, 1)
         drawn.uniform_(-bound, bound, generator=rng)
 
@@ -121,15 +156,20 @@ class Linear(Layer):
 
 
 class BatchNorm(Layer):
-    """y = γ x̂ + β with x̂ = (x − mean) / √(var + ε) over the batch (Ioffe and Szegedy 2015), with torch's defaults.
+    """Batch normalization, y = γ x̂ + β with x̂ = (x − mean) / √(var + ε) (Ioffe and Szegedy 2015).
 
-    With g for ∂loss/∂y: ∂loss/∂γ = Σ g x̂, ∂loss/∂β = Σ g, ∂loss/∂x = γ / √(var + ε) · (g − mean g − x̂ · mean g x̂). What
-    is taken from g there would move the batch's mean and spread, which the layer takes away again.
+    In training mode, mean and var are the mean and the variance of each feature over the batch. The constants are
+    torch's defaults.
+
+    With g = ∂loss/∂y, the gradients are ∂loss/∂γ = Σ g x̂ and ∂loss/∂β = Σ g over the batch, and, with means over the
+    batch, ∂loss/∂x = γ / √(var + ε) · (g − mean(g) − x̂ · mean(g x̂)). The two subtracted terms are the parts of g that
+    would change the mean and the variance of the batch. Normalization undoes such changes, so they have no effect on
+    the loss.
 
     Args:
-        features: features in and out.
-        running: evaluate with running averages, as `model.eval()` does; else with the statistics of the evaluated
-            batch, as a model does whose author forgot that call.
+        features: The number of features.
+        running: Whether evaluation uses running averages of mean and variance, as after `model.eval()`. Otherwise it
+            uses the statistics of the evaluated batch, as in a program that lacks this call.
     """
 
     epsilon = 1e-5
@@ -154,22 +194,23 @@ class BatchNorm(Layer):
             x = x - mean
         else:
             mean = x.mean(2, keepdim=True)
-            # two passes: the variance of float32 numbers far from zero needs it; not in place, for an activation
-            # before this layer needs its output once more
-            x = torch.sub(x, mean, out=self.memory(x, x.shape[1], "centred"))
+            # subtract the mean before squaring: E[x²] − mean² would lose all digits of float32 far from zero. This is
+            # not in place, because an activation before this layer still needs its output
+            x = torch.sub(x, mean, out=self.memory(x, x.shape[1], "centered"))
             var = torch.linalg.vector_norm(x, dim=2, keepdim=True).square_().div_(x.shape[2])
             if self.running:
                 n = x.shape[2]
-                self.buffers[0].lerp_(var * (n / max(n - 1, 1)), self.momentum)
+                self.buffers[0].lerp_(var * (n / max(n - 1, 1)), self.momentum)  # the unbiased variance, as in torch
                 self.buffers[1].lerp_(mean, self.momentum)
-        self.inverse = (var + self.epsilon).rsqrt_()
-        self.centred, self.y = x, self.memory(x, x.shape[1])
-        return torch.mul(x, self.inverse * weight, out=self.y).add_(bias)
+        self.inverse_std = (var + self.epsilon).rsqrt_()
+        self.centered, self.y = x, self.memory(x, x.shape[1])
+        return torch.mul(x, self.inverse_std * weight, out=self.y).add_(bias)
 
     def backward(self, g: Tensor) -> Tensor:
-        weight, inverse, centred, n = self.values[0], self.inverse, self.centred, g.shape[2]
+        weight, inverse_std, centered, n = self.values[0], self.inverse_std, self.centered, g.shape[2]
         g_weight, g_bias = self.gradients
         torch.sum(g, 2, keepdim=True, out=g_bias)
-        torch.sum(torch.mul(g, centred, out=self.y), 2, keepdim=True, out=g_weight).mul_(inverse)
-        centred.mul_(g_weight * inverse / n).add_(g_bias / n)
-        return g.sub_(centred).mul_(inverse * weight)
+        torch.sum(torch.mul(g, centered, out=self.y), 2, keepdim=True, out=g_weight).mul_(inverse_std)
+        # x̂ · mean(g x̂) + mean(g), where x̂ = centered · inverse_std
+        centered.mul_(g_weight * inverse_std / n).add_(g_bias / n)
+        return g.sub_(centered).mul_(inverse_std * weight)

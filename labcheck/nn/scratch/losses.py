@@ -1,7 +1,9 @@
 """Losses: means over the examples of a minibatch, each with its gradient.
 
-Predictions p are feature-major, (K, out, B), like all activations. Targets t are too: numbers (K, out, B), or class
-numbers (K, 1, B) for a loss that chooses one of `out` classes. `backward` follows its `forward`, once.
+Predictions p are feature-major, (K, out, B), like all activations. Targets t are so, too: numbers (K, out, B), or class
+indices (K, 1, B) for a loss that chooses one of `out` classes. The gradients in the formulas are those of the term of
+one example (and, where the loss is a mean over outputs as well, of one output); the mean divides them by the number of
+terms.
 """
 
 from abc import ABC, abstractmethod
@@ -11,23 +13,43 @@ from torch import Tensor
 
 
 class Loss(ABC):
-    """A mean over examples."""
+    """A mean over the examples of a minibatch, for K models.
+
+    Each call of `backward` belongs to the call of `forward` before it, whose intermediate results it overwrites.
+    """
 
     @abstractmethod
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Of each model, (K,)."""
+        """Return the loss of each model, (K,).
+
+        Args:
+            prediction: The outputs of the models, (K, out, B), which are not changed.
+            target: The targets, (K, out, B), or class indices, (K, 1, B).
+        """
 
     @abstractmethod
     def backward(self) -> Tensor:
-        """The gradient of each model's loss by its prediction, (K, out, B)."""
+        """Return the gradient of each model's loss with respect to its prediction, (K, out, B)."""
 
     def scores(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """What curves show of a batch: means over its examples, (K,) each; one of them is "loss", as of `forward`."""
+        """Return the scores of a minibatch that curves show, by name.
+
+        Args:
+            prediction: See `forward`.
+            target: See `forward`.
+
+        Returns:
+            Means over the examples, (K,) each. One of them is "loss", the result of `forward`, so that `backward` can
+            follow.
+        """
         return {"loss": self.forward(prediction, target)}
 
 
 class MSE(Loss):
-    """Mean squared error, the mean of (p − t)² over outputs and examples; its gradient is 2 (p − t) / (out · B)."""
+    """The mean squared error, the mean of (p − t)² over outputs and examples.
+
+    The gradient of a term is 2 (p − t).
+    """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         self.difference = prediction - target
@@ -39,9 +61,12 @@ class MSE(Loss):
 
 
 class Huber(Loss):
-    """½ r² where |r| = |p − t| ≤ δ, else δ (|r| − ½ δ), mean over outputs and examples (Huber 1964).
+    """The Huber loss, a mean over outputs and examples that outliers dominate less than the MSE (Huber 1964).
 
-    Its gradient is r, cut off at ±δ, so that outliers pull no harder than that.
+    With r = p − t, it is ½ r² where |r| ≤ δ, else δ (|r| − ½ δ). The gradient of a term is r, clipped to [−δ, δ].
+
+    Args:
+        delta: δ, the distance from which on the loss grows linearly.
     """
 
     def __init__(self, delta: float = 1.0):
@@ -49,34 +74,35 @@ class Huber(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         difference = prediction - target
-        self.cut = difference.clamp(-self.delta, self.delta)
-        return (self.cut * (difference - self.cut / 2)).mean((1, 2))
+        self.clipped = difference.clamp(-self.delta, self.delta)
+        return (self.clipped * (difference - self.clipped / 2)).mean((1, 2))
 
     def backward(self) -> Tensor:
-        _, outputs, n = self.cut.shape
-        return self.cut.div_(outputs * n)
+        _, outputs, n = self.clipped.shape
+        return self.clipped.div_(outputs * n)
 
 
 class Hinge(Loss):
-    """max(0, 1 − t p) for targets t = ±1, mean over outputs and examples (Cortes and Vapnik 1995).
+    """The hinge loss, max(0, 1 − t p) for targets t = ±1, mean over outputs and examples (Cortes and Vapnik 1995).
 
-    Its gradient is −t where the margin is missed, t p < 1, else 0.
+    The gradient of a term is −t where the prediction is inside the margin, t p < 1, else 0.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         self.target = target
-        self.short = (1 - target * prediction).relu_()
-        return self.short.mean((1, 2))
+        self.shortfall = (1 - target * prediction).relu_()
+        return self.shortfall.mean((1, 2))
 
     def backward(self) -> Tensor:
-        _, outputs, n = self.short.shape
-        return self.short.sign_().mul_(self.target).div_(-outputs * n)
+        _, outputs, n = self.shortfall.shape
+        return self.shortfall.sign_().mul_(self.target).div_(-outputs * n)
 
 
 class KL(Loss):
-    """Σ t (ln t − p) over outputs, mean over examples: the divergence of e^p from t (Kullback, Leibler 1951).
+    """The Kullback–Leibler divergence of e^p from t, Σ t (ln t − p) over outputs, mean over examples (1951).
 
-    Predictions are logarithms of probabilities, as of `LogSoftmax`, targets probabilities; the gradient is −t / B.
+    Predictions are logarithms of probabilities, such as the outputs of `LogSoftmax`, and targets are probabilities. The
+    gradient of a term is −t.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -88,14 +114,16 @@ class KL(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """−t ln q − (1 − t) ln (1 − q) with q = σ(p), mean over outputs and examples; targets from 0 to 1.
+    """The binary cross-entropy of logits p, a mean over outputs and examples, for targets t from 0 to 1.
 
-    In logits p it is max(p, 0) − t p + ln (1 + e^−|p|), which no p makes too large. Its gradient is q − t.
+    With q = σ(p), it is −t ln q − (1 − t) ln (1 − q). In terms of the logits, this equals
+    max(p, 0) − t p + ln (1 + e^−|p|), which cannot overflow. The gradient of a term is q − t.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         self.prediction, self.target = prediction, target
-        linear = prediction.relu() - target * prediction  # on its own, as nearly all of it may cancel
+        # compute the first two terms before the third is added, because nearly all of them may cancel
+        linear = prediction.relu() - target * prediction
         return linear.add_(prediction.abs().neg_().exp_().log1p_()).mean((1, 2))
 
     def backward(self) -> Tensor:
@@ -103,27 +131,28 @@ class BinaryCrossEntropy(Loss):
         return self.prediction.sigmoid().sub_(self.target).div_(outputs * n)
 
     def scores(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The Hamming distance too, of labels that are thought more likely than not."""
+        """Return the loss, and "hamming", the Hamming distance of labels that are predicted where q > ½."""
         return {"hamming": hamming(prediction > 0, target > 0.5), **super().scores(prediction, target)}
 
 
 def hamming(labels: Tensor, target: Tensor) -> Tensor:
-    """The share of labels that are wrong, (K, out, B) → (K,): the Hamming distance by the number of labels."""
+    """Return the fraction of wrong labels of each model, (K,), from two tensors (K, out, B)."""
     return (labels != target).double().mean((1, 2))
 
 
 class ClassLoss(Loss):
-    """A loss of classifiers, of which curves also show the accuracy."""
+    """A loss for classifiers, whose curves also show the accuracy."""
 
     def scores(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        right = prediction.max(1).indices == target[:, 0]  # argmax says the same ten times as slowly
-        return {"accuracy": right.mean(1, dtype=prediction.dtype), **super().scores(prediction, target)}
+        """Return the loss, and "accuracy", the fraction of examples whose class has the largest prediction."""
+        correct = prediction.max(1).indices == target[:, 0]  # argmax returns the same, but takes ten times as long
+        return {"accuracy": correct.mean(1, dtype=prediction.dtype), **super().scores(prediction, target)}
 
 
 class NLL(ClassLoss):
-    """Negative log-likelihood: −p of the right class, mean over examples, for logarithms of probabilities p.
+    """The negative log-likelihood, −p of the correct class, mean over examples, for logarithms of probabilities p.
 
-    Its gradient is −1 / B at the right class and 0 elsewhere. After `LogSoftmax` it is the cross-entropy.
+    The gradient of a term is −1 for the correct class, else 0. After `LogSoftmax`, this loss is the cross-entropy.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -136,15 +165,18 @@ class NLL(ClassLoss):
 
 
 class CrossEntropy(ClassLoss):
-    """−ln of the softmax q of the right class, mean over examples; the gradient is q, less 1 at the right class."""
+    """The cross-entropy of logits p, −ln q of the correct class, where q is the softmax of p, mean over examples.
+
+    The gradient of a term is q − 1 for the correct class, and q for all others.
+    """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         self.target = target
-        # the largest is taken away first, so that no logits are too large and none lose their digits
-        less = prediction - prediction.amax(1, keepdim=True)
-        self.exponentials = less.exp()
+        # subtract the largest logit first, which changes nothing but prevents overflow and the loss of digits
+        shifted = prediction - prediction.amax(1, keepdim=True)
+        self.exponentials = shifted.exp()
         self.total = self.exponentials.sum(1, keepdim=True)
-        return (self.total.log() - less.gather(1, target))[:, 0].mean(1)
+        return (self.total.log() - shifted.gather(1, target))[:, 0].mean(1)
 
     def backward(self) -> Tensor:
         g = self.exponentials.div_(self.total)
@@ -153,22 +185,24 @@ class CrossEntropy(ClassLoss):
 
 
 class MultiMargin(ClassLoss):
-    """Σ over wrong classes of max(0, 1 − p_right + p_wrong) / out, mean over examples (Crammer and Singer 2001).
+    """The multi-class margin loss, a mean over classes and examples (Crammer and Singer 2001).
 
-    Its gradient is 1 / (out · B) at each class that comes too near, and minus all of these at the right one.
+    The term of a wrong class is max(0, 1 − p_correct + p_wrong), and that of the correct class is 0. The gradient is 1
+    for each wrong class inside the margin, where that term is positive, and minus the number of these for the correct
+    class.
     """
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         self.target = target
-        self.short = (1 - prediction.gather(1, target) + prediction).relu_()
-        self.short.scatter_(1, target, 0.0)
-        return self.short.sum(1).mean(1) / prediction.shape[1]
+        self.shortfall = (1 - prediction.gather(1, target) + prediction).relu_()
+        self.shortfall.scatter_(1, target, 0.0)
+        return self.shortfall.sum(1).mean(1) / prediction.shape[1]
 
     def backward(self) -> Tensor:
-        g = self.short.sign_()
+        g = self.shortfall.sign_()
         g.scatter_(1, self.target, -g.sum(1, keepdim=True))
         return g.div_(g.shape[1] * g.shape[2])
 
 
 CLASS_LOSSES: dict[str, type[ClassLoss]] = {"cross_entropy": CrossEntropy, "multi_margin": MultiMargin}
-"""Of logits; by name, as labs' settings have it."""
+"""The losses of logits for classifiers, by the names that settings of labs use."""

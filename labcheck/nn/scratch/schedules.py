@@ -1,7 +1,7 @@
-"""Learning-rate schedules of K stacked models.
+"""Learning-rate schedules for K stacked models.
 
-Rates are float64 vectors (K,): a threshold may lie between two roundings, as 0.1 times three tenths, which is
-1.0000000000000003e-4 there and not below 1e-4.
+Learning rates are float64 vectors (K,), because a threshold may be between two roundings: 0.1 multiplied three times by
+0.1 is 1.0000000000000003e-4 in float64, which is not below 1e-4.
 """
 
 from math import cos, pi
@@ -11,18 +11,29 @@ from torch import Tensor
 
 
 class Schedule:
-    """A learning rate that stays as it is; base class of those that do not."""
+    """The constant schedule, and the base class of all others."""
 
     def step(self, lr: Tensor, epoch: int, loss: Tensor) -> Tensor:
-        """The rates (K,) after an epoch (counted from 0) that ended with these validation losses (K,)."""
+        """Return the learning rates after an epoch, (K,), as a new tensor or `lr` itself.
+
+        Args:
+            lr: The learning rates of this epoch, (K,), float64.
+            epoch: The number of the epoch, counted from 0.
+            loss: The monitored loss of each model after this epoch, (K,).
+        """
         return lr
 
     def select(self, rows: Tensor) -> None:
-        """Forget all models but these."""
+        """Drop the state of all models except those with the indices `rows`."""
 
 
 class StepSchedule(Schedule):
-    """lr ← factor · lr after every `every` epochs (torch's StepLR)."""
+    """Step decay, lr ← factor · lr after every `every` epochs (StepLR in torch).
+
+    Args:
+        every: The number of epochs between two steps.
+        factor: The factor of a step.
+    """
 
     def __init__(self, every: int, factor: float = 0.1):
         self.every, self.factor = every, factor
@@ -32,7 +43,11 @@ class StepSchedule(Schedule):
 
 
 class ExponentialSchedule(Schedule):
-    """Exponential decay, lr = lr₀ · factorᵗ after t epochs (torch's ExponentialLR)."""
+    """Exponential decay, lr = lr₀ · factorᵗ after t epochs (ExponentialLR in torch).
+
+    Args:
+        factor: The factor of each epoch.
+    """
 
     def __init__(self, factor: float):
         self.factor = factor
@@ -42,7 +57,11 @@ class ExponentialSchedule(Schedule):
 
 
 class TimeSchedule(Schedule):
-    """Time-based decay, lr = lr₀ / (1 + decay · t) after t epochs (Robbins and Monro 1951)."""
+    """Time-based decay, lr = lr₀ / (1 + decay · t) after t epochs (Robbins and Monro 1951).
+
+    Args:
+        decay: The speed of the decay per epoch.
+    """
 
     def __init__(self, decay: float):
         self.decay = decay
@@ -52,7 +71,11 @@ class TimeSchedule(Schedule):
 
 
 class CosineSchedule(Schedule):
-    """Cosine annealing, lr = lr₀ (1 + cos(π t / epochs)) / 2 after t of so many epochs (Loshchilov and Hutter 2017)."""
+    """Cosine annealing, lr = lr₀ (1 + cos(π t / epochs)) / 2 after t epochs (Loshchilov and Hutter 2017).
+
+    Args:
+        epochs: The number of epochs after which the learning rate is, and stays, 0.
+    """
 
     def __init__(self, epochs: int):
         self.epochs = epochs
@@ -64,29 +87,35 @@ class CosineSchedule(Schedule):
 
 
 class PlateauSchedule(Schedule):
-    """torch's ReduceLROnPlateau with its defaults: lr ← factor · lr after more than `patience` epochs without progress.
+    """Decay on plateaus, lr ← factor · lr after more than `patience` epochs without an improvement of the loss.
 
-    Progress is a loss below the model's best one by 1 in 10,000. No rate falls below `least`.
+    It is ReduceLROnPlateau in torch, with the same defaults. An improvement is a loss below the model's best one by
+    more than 1 in 10,000.
+
+    Args:
+        patience: The number of epochs without improvement that are accepted.
+        factor: The factor of a decay.
+        min_lr: The lower bound of the learning rate.
     """
 
     threshold = 1e-4
-    smallest_change = 1e-8
+    min_decrease = 1e-8
 
-    def __init__(self, patience: int = 10, factor: float = 0.1, least: float = 0.0):
-        self.patience, self.factor, self.least = patience, factor, least
+    def __init__(self, patience: int = 10, factor: float = 0.1, min_lr: float = 0.0):
+        self.patience, self.factor, self.min_lr = patience, factor, min_lr
         self.best: Tensor | None = None
 
     def step(self, lr: Tensor, epoch: int, loss: Tensor) -> Tensor:
         if self.best is None:
-            self.best, self.bad = torch.full_like(loss, torch.inf), torch.zeros_like(loss, dtype=torch.int64)
+            self.best, self.bad_epochs = torch.full_like(loss, torch.inf), torch.zeros_like(loss, dtype=torch.int64)
         better = loss < self.best * (1 - self.threshold)
         self.best = torch.where(better, loss, self.best)
-        self.bad = torch.where(better, 0, self.bad + 1)
-        waited = self.bad > self.patience
-        self.bad.masked_fill_(waited, 0)
-        reduced = (lr * self.factor).clamp(min=self.least)
-        return torch.where(waited & (lr - reduced > self.smallest_change), reduced, lr)
+        self.bad_epochs = torch.where(better, 0, self.bad_epochs + 1)
+        exhausted = self.bad_epochs > self.patience
+        self.bad_epochs.masked_fill_(exhausted, 0)
+        reduced = (lr * self.factor).clamp(min=self.min_lr)
+        return torch.where(exhausted & (lr - reduced > self.min_decrease), reduced, lr)
 
     def select(self, rows: Tensor) -> None:
         if self.best is not None:
-            self.best, self.bad = self.best[rows], self.bad[rows]
+            self.best, self.bad_epochs = self.best[rows], self.bad_epochs[rows]
