@@ -6,6 +6,7 @@ of, metric_trials, curve_trials, decide, signs; TEST_ERROR, a metric with the na
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -24,8 +25,9 @@ METRICS = [ERROR, SCORE, ACCURACY, EPOCHS]
 """One metric for each direction and each kind of comparison."""
 METRIC_IDS = ["error", "score", "accuracy", "epochs"]
 
-VALUES = st.sampled_from([0.0, 0.25, 0.5, 0.625, 1.0, 1.25, 2.0, NAN, INF])
-SEEDS = st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), min_size=1, max_size=12)
+VALUES = [0.0, 0.25, 0.5, 0.625, 1.0, 1.25, 2.0, NAN, INF]
+# one draw for each seed, which takes a fraction of the time of four
+SEEDS = st.lists(st.sampled_from(list(product(VALUES, repeat=4))), min_size=1, max_size=12)
 """A value of each of four arms for each seed."""
 
 TEST_ERROR = Metric("error", higher_is_better=False)
