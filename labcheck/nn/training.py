@@ -35,9 +35,13 @@ class History:
     last: Tensor
 
     def trials(self, measured: Mapping[str, Tensor]) -> Trials:
-        """Return the curves with metrics (K,) and tables (K, …) of the trained models.
+        """Combine the curves with measurements of the trained models.
 
-        `final_loss` is the batch loss of the last epoch.
+        Args:
+            measured: Metrics (K,) and tables (K, …) by name.
+
+        Returns:
+            Trials with these, and the metrics `epochs` and `final_loss`, the batch loss of the last epoch.
         """
         last = torch.searchsorted(self.recorded, self.epochs).unsqueeze(1)
         final_loss = self.curves["batch_loss"].gather(1, last).squeeze(1)
@@ -66,7 +70,7 @@ def evaluate(model: Model, split: Split, loss: Loss) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How models are trained.
+    """The settings of a training.
 
     Attributes:
         optimizer: A function that makes a new optimizer.
@@ -77,11 +81,12 @@ class Recipe:
         schedule: A function that makes a new learning-rate schedule.
         loss: A function that makes a new loss.
         augment: A function that is applied to the inputs of each minibatch (K, B, …).
-        monitor: The splits to evaluate. The schedule sees the loss on the first of them, or else the batch loss.
+        monitor: The splits to evaluate. The schedule receives the loss on the first of them, or the batch loss if
+            there are none.
         record_at: The numbers of epochs after which the splits are evaluated, ascending and ending with `epochs`; None
             for every epoch. Between two records, the learning rate does not change and no model stops.
         restore_best: Whether each model ends with the weights of its lowest monitored loss, instead of the last ones.
-        best_every: The number of epochs between two looks for the lowest loss.
+        best_every: The number of epochs between two checks for a lower loss.
         should_stop: A function that decides which models stop early.
     """
 
@@ -99,10 +104,10 @@ class Recipe:
     should_stop: ShouldStop | None = None
 
     def __post_init__(self) -> None:
-        """Check the records.
+        """Validate `record_at`.
 
         Raises:
-            ValueError: They do not ascend from 1 or later to the last epoch.
+            ValueError: Its numbers do not ascend from 1 or later to the last epoch.
         """
         if self.record_at is None:
             return
@@ -121,7 +126,7 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
         model: The K models.
         splits: The split "train", and those to monitor.
         orders: The order of each model's training examples in each epoch.
-        recipe: How to train.
+        recipe: The settings of the training.
 
     Returns:
         The curves `batch_<score>`, the mean over an epoch's minibatches weighted by their size, `<split>_<score>` for
@@ -194,9 +199,9 @@ def _train_epoch(
     loss: Loss,
     lrs: Tensor,
 ) -> dict[str, Tensor]:
-    """Train on all examples, in an order of each model's own, and return the mean scores (K,) of the minibatches."""
+    """Train for one epoch, each model in its own order, and return the mean scores (K,) of the minibatches."""
     n = len(split)
-    if recipe.batch >= n and isinstance(split, Examples):  # one batch: nothing to shuffle or copy
+    if recipe.batch >= n and isinstance(split, Examples):  # with one batch, there is nothing to shuffle or copy
         return _step(model, split, recipe, optimizer, loss, lrs)
     total: dict[str, Tensor] = {}
     for batch in split.batches(ordered(n, orders).to(lrs.device), recipe.batch):
