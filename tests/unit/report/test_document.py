@@ -3,15 +3,18 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from labcheck import Arm, Metric
+from labcheck import Arm, Claim, Metric, beats, epochs_to, geometric_mean, mean_rebound
+from labcheck.engine.checks import build_checks
+from labcheck.engine.session import Session
+from labcheck.engine.store import TrialStore
 from labcheck.report.document import document, gather, write
 from tests.helpers.project import ORDER, Project, Recorded, count_lines, limited_file_size
-from tests.helpers.report import ACCURACY, ERROR, ONE, RUN, TWO, record_one, two_arms, without_times
+from tests.helpers.report import ACCURACY, ERROR, ONE, RUN, TWO, Literal, record_one, two_arms, without_times
 
 NAN = float("nan")
 RELATION = {
@@ -158,6 +161,40 @@ def test_printed_number_is_ranked_by_p_value(tmp_path: Path):
 def test_claim_without_judged_relation_has_no_decisive_one(tmp_path: Path):
     (result,) = gather([record_one(tmp_path, "arm[a", BETTER)]).claims
     assert result.decisive is None
+
+
+# metrics
+
+
+class Measured(Literal):
+    """A lab with units."""
+
+    name: ClassVar[str] = "measured"
+    units: ClassVar = {"mse": "(1000 $)²", "loss": "$", "accuracy": "share"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "curve"),
+    [
+        (Metric("test_mse", higher_is_better=False), "(1000 $)²", "test_mse"),
+        (Metric("val_mse", higher_is_better=False, curve="val_loss"), "(1000 $)²", "val_loss"),
+        (Metric("test_mse", higher_is_better=False, unit="kg"), "kg", "test_mse"),
+        (geometric_mean("batch_loss", -7, rising=False), "$", ""),
+        (epochs_to("val_loss", below=20), "epochs", ""),
+        (mean_rebound("val_loss", rising=False), "mean ln ratio per record", ""),
+        (Metric("test_r2", higher_is_better=True), "", "test_r2"),
+        (Metric("test_accuracy_3", higher_is_better=True), "share", "test_accuracy_3"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_metric_has_unit_and_curve(tmp_path: Path, metric: Metric, unit: str, curve: str):
+    claim = Claim(
+        id="measured/one", statement="", citation="", lab=Measured, arms={"a": Arm(), "b": Arm()},
+        relations=[beats("a", "b", metric)], seeds={"quick": 4},
+    )  # fmt: skip
+    check = build_checks(claim)[0].resolve(Session(TrialStore(tmp_path), tmp_path / "none"))
+    entry = check.experiment.describe()["metrics"][str(metric)]
+    assert (entry["unit"], entry["curve"]) == (unit, curve)
 
 
 # the file
