@@ -5,4 +5,4 @@ ROOT = "LABCHECK_DATA"
 
 
 class DataError(Exception):
-    """Data that is not there or not what it should be, and what to do about it: one line."""
+    """Data that is missing or broken; the message is one line and states what to do."""

@@ -1,6 +1,6 @@
 """Boston housing (Harrison and Rubinfeld 1978): 506 tracts, 13 features, median value in 1000 dollars.
 
-scikit-learn dropped the set; mlxtend still carries it, so that no download is needed.
+scikit-learn has removed the data set; mlxtend still includes it, so no download is needed.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ from torch import Tensor
 from labcheck.data.examples import Examples, permutations
 
 HELD_OUT = 85
-"""Rows of the report's test split, a sixth of 506 rounded up as scikit-learn does; of its validation split too."""
+"""The size of the report's test split and of its validation split: a sixth of 506, rounded up as in scikit-learn."""
 REPORT_SEED = 42
 """The `random_state` of the report's split."""
 
 
 @cache
 def load() -> tuple[Tensor, Tensor]:
-    """Features (506, 13) and values (506, 1), float64, as published."""
+    """Return features (506, 13) and values (506, 1) as published, float64."""
     x, y = boston_housing_data()
     return torch.from_numpy(x), torch.from_numpy(y).unsqueeze(1)
 
 
 def report_rows() -> dict[str, Tensor]:
-    """Split the rows as the report does, train (336,), val (85,) and test (85,).
+    """Return the rows of the report's splits: train (336,), val (85,) and test (85,).
 
-    The test split is cut off by scikit-learn's train_test_split, and the validation split by the same call on the rest.
+    scikit-learn's train_test_split separates the test split, and the same call on the rest the validation split.
     """
     rest, test = train_test_split(np.arange(len(load()[0])), test_size=HELD_OUT, random_state=REPORT_SEED)
     train, val = train_test_split(rest, test_size=HELD_OUT, random_state=REPORT_SEED)
@@ -38,7 +38,7 @@ def report_rows() -> dict[str, Tensor]:
 
 
 def redrawn_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
-    """Split the rows with the report's test split, and draw train (K, 336) and val (K, 85) from the rest."""
+    """Return the report's test rows (85,), and train (K, 336) and val (K, 85) drawn from the rest, per generator."""
     report = report_rows()
     rest = torch.cat([report["train"], report["val"]]).sort().values
     val, train = torch.split(rest[permutations(len(rest), rngs)], [HELD_OUT, len(rest) - HELD_OUT], dim=1)
@@ -46,7 +46,7 @@ def redrawn_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
 
 
 def random_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
-    """Split the rows into six equal parts at random: four to train (K, 338), one each to validate and test (K, 84)."""
+    """Return a random split per generator: four sixths for train (K, 338), a sixth for val and for test (K, 84)."""
     order = permutations(len(load()[0]), rngs)
     sixth = order.shape[1] // 6
     val, test, train = torch.split(order, [sixth, sixth, order.shape[1] - 2 * sixth], dim=1)
@@ -54,9 +54,14 @@ def random_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
 
 
 def examples(rows: Mapping[str, Tensor], models: int, dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
-    """Return each of K models' examples, given the rows of each split, (K, N), or (N,) where all models have the same.
+    """Return the examples of K models by split.
 
-    Features are standardized with the mean and standard deviation of the training split; values stay in 1000 dollars.
+    Features are standardized with the mean and standard deviation of the training split; values are in 1000 dollars.
+
+    Args:
+        rows: The rows of each split, (K, N), or (N,) if all models have the same.
+        models: The number K of models.
+        dtype: The precision of the examples.
     """
     x, y = load()
     rows = {split: index.expand(models, -1) for split, index in rows.items()}

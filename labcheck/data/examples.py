@@ -11,10 +11,14 @@ from torch import Tensor
 
 
 def generators(seeds: Sequence[int], stream: str) -> list[torch.Generator]:
-    """One random stream per seed, independent of those with another name (NumPy's SeedSequence).
+    """Return one generator per seed, independent of the generators of any other stream (NumPy's SeedSequence).
 
-    An arm's data, initial weights and batch order come from streams of their own, so that arms are paired by seed:
-    a change to one of the three leaves the other two as they were.
+    Data, initial weights and batch orders have a stream each, so that arms are paired by seed: an arm that changes one
+    of the three has the same other two.
+
+    Args:
+        seeds: The seeds.
+        stream: The name of the stream, such as "data".
     """
     key = tuple(stream.encode())
     states = [np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0] for seed in seeds]
@@ -22,39 +26,44 @@ def generators(seeds: Sequence[int], stream: str) -> list[torch.Generator]:
 
 
 def substream(rng: torch.Generator, name: str) -> torch.Generator:
-    """Return a stream that depends on the seed of another one and on a name, whatever has been drawn from that one."""
+    """Return a generator that depends only on a name and on the seed of another generator, not on its state."""
     return generators([rng.initial_seed()], name)[0]
 
 
 class Split(Protocol):
-    """The examples of one split of K models' data, such as "train", on the device that trains."""
+    """The examples of K models in one split, such as "train", on the device that trains."""
 
     @property
     def y(self) -> Tensor:
-        """Targets (K, N, out)."""
+        """The targets (K, N, out)."""
 
     def __len__(self) -> int:
-        """How many each model has, N."""
+        """Return the number N of examples of each model."""
 
     def batch(self, index: Tensor) -> "Examples":
-        """Each model's own examples: index (K, B) → (K, B, …), (K, B, out)."""
+        """Return a minibatch (K, B, …), (K, B, out) of the examples with index (K, B)."""
 
     def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
-        """All examples, each model's in an order of its own (K, N), in minibatches of so many."""
+        """Yield all examples in minibatches of a size, in an order (K, N) of each model's own."""
 
     def chunks(self) -> Iterator["Examples"]:
-        """All examples, in their order, in pieces that fit in memory."""
+        """Yield all examples in their order, in chunks that fit in memory."""
 
     def select(self, rows: Tensor) -> "Split":
-        """Those of some models only."""
+        """Return the split of these models only."""
 
     def to(self, device: str) -> "Split":
-        """The same on a device."""
+        """Return the split on a device."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A split whose models have examples of their own: inputs x (K, N, …) and targets y (K, N, out)."""
+    """A split whose examples are stored for each model.
+
+    Attributes:
+        x: The inputs (K, N, …).
+        y: The targets (K, N, out).
+    """
 
     x: Tensor
     y: Tensor
@@ -68,8 +77,8 @@ class Examples:
         return Examples(self.x.flatten(0, 1)[rows], self.y.flatten(0, 1)[rows])
 
     def batches(self, order: Tensor, size: int) -> Iterator["Examples"]:
-        whole = self.batch(order)  # at once: to take small examples batch by batch costs more than it moves
-        yield from map(Examples, torch.split(whole.x, size, dim=1), torch.split(whole.y, size, dim=1))
+        ordered = self.batch(order)  # one indexing for all batches: the calls cost more than copying small examples
+        yield from map(Examples, torch.split(ordered.x, size, dim=1), torch.split(ordered.y, size, dim=1))
 
     def chunks(self) -> Iterator["Examples"]:
         yield self
@@ -82,7 +91,7 @@ class Examples:
 
 
 def digest(*tensors: Tensor) -> str:
-    """A short name for these numbers, the same wherever they are the same."""
+    """Return a short hash of the types, shapes and values of tensors."""
     total = hashlib.sha256()
     for tensor in tensors:
         total.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -90,17 +99,17 @@ def digest(*tensors: Tensor) -> str:
     return total.hexdigest()[:16]
 
 
+Order = Callable[[int], Tensor]
+"""The number n of one model's examples → the order (n,) of its next epoch."""
+
+
 def permutations(n: int, generators: list[torch.Generator]) -> Tensor:
-    """Return a random order of n things for each generator, (K, n)."""
+    """Return a random permutation of n elements for each generator, (K, n)."""
     return ordered(n, [shuffled(rng) for rng in generators])
 
 
-Order = Callable[[int], Tensor]
-"""The number n of one model's examples → the order (n,) in which its next epoch takes them."""
-
-
 def ordered(n: int, orders: Sequence[Order]) -> Tensor:
-    """Return the next order of n things for each model, (K, n)."""
+    """Return the next order of n elements for each model, (K, n)."""
     rows = torch.empty(len(orders), n, dtype=torch.int64)
     for row, order in zip(rows, orders, strict=True):
         row.copy_(order(n))
@@ -108,14 +117,14 @@ def ordered(n: int, orders: Sequence[Order]) -> Tensor:
 
 
 def shuffled(rng: torch.Generator) -> Order:
-    """Return a new random order for each epoch, drawn from one stream."""
+    """Return a new random order for each epoch, drawn from one generator."""
     return lambda n: torch.randperm(n, generator=rng)
 
 
 def loader_shuffled(rng: torch.Generator) -> Order:
-    """Return the orders of a shuffling torch DataLoader whose process has this stream as torch's own.
+    """Return the orders of a shuffling torch DataLoader, if this generator is the global one of its process.
 
-    At the start of each epoch the loader draws a seed for its workers, and its sampler one for the order.
+    At the start of each epoch, the loader draws a seed for its workers and its sampler draws one for the order.
     """
 
     def order(n: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""Images with labels, in memory, and the splits of them that models see."""
+"""Labeled images in memory, and the splits of them that models train and are evaluated on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,83 +11,100 @@ from labcheck.data import DataError
 from labcheck.data.examples import Examples, digest, permutations
 
 EVAL_BATCH = 200
-"""Images that are evaluated at once."""
+"""The number of images that are evaluated at once."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with labels, in memory.
+    """Labeled images in memory.
 
     Attributes:
-        images: (N, H, W, C), uint8.
-        labels: (N,), int64, 0 to 9.
-        tests: The number of test images, which are the last ones; 0 if there is no test set.
+        name: The name of the data set in results.
+        images: The images (N, H, W, C), uint8.
+        labels: The labels (N,), int64, 0 to 9.
+        test_size: The number of test images, which are the last ones; 0 if there is no test set.
         stand_in: Whether they replace the images of a report.
     """
 
     name: str
     images: Tensor
     labels: Tensor
-    tests: int
+    test_size: int
     stand_in: bool = False
 
     @property
-    def known(self) -> int:
-        """How many are not of the test set."""
-        return len(self.images) - self.tests
+    def train_size(self) -> int:
+        """The number of images that do not belong to the test set."""
+        return len(self.images) - self.test_size
 
     def last(self, n: int) -> "ImageSet":
-        """Its last n images."""
+        """Return a set of the last n images."""
         return replace(self, images=self.images[-n:], labels=self.labels[-n:])
 
     @cached_property
     def digest(self) -> str:
-        """Of images and labels."""
+        """The digest of the images and labels."""
         return digest(self.images, self.labels)
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each channel (C,), of pixels from 0 to 1 of all images but the test set."""
-        channels = self.images[: self.known].flatten(0, 2).unbind(1)
+        """The mean and standard deviation of each channel (C,), without the test set, for pixels in [0, 1]."""
+        channels = self.images[: self.train_size].flatten(0, 2).unbind(1)
         counts = torch.stack([channel.bincount(minlength=256) for channel in channels]).double()
         share, values = counts / counts.sum(1, keepdim=True), torch.linspace(0, 1, 256, dtype=torch.float64)
         mean = share @ values
         return mean, (share @ values.square() - mean.square()).sqrt()
 
-    def splits(self, sizes: dict[str, int], rngs: list[torch.Generator], dtype: torch.dtype) -> dict[str, "Selection"]:
-        """As many random images for each split, for each generator; see `draw_rows`."""
+    def splits(
+        self, sizes: Mapping[str, int], rngs: list[torch.Generator], dtype: torch.dtype
+    ) -> dict[str, "Selection"]:
+        """Return splits of these sizes, drawn with each generator; see `draw_rows`."""
         return {
             split: Selection(self.images, self.labels, rows, dtype)
             for split, rows in self.draw_rows(sizes, rngs).items()
         }
 
-    def draw_rows(self, sizes: dict[str, int], rngs: list[torch.Generator]) -> dict[str, Tensor]:
-        """For each generator, as many random images for each split (K, n); "test" is of the test set if there is one.
+    def draw_rows(self, sizes: Mapping[str, int], rngs: list[torch.Generator]) -> dict[str, Tensor]:
+        """Draw random images for each split, none of them twice, with each generator.
+
+        Args:
+            sizes: The number n of images in each split. If there is a test set, "test" and no other split is drawn
+                from it.
+            rngs: K generators.
+
+        Returns:
+            The rows of the images in each split (K, n).
 
         Raises:
-            DataError: there are not as many.
+            DataError: There are too few images.
         """
-        order = permutations(self.known, rngs)
-        found = {}
+        order = permutations(self.train_size, rngs)
+        drawn = {}
         for split, size in sizes.items():
-            if split == "test" and self.tests:
-                found[split] = self.known + permutations(self.tests, rngs)[:, :size]
-            else:
-                found[split], order = order[:, :size], order[:, size:]
-            if found[split].shape[1] < size:
-                raise DataError(f"{self.name} has no {size} images left for the split {split}: ask for fewer")
-        return found
+            of_test_set = split == "test" and self.test_size > 0
+            available = self.train_size + permutations(self.test_size, rngs) if of_test_set else order
+            if (left := available.shape[1]) < size:
+                raise DataError(
+                    f"{self.name}: the split {split} must have at most {left} images, got {size}; use smaller splits"
+                )
+            drawn[split] = available[:, :size]
+            if not of_test_set:
+                order = order[:, size:]
+        return drawn
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A split whose models each see some rows of a table of images: pixels from 0 to 1, channels first.
+    """A split whose examples are rows of a table of images that all models share.
+
+    Pixels are divided by 255, and channels come first.
 
     Attributes:
-        images: (N, H, W, C), uint8.
-        labels: (N,).
-        rows: those of each model (K, n).
-        flat: examples are (K, B, H · W · C) instead of (K, B, C, H, W).
+        images: The table of images (N, H, W, C), uint8.
+        labels: The table of labels (N,).
+        rows: The rows of each model (K, n).
+        dtype: The precision of the pixels.
+        flat: Whether examples have the shape (K, B, H · W · C) instead of (K, B, C, H, W).
     """
 
     images: Tensor
@@ -101,11 +118,11 @@ class Selection:
 
     @property
     def y(self) -> Tensor:
-        """Class numbers (K, n, 1)."""
+        """The labels (K, n, 1)."""
         return self.labels[self.rows].unsqueeze(2)
 
     def batch(self, index: Tensor) -> Examples:
-        """Index (K, B) → pixels (K, B, C, H, W), or flat, and class numbers (K, B, 1)."""
+        """Return the pixels (K, B, C, H, W), or flat, and labels (K, B, 1) of the examples with index (K, B)."""
         return self._take(self.rows.gather(1, index))
 
     def batches(self, order: Tensor, size: int) -> Iterator[Examples]:
@@ -122,7 +139,7 @@ class Selection:
         return replace(self, images=images, labels=labels, rows=rows)
 
     def _take(self, rows: Tensor) -> Examples:
-        # much faster than indexing, images[rows]
+        # index_select is much faster than images[rows]
         pixels = self.images.index_select(0, rows.flatten()).to(self.dtype).div_(255)
         x = pixels.view(*rows.shape, *self.images.shape[1:])
         return Examples(x.flatten(2) if self.flat else x.movedim(-1, 2), self.labels.take(rows).unsqueeze(2))

@@ -1,7 +1,7 @@
-"""Where the files of MNIST, Fashion-MNIST and CIFAR-10 must be under a data root, and where else they were put.
+"""Where the files of MNIST, Fashion-MNIST and CIFAR-10 must be in a data root, and a search for misplaced ones.
 
-MNIST, Fashion-MNIST and KMNIST have the same file names. Only the labels decide which set files are; where they are not
-known, the messages speak of files of these names.
+MNIST, Fashion-MNIST and KMNIST use the same file names, and only the content of the label files distinguishes them. If
+it is unknown, messages refer to files "with these names".
 """
 
 import gzip
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from labcheck.data import ROOT
 
-DEPTH = 3
-"""Levels of folders below the root in which files are searched."""
-ENTRIES, ENTRIES_PER_FOLDER = 5000, 1000
-"""Names after which the search ends, and after which it leaves a folder."""
+MAX_DEPTH = 3
+"""The number of levels of folders below the root that are searched."""
+MAX_ENTRIES, MAX_ENTRIES_PER_FOLDER = 5000, 1000
+"""The numbers of directory entries after which the search ends, and after which it leaves a folder."""
 IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 LABELS = {
     "ff7bcfd416de3373": "MNIST",
@@ -27,13 +27,14 @@ LABELS = {
     "0402a96d92fd2663": "FashionMNIST",
     "bad3541b69d91243": "FashionMNIST",
 }
-"""The set of a file of labels, of the test or the training images, by the start of the file's SHA-256."""
+"""The data set of each label file, by the first 16 digits of its SHA-256."""
 SAME_NAMES = {"mnist", "fashionmnist", "kmnist"}
+"""The data sets whose files have the names in `IDX`, in lower case."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Files that make a whole set, and the folder below the root in which they must be."""
+    """The files that make a whole data set, and the folder below the root in which they must be."""
 
     folder: str
     files: tuple[str, ...]
@@ -52,108 +53,114 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         Layout("", ("cifar10.npz",)),
     ),
 }
-"""By torchvision's name of a set: the layouts of which one is enough."""
-FOLDERS = {part for layouts in LAYOUTS.values() for layout in layouts for part in Path(layout.folder).parts}
+"""The alternative layouts of each data set, by its name in torchvision."""
+FOLDERS = {name for layouts in LAYOUTS.values() for layout in layouts for name in Path(layout.folder).parts}
 
 
 @dataclass(frozen=True)
 class Match:
-    """Files of a layout's names in some folder.
+    """Files in one folder whose names belong to a layout.
 
     Attributes:
-        names: the names as they are on disk, with .gz where the files are packed.
-        labels: the set that the labels among them belong to, "" where that is not known.
+        layout: The layout.
+        folder: The folder.
+        names: The names on disk, which end with .gz if the files are compressed.
+        title: The data set to which the label files among them belong, or "" if that is unknown.
     """
 
     layout: Layout
     folder: Path
     names: tuple[str, ...]
-    labels: str
+    title: str
 
     @property
     def missing(self) -> list[str]:
-        """The files of the layout that are there neither packed nor unpacked."""
+        """The files of the layout that exist neither compressed nor uncompressed."""
         return [file for file in self.layout.files if file not in self.names and f"{file}.gz" not in self.names]
 
     @property
-    def packed(self) -> list[str]:
-        """The files that are there packed only."""
+    def compressed(self) -> list[str]:
+        """The files that exist only compressed."""
         return [name for name in self.names if name.endswith(".gz") and name.removesuffix(".gz") not in self.names]
 
     @property
     def root(self) -> Path | None:
-        """The data root for which these files would be where they must be."""
-        parts, absolute = Path(self.layout.folder).parts, _absolute(self.folder)
-        fits = absolute.parts[len(absolute.parts) - len(parts) :] == parts
-        return absolute.parents[len(parts) - 1] if fits and parts else absolute if fits else None
+        """The data root for which the files would be in the right place, or None if there is none."""
+        names, absolute = Path(self.layout.folder).parts, _absolute(self.folder)
+        if absolute.parts[len(absolute.parts) - len(names) :] != names:
+            return None
+        return absolute.parents[len(names) - 1] if names else absolute
 
     def is_for(self, title: str) -> bool:
-        """Whether they can be this set's: by their labels, and where those are not known, by their folder's name."""
-        if self.layout.files != IDX or self.labels:
-            return self.labels in ("", title)
+        """Return whether the files can be those of a data set, by their labels or else by the name of their folder."""
+        if self.layout.files != IDX or self.title:
+            return self.title in ("", title)
         folder = _absolute(self.folder)
         name = (folder.parent if folder.name == "raw" else folder).name
         return re.sub("[ _-]", "", name).lower() not in SAME_NAMES - {title.lower()}
 
 
 def misplaced(title: str, root: Path) -> str:
-    """Return a message about files of a set that are elsewhere than they must be; "" where there are none.
+    """Return a message about misplaced files of a data set, or "" if there are none.
 
-    It is "" as well where any are in their place, so that torchvision unpacks them or completes a download.
+    It is also "" if any file is in the right place, since torchvision then decompresses it or completes a download.
 
     Args:
-        title: torchvision's name of the set.
+        title: The name of the data set in torchvision.
+        root: The data root.
     """
     if any(_in_place(title, root)):
         return ""
     matches = [match for match in _elsewhere(title, root) if match.is_for(title)]
     if not matches:
         return ""
-    return _message(title, root, min(matches, key=lambda match: (len(match.missing), not match.labels)))
+    return _message(title, root, min(matches, key=lambda match: (len(match.missing), not match.title)))
 
 
 def shortfall(title: str, root: Path) -> str:
-    """Return what may help after a download that failed: what is missing or packed, or files of the same names."""
+    """Return a hint after a failed download: what is missing or compressed, or where files with the same names are."""
     for match in _in_place(title, root):
         if match.missing:
-            return f"of the files in {match.folder}, {', '.join(match.missing)} {_be(match.missing)} missing"
-        if match.packed:
-            return f"in {match.folder}, {', '.join(match.packed)} could not be unpacked"
+            return f"in {match.folder}, {', '.join(match.missing)} {_be(match.missing)} missing"
+        if match.compressed:
+            return f"in {match.folder}, {', '.join(match.compressed)} could not be decompressed"
     for match in _elsewhere(title, root):
-        if not match.labels:
+        if not match.title:
             place = root / match.layout.folder
-            return f"files of these names are in {match.folder}; if they are {title}'s, move them to {place}"
+            return f"files with these names are in {match.folder}; if they belong to {title}, move them to {place}"
     return ""
 
 
 def _message(title: str, root: Path, match: Match) -> str:
     required = ", or ".join(map(str, LAYOUTS[title]))
-    those = f"files with {title}'s labels" if match.labels else "files of these names"
-    files = match.names[0] if len(match.names) == 1 else those
-    lacking = f", where {', '.join(match.missing)} {_be(match.missing)} missing" if match.missing else ""
-    name = f"with --claims-data-root or {ROOT}"
+    files = f"files with the labels of {title}" if match.title else "files with these names"
+    if len(match.names) == 1:
+        files = match.names[0]
+    missing = f", where {', '.join(match.missing)} {_be(match.missing)} missing" if match.missing else ""
+    option = f"set --claims-data-root or {ROOT}"
     move = f"move {'it' if len(match.names) == 1 else 'them'} to {root / match.layout.folder}"
     if match.root is None:
-        remedy = f"{move}, or name another folder {name}"
+        remedy = f"{move}, or {option} to another folder"
     elif _absolute(root).is_relative_to(match.root):
-        remedy = f"name {match.root} {name}"
+        remedy = f"{option} to {match.root}"
     else:
-        remedy = f"name {match.root} {name}, or {move}"
+        remedy = f"{option} to {match.root}, or {move}"
     if match.missing:
-        remedy += "; then add what is missing"
-    if match.packed and match.layout.files == IDX:
-        remedy += "; then unpack the .gz files"
-    return f"no {title} under {root}: required {required}; found {files} in {match.folder}{lacking}; {remedy}"
+        remedy += "; then add the missing files"
+    if match.compressed and match.layout.files == IDX:
+        remedy += "; then decompress the .gz files"
+    return f"no {title} in {root}: required {required}; found {files} in {match.folder}{missing}; {remedy}"
 
 
 def _in_place(title: str, root: Path) -> Iterator[Match]:
+    """Yield the files of a data set that are where they must be."""
     for layout in LAYOUTS[title]:
         folder = root / layout.folder
         yield from _matches(folder, _files(folder, layout), (layout,))
 
 
 def _elsewhere(title: str, root: Path) -> Iterator[Match]:
-    """Files of the set's names below the root; above it too, where the root is itself a folder of a layout."""
+    """Yield other files with the names of a data set below the root, and above it if the root is a layout's folder."""
     for folder, names in _walk(root):
         yield from _matches(folder, names, [layout for layout in LAYOUTS[title] if folder != root / layout.folder])
     absolute = _absolute(root)
@@ -162,11 +169,11 @@ def _elsewhere(title: str, root: Path) -> Iterator[Match]:
             yield from _in_place(title, above)
 
 
-def _matches(folder: Path, names: set[str], layouts: Sequence[Layout]) -> Iterator[Match]:
+def _matches(folder: Path, available: set[str], layouts: Sequence[Layout]) -> Iterator[Match]:
     for layout in layouts:
-        found = tuple(name for file in layout.files for name in (file, f"{file}.gz") if name in names)
-        if found:
-            yield Match(layout, folder, found, _set_of_labels(folder, found))
+        names = tuple(name for file in layout.files for name in (file, f"{file}.gz") if name in available)
+        if names:
+            yield Match(layout, folder, names, _title_of_labels(folder, names))
 
 
 def _files(folder: Path, layout: Layout) -> set[str]:
@@ -174,28 +181,28 @@ def _files(folder: Path, layout: Layout) -> set[str]:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Folders, the shallow ones first, and the names of their files; folders that cannot be read are left out."""
-    level, seen, left = [root], set(), ENTRIES
-    for _ in range(DEPTH + 1):
+    """Yield folders with the names of their files, level by level, without folders that cannot be read."""
+    level, visited, remaining = [root], set(), MAX_ENTRIES
+    for _ in range(MAX_DEPTH + 1):
         below: list[Path] = []
         for folder in level:
             try:
                 identity = (folder.stat().st_dev, folder.stat().st_ino)
                 with os.scandir(folder) as scanned:
-                    entries = list(islice(scanned, min(left, ENTRIES_PER_FOLDER)))
+                    entries = list(islice(scanned, min(remaining, MAX_ENTRIES_PER_FOLDER)))
             except OSError:
                 continue
-            if identity in seen:  # links can make circles
+            if identity in visited:  # symbolic links can form circles
                 continue
-            seen.add(identity)
-            left -= len(entries)
+            visited.add(identity)
+            remaining -= len(entries)
             yield folder, {entry.name for entry in entries if os.path.isfile(entry)}
             below += sorted(folder / entry.name for entry in entries if os.path.isdir(entry))
-        level = below if left else []
+        level = below if remaining else []
 
 
-def _set_of_labels(folder: Path, names: tuple[str, ...]) -> str:
-    """The set that a file of labels among these belongs to, by its content; "" where there is none that is known."""
+def _title_of_labels(folder: Path, names: tuple[str, ...]) -> str:
+    """Return the data set to which a label file among these belongs, by its content, or "" if none is known."""
     for name in names:
         if "labels" in name:
             try:

@@ -1,0 +1,1 @@
+"""The labs of the five reports, and the base classes that they share."""

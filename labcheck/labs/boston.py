@@ -1,4 +1,4 @@
-"""Boston housing with a feedforward net (report boston-mnist, part 1)."""
+"""Boston housing with a feedforward network (report boston-mnist, part 1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,25 @@ SPLITS = ("report", "seed")
 
 @dataclass(frozen=True, kw_only=True)
 class Boston(StackedLab):
-    """An FNN with `hidden_layers` layers of one width, SGD on the squared error, the best-validation weights kept."""
+    """A feedforward network that predicts the value of houses, trained on the squared error.
+
+    The weights with the lowest validation loss are restored after training.
+
+    Attributes:
+        hidden_layers: The number of hidden layers.
+        activation: The activation of the hidden layers.
+        optimizer: "sgd" or "adam".
+        lr: The initial learning rate.
+        width: The width of all hidden layers.
+        batch: The batch size.
+        epochs: The number of epochs.
+        momentum: The momentum of SGD.
+        patience: The number of epochs without progress after which the learning rate drops.
+        factor: The factor by which it drops.
+        split: "report" for the test split of the report, or "seed" for random splits of each seed.
+        validation: "report" for the report's validation split, or "seed" for a random one of each seed, if `split` is
+            "report".
+    """
 
     name: ClassVar[str] = "boston"
     units: ClassVar = {"mse": "(1000 $)²", "loss": "(1000 $)²", "mae": "1000 $"}
@@ -37,40 +55,46 @@ class Boston(StackedLab):
     lr: float = known(
         0.001,
         "numbers",
-        "of the tables on depth and activation: at it the printed test errors of 1, 2 and 8 layers are at percentiles "
-        "20, 5 and 68 of our seeds, and at 0.01 eight layers predict the mean, 72.7, for which the report prints 9.21",
+        "The rate of the tables on depth and activation: with it, the printed test errors of 1, 2 and 8 layers are at "
+        "percentiles 20, 5 and 68 of our seeds; with 0.01, eight layers predict the mean and have a test error of "
+        "72.7, where the report prints 9.21",
     )
     width: int = known(
         64,
         "numbers",
-        "five rows of Adam's numbers fit one number of epochs, about 30, at width 64 and batch 32; "
-        "at widths 32 and 128 each row needs another one",
+        "With width 64 and batch 32, five rows of Adam's numbers fit the same number of epochs, about 30; with widths "
+        "32 and 128, each row needs a different one",
     )
     batch: int = known(
-        32, "numbers", "with width 64, as five rows of Adam's numbers have it; at batch 64 each row needs other epochs"
+        32,
+        "numbers",
+        "With batch 32 and width 64, five rows of Adam's numbers fit the same number of epochs; with batch 64, each "
+        "row needs a different one",
     )
     epochs: int = assumed(
         30,
-        "the printed errors of the rate table are at percentiles 38, 85 and 48 of our seeds; the text has curves of 60 "
-        "epochs for the activations, whose arms train so long",
+        "With 30 epochs, the printed errors of the learning-rate table are at percentiles 38, 85 and 48 of our seeds; "
+        "the arms that compare activations train for 60 epochs, the length of the curves in the text",
         25,
         40,
         grade="likely",
     )
-    momentum: float = known(0.0, "numbers", "0.9 kills the deep nets, of which the report prints ordinary errors")
-    patience: int = assumed(10, "of ReduceLROnPlateau, not stated; torch's default", 5, 3)
-    factor: float = assumed(0.1, "of ReduceLROnPlateau, not stated; torch's default", 0.5)
+    momentum: float = known(
+        0.0, "numbers", "With 0.9, the deep networks stop learning, but the report prints ordinary errors for them"
+    )
+    patience: int = assumed(10, "The patience of ReduceLROnPlateau is not stated; this is torch's default", 5, 3)
+    factor: float = assumed(0.1, "The factor of ReduceLROnPlateau is not stated; this is torch's default", 0.5)
     split: str = known(
         "report",
         "numbers",
-        "one test split for all runs, the 85 rows of scikit-learn's train_test_split with random_state 42: each "
-        "printed pair of MSE and R² has MSE / (1 - R²) = 72.711, the variance of those rows' values; no other seed or size "
-        "that was tried fits. 'seed' draws six equal parts for each seed",
+        "All runs share one test split, the 85 rows of scikit-learn's train_test_split with random_state 42: for each "
+        "printed pair of MSE and R², MSE / (1 - R²) is 72.711, the variance of the values in these rows, and no other "
+        "seed or size that was tried fits. With 'seed', each seed draws six equal parts",
     )
     validation: str = assumed(
         "report",
-        "how the rest is split where the test split is the report's: the same call once more gives six equal parts, as "
-        "stated. 'seed' draws the 85 rows for each seed",
+        "If the test split is the report's, the same call on the remaining rows gives six equal parts, as stated. With "
+        "'seed', each seed draws the 85 validation rows",
         "seed",
         grade="likely",
     )
@@ -89,6 +113,7 @@ class Boston(StackedLab):
         return boston.examples(self._rows(generators(seeds, "data")), len(seeds), dtype)
 
     def _rows(self, rngs: list[torch.Generator]) -> dict[str, Tensor]:
+        """Return the rows of each split, (K, N), or (N,) if all seeds have the same."""
         if self.split == "seed":
             return boston.random_rows(rngs)
         return boston.redrawn_rows(rngs) if self.validation == "seed" else boston.report_rows()
@@ -97,7 +122,10 @@ class Boston(StackedLab):
         return mlp([13, *[self.width] * self.hidden_layers, 1], activation=self.activation)
 
     def recipe(self) -> Recipe:
-        """Curves `batch_loss`, which the report plots as training loss, `val_loss`, `lr`."""
+        """Return a recipe with the curves `batch_loss`, `val_loss` and `lr`.
+
+        The report plots `batch_loss` as the training loss.
+        """
         return Recipe(
             optimizer=self.new_optimizer,
             schedule=partial(PlateauSchedule, self.patience, self.factor),
@@ -108,20 +136,20 @@ class Boston(StackedLab):
         )
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Of the best-validation weights.
+        """Return the errors of the models.
 
-        `test_mse` (1000 dollars squared), `test_mae`, `test_r2`, `val_mse`; and `mean_val_mse`, what predicting the
-        training mean gets.
+        They are `val_mse` and `test_mse`, in (1000 $)²; `test_mae`, in 1000 $; `test_r2`; and `mean_val_mse`, the
+        validation MSE of predicting the mean of the training split.
         """
         errors = {split: training.predict(model, splits[split]) - splits[split].y.mT for split in ("val", "test")}
-        squared = errors["test"].square().mean((1, 2))
-        centre = splits["train"].y.mean(1, keepdim=True)
+        test_mse = errors["test"].square().mean((1, 2))
+        train_mean = splits["train"].y.mean(1, keepdim=True)
         return {
             "val_mse": errors["val"].square().mean((1, 2)),
-            "test_mse": squared,
+            "test_mse": test_mse,
             "test_mae": errors["test"].abs().mean((1, 2)),
-            "test_r2": 1 - squared / splits["test"].y.var(1, correction=0).squeeze(1),
-            "mean_val_mse": (splits["val"].y - centre).square().mean((1, 2)),
+            "test_r2": 1 - test_mse / splits["test"].y.var(1, correction=0).squeeze(1),
+            "mean_val_mse": (splits["val"].y - train_mean).square().mean((1, 2)),
         }
 
 

@@ -24,27 +24,37 @@ from labcheck.nn.training import Recipe
 
 NORMALIZATIONS = ("report", "data")
 MEANS, DEVIATIONS = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-"""Of the red, green and blue pixels, as the course's script has them."""
+"""The moments of the red, green and blue pixels in the course's script."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar(ConvolutionLab):
-    """Five epochs at a learning rate of .1, then five at .01; SGD with weight decay, and without momentum.
+    """ResNet-20, trained for five epochs with a learning rate of 0.1 and then for five with 0.01.
 
-    The report's script makes a new optimizer after five epochs. Without momentum it has nothing to forget, so that the
-    old and the new one differ in the rate alone.
+    The optimizer is SGD with weight decay and without momentum. The report's script makes a new optimizer after five
+    epochs; without momentum there is nothing to reset, so both optimizers differ only in their learning rates.
 
-    It trains on `train_size` images at random, or on all where there are no more, and so it tests.
-    It measures losses, accuracies, precisions and confusion tables of train and test, of the last weights.
+    The metrics and confusion matrices are those of the splits train and test for the last weights.
 
     Attributes:
-        dropped: whether the rate drops to a tenth.
-        drop: epochs before it does.
+        dropped: Whether the learning rate drops.
+        train_size: The number of random training images, or all if there are fewer.
+        test_size: The number of random test images, or all if there are fewer.
+        batch: The batch size.
+        epochs: The number of epochs.
+        drop: The number of epochs before the learning rate drops.
+        lr: The initial learning rate.
+        factor: The factor by which it drops.
+        optimizer: "sgd".
+        weight_decay: The weight decay.
+        momentum: The momentum.
+        augmented: Whether training images are cropped and mirrored at random.
+        normalization: "report" for the moments of pixels in the course's script, or "data" for those of the images.
     """
 
     name: ClassVar[str] = "cifar"
     dataset: ClassVar[str] = "cifar"
-    # in batches of 16, 5000 images make 313 steps an epoch, about the report's 391, and the stand-in's 640 make 40
+    # in batches of 16, 5000 images make 313 steps per epoch, close to the report's 391; the stand-in's 640 make 40
     scales: ClassVar = {"quick": {"train_size": 5000, "test_size": 2000, "batch": 16}, "full": {"data_source": "real"}}
 
     dropped: bool = True
@@ -57,17 +67,22 @@ class Cifar(ConvolutionLab):
     factor: float = 0.1
     optimizer: str = "sgd"
     weight_decay: float = known(
-        5e-4, "script", "in both phases: in the report's listing for the second one, in its script for the first too"
+        5e-4,
+        "script",
+        "The weight decay of both phases: the report's listing has it for the second phase, its script for the first, "
+        "too",
     )
-    momentum: float = known(0.0, "script", "in both phases: neither optimizer of the report's script is given any")
+    momentum: float = known(0.0, "script", "Neither optimizer in the report's script has momentum")
     augmented: bool = known(
-        True, "script", "random crops with a black border of 4 pixels, half of them mirrored (the course's script)"
+        True,
+        "script",
+        "Random crops with a black border of 4 pixels, half of which are mirrored, in the course's script",
     )
     normalization: str = known(
         "report",
         "script",
-        "pixels less .4914, .4822, .4465 and by .2023, .1994, .2010 (the course's script); 'data' takes the moments of "
-        "the training images at hand",
+        "The course's script subtracts .4914, .4822 and .4465 from pixels and divides them by .2023, .1994 and .2010; "
+        "'data' uses the moments of the training images instead",
     )
 
     def __post_init__(self) -> None:
@@ -81,19 +96,26 @@ class Cifar(ConvolutionLab):
         return {"sgd": lambda momentum: SGD(momentum, self.weight_decay)}
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
-        sizes = {"train": min(self.train_size, self.images.known), "test": min(self.test_size, self.images.tests)}
-        return self.images.splits(sizes, generators(seeds, "data"), dtype)
+        images = self.images
+        sizes = {
+            "train": min(self.train_size, images.train_size),
+            "test": min(self.test_size, images.test_size),
+        }
+        return images.splits(sizes, generators(seeds, "data"), dtype)
 
     def standardize(self) -> Standardize:
         if self.normalization == "data":
             return super().standardize()
-        return Standardize(*(torch.tensor(numbers, dtype=torch.float64) for numbers in (MEANS, DEVIATIONS)))
+        return Standardize(*(torch.tensor(moments, dtype=torch.float64) for moments in (MEANS, DEVIATIONS)))
 
     def module(self, seed: int, device: str = "cpu") -> nn.Module:
         return initialize(resnet20(standardize=self.standardize(), bfloat16=self.bfloat16(device)), seed)
 
     def recipe(self) -> Recipe:
-        """Curves `batch_loss`, `batch_accuracy` (the report's of training), `test_loss`, `test_accuracy`, `lr`."""
+        """Return a recipe with the curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy` and `lr`.
+
+        The report calls `batch_accuracy` the training accuracy.
+        """
         return Recipe(
             optimizer=self.new_optimizer,
             schedule=partial(StepSchedule, self.drop, self.factor) if self.dropped else Schedule,
@@ -107,8 +129,8 @@ class Cifar(ConvolutionLab):
 
 
 def augmented(x: Tensor) -> Tensor:
-    """The usual: crops of the image with a black border of 4 pixels, half of them mirrored."""
-    return augment.cropped_and_flipped(x, padding=4)
+    """Augment images as in the course's script: random crops with a black border of 4 pixels, half of them mirrored."""
+    return augment.crop_and_flip(x, padding=4)
 
 
 TEST_ACCURACY = accuracy("test")
@@ -126,17 +148,21 @@ LOGS: dict[str, dict[str, dict[int, float]]] = {
     "classmate 4": {"test_accuracy": {5: 0.640}},
     "classmate 5": {"test_accuracy": {5: 0.633}},
 }
-"""Public logs and checkpoints of classmates with the same script, by curve and number of epochs."""
+"""The accuracies in public logs and checkpoints of classmates with the same script, by curve and number of epochs."""
 
 
 def logged(*metrics: Metric) -> dict[str, dict[Metric, float]]:
-    """Return what classmates' logs have of metrics that are reductions of curves, as numbers quoted for an arm."""
-    found: dict[str, dict[Metric, float]] = {}
+    """Return the values of metrics in the logs of classmates, as the quoted numbers of an arm.
+
+    Args:
+        metrics: Reductions of curves. A log that lacks the curve or its records has no value.
+    """
+    quoted: dict[str, dict[Metric, float]] = {}
     for place, curves in LOGS.items():
         for metric in metrics:
             curve = curves.get(metric.name, {})
             after = np.array(list(curve), dtype=np.int64)
             if metric.reduction is not None and curve and not (metric.requires and metric.requires(after)):
                 value = round(metric.reduction(np.array(list(curve.values())), after), 4)
-                found.setdefault(place, {})[metric] = value
-    return found
+                quoted.setdefault(place, {})[metric] = value
+    return quoted

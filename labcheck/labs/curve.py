@@ -1,4 +1,4 @@
-"""A small net on noisy samples of a curve (report curve-cifar, exercise 1)."""
+"""A small network on noisy samples of a curve (report curve-cifar, exercise 1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from labcheck.core.assumptions import assumed, known
-from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Split, generators
 from labcheck.data.functions import Function, UserFunction
-from labcheck.labs.supervised import StackedLab, fit
+from labcheck.labs.supervised import FunctionLab, fit_tables
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.layers import Layer
 from labcheck.nn.scratch.network import Network, mlp
@@ -23,21 +22,31 @@ FUNCTIONS: dict[str, Function] = {"f": functions.f, "g": functions.g, "g as prin
 DRAWS = ("seed", "course")
 INTERVAL = (-5.0, 5.0)
 GRID = 1000
+"""The number of points of the grid on which a fit is evaluated."""
 COURSE_SEED = 2019
-"""The course's seed of torch."""
+"""The seed of torch in the course's script."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve(StackedLab):
-    """The course's script: 200 noisy samples, all of them in every step.
+class Curve(FunctionLab):
+    """A network that learns a function from noisy samples, all of them in each step, as in the course's script.
 
-    It measures `train_mse`, of the noisy samples, and `grid_mse`, over 1000 equally spaced points of the function
-    itself; the curves `train_loss` and `grid_loss` are the two after the epochs that `checkpoints` names. The tables
-    `grid_x`, `grid_true` and `grid_fit` are the function and what was learned of it at 200 of the points.
+    The metric `train_mse` is the error on the noisy samples, and `grid_mse` the error with respect to the function at
+    1000 equally spaced points. The curves `train_loss` and `grid_loss` are the same errors after each number of epochs
+    in `checkpoints`. The tables `grid_x`, `grid_true` and `grid_fit` are the function and its fit at 200 of the points.
 
     Attributes:
-        function: a name in FUNCTIONS, or any function of a NumPy array (n,) that gives the values there, (n,).
-        max_epochs: training is cut after this number of epochs.
+        function: A name in `FUNCTIONS`, or a function of a NumPy array (n,) that returns the values (n,).
+        epochs: The number of epochs.
+        max_epochs: An upper bound on the number of epochs.
+        lr: The learning rate.
+        hidden: The widths of the hidden layers.
+        activation: The activation of the hidden layers.
+        noise: The standard deviation of the noise.
+        samples: The number of samples.
+        optimizer: "adam" or "sgd".
+        momentum: The momentum of SGD.
+        draw: "seed" for the samples and initial weights of each seed, or "course" for those of the course's script.
     """
 
     name: ClassVar[str] = "curve"
@@ -46,26 +55,27 @@ class Curve(StackedLab):
     function: str | Function = "f"
     epochs: int = 1000
     max_epochs: int = 100_000
-    lr: float = known(0.01, "script", "of exercise A; the course's script")
+    lr: float = known(0.01, "script", "The rate of exercise A in the course's script")
     hidden: tuple[int, ...] = known(
         (64, 64),
         "script",
-        "widths in the course's model file, which students may not change; two other editions agree",
+        "The widths in the course's model file, which students may not change; two other editions have the same",
     )
     activation: str = known(
         "sigmoid",
         "script",
-        "the course's model file; with it alone f is fitted best after about 200 epochs and ten times worse after "
-        "20,000, and rate 0.1 beats 1, as the report says",
+        "The activation in the course's model file; only with it is f fitted best after about 200 epochs and ten times "
+        "worse after 20,000, and is a rate of 0.1 better than 1, as the report says",
     )
-    noise: float = known(3.0, "script", "standard deviation; the course's script")
-    samples: int = known(200, "script", "uniform in [-5, 5); the course's script")
-    optimizer: str = known("adam", "script", "with torch's defaults, on the full batch; the course's script")
-    momentum: float = assumed(0.0, "of SGD, which the course does not use; torch's default")
+    noise: float = known(3.0, "script", "The standard deviation in the course's script")
+    samples: int = known(200, "script", "The number in the course's script, uniform on [-5, 5)")
+    optimizer: str = known("adam", "script", "Adam with torch's defaults on the full batch, in the course's script")
+    momentum: float = assumed(0.0, "The momentum of SGD, which the course does not use; this is torch's default")
     draw: str = assumed(
         "seed",
-        "samples and initial weights of each seed, for a verdict needs several; 'course' draws those of the course's "
-        "script, torch's seed 2019, which every student has who leaves it, and every seed is the same training",
+        "Each seed draws samples and initial weights, since a verdict needs several draws. With 'course', all seeds "
+        "have those of torch's seed 2019 in the course's script, as does every student who does not change it, so that "
+        "all seeds are one training",
         "course",
         grade="likely",
     )
@@ -76,7 +86,8 @@ class Curve(StackedLab):
             object.__setattr__(self, "function", self._user_function(self.function))
         elif not (isinstance(self.function, str) and self.function in FUNCTIONS):
             raise ValueError(
-                f"{self.name}.function is {', '.join(FUNCTIONS)} or a function of a NumPy array, not {self.function!r}"
+                f"{self.name}.function must be one of {', '.join(FUNCTIONS)} or a function of a NumPy array, got "
+                f"{self.function!r}"
             )
         self.require_choice("draw", DRAWS)
         self.require_at_least(0, "noise")
@@ -92,24 +103,21 @@ class Curve(StackedLab):
 
     @property
     def stack(self) -> int:
-        """Return how many seeds train side by side: more where one step is so small that its overhead counts."""
+        # small networks gain from more seeds side by side, since the overhead of a step dominates its cost
         return 60 if sum(self.hidden) <= 10 else 20
-
-    def data(self) -> Data:
-        return Data("drawn", functions.drawn(type(self)().splits([0], torch.float64)))
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         x, noise = self._draw_samples(seeds)
         points = functions.grid(GRID, INTERVAL)
         function = FUNCTIONS[self.function] if isinstance(self.function, str) else self.function
-        true = functions.values(function, points)
+        true = functions.evaluate(function, points)
         return {
-            "train": Examples(x.to(dtype), (functions.values(function, x) + self.noise * noise).to(dtype)),
+            "train": Examples(x.to(dtype), (functions.evaluate(function, x) + self.noise * noise).to(dtype)),
             "grid": Examples(*(column.to(dtype).expand(len(seeds), -1, -1) for column in (points, true))),
         }
 
     def _draw_samples(self, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Draw points and standard normal noise, (K, n, 1) each, float64."""
+        """Draw the points and standard normal noise of each seed, (K, n, 1) each, float64."""
         if self.draw == "course":
             rng = self._draw_weights(super().network(seeds[:1]), 0)
             x = torch.empty(self.samples).uniform_(*INTERVAL, generator=rng)
@@ -120,28 +128,28 @@ class Curve(StackedLab):
         x = functions.uniform(self.samples, INTERVAL, rngs)
         return x, torch.stack([torch.randn(self.samples, 1, generator=rng, dtype=torch.float64) for rng in rngs])
 
-    def _draw_weights(self, net: Network, model: int) -> torch.Generator:
-        """Draw a model's weights as the course's script does before the samples; return the stream behind them."""
-        rng = torch.Generator().manual_seed(COURSE_SEED)
-        net.redraw(model, rng)
-        return rng
-
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
         if self.draw == "seed":
             return super().network(seeds, dtype, device)
-        net = super().network(seeds)  # in float32, as torch draws them
-        for model in range(len(seeds)):
-            self._draw_weights(net, model)
-        net.bind(net.state.to(device, dtype))
-        return net
+        return self.redrawn_network(
+            seeds, lambda network, model, seed: self._draw_weights(network, model), dtype, device
+        )
+
+    def _draw_weights(self, network: Network, model: int) -> torch.Generator:
+        """Draw the weights of a model as the course's script does, and return the generator, to draw the samples."""
+        rng = torch.Generator().manual_seed(COURSE_SEED)
+        network.redraw(model, rng)
+        return rng
 
     def layers(self) -> list[Layer]:
         return mlp([1, *self.hidden, 1], activation=self.activation)
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        return super().measure(model, splits) | fit(model, splits["grid"], functions.grid(GRID, INTERVAL))
+        """Return the errors of the models and the tables of their fits."""
+        return super().measure(model, splits) | fit_tables(model, splits["grid"], functions.grid(GRID, INTERVAL))
 
     def recipe(self) -> Recipe:
+        """Return a recipe with the curves `batch_loss`, `train_loss`, `grid_loss` and `lr`."""
         epochs = min(self.epochs, self.max_epochs)
         return Recipe(
             optimizer=self.new_optimizer,
@@ -154,9 +162,9 @@ class Curve(StackedLab):
 
 
 def checkpoints(epochs: int) -> list[int]:
-    """The numbers up to `epochs` that have two significant digits (1, …, 99, 100, 110, …), and `epochs`."""
-    found = {digits * 10**power for digits in range(1, 100) for power in range(len(str(epochs)))}
-    return sorted({number for number in found if number < epochs} | {epochs})
+    """Return the numbers up to `epochs` with at most two significant digits (1, …, 99, 100, 110, …), and `epochs`."""
+    numbers = {digits * 10**power for digits in range(1, 100) for power in range(len(str(epochs)))}
+    return sorted({number for number in numbers if number < epochs} | {epochs})
 
 
 GRID_MSE = Metric("grid_mse", higher_is_better=False, curve="grid_loss")

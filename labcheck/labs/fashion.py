@@ -28,14 +28,27 @@ ENGINES = ("scratch", "student", "torch")
 
 @dataclass(frozen=True, kw_only=True)
 class Fashion(ImageLab, StackedLab):
-    """A 784-h-10 net on pixels from 0 to 1, named batch-hidden-lr-epochs: by default the report's 256-256-0.1-5.
+    """A multilayer perceptron with one hidden layer, on pixels in [0, 1].
 
-    It measures losses, accuracies, precisions and confusion tables of train and test, of the last weights.
+    The report names its networks batch-hidden-lr-epochs; the defaults are its base network, 256-256-.1-5. The metrics
+    and confusion matrices are those of the splits train and test for the last weights.
 
     Attributes:
-        smallest: whether `smallest_batch` takes the place of `batch`.
-        engine: whose layers, loss and optimizer: labcheck's own, "scratch"; those of "torch"; or raw tensors as the
-            textbook writes them, "student". All start with the same weights; the last two train one seed at a time.
+        batch: The batch size.
+        smallest: Whether `smallest_batch` replaces `batch`.
+        hidden: The width of the hidden layer.
+        lr: The learning rate.
+        epochs: The number of epochs.
+        engine: The implementation of layers, loss and optimizer: "scratch" for labcheck's own, "torch" for those of
+            torch, or "student" for raw tensors as in the textbook. All have the same initial weights; the last two
+            train one seed at a time.
+        activation: The activation of the hidden layer.
+        loss: The loss, "cross_entropy" or "multi_margin".
+        init: The initialization of the weights, a name in `INITS`.
+        optimizer: "sgd" or "adam".
+        momentum: The momentum of SGD.
+        smallest_batch: The smallest batch size in the comparison of batch sizes.
+        loader: Whether the engines "student" and "torch" load training images with torch's DataLoader.
     """
 
     name: ClassVar[str] = "fashion"
@@ -49,25 +62,30 @@ class Fashion(ImageLab, StackedLab):
     epochs: int = 5
     engine: str = "scratch"
     activation: str = assumed(
-        "relu", "called the original one where Tanh is tried; that of the textbook too", grade="likely"
+        "relu", "The report calls it the original one when it tries Tanh; the textbook has ReLU", grade="likely"
     )
-    loss: str = assumed("cross_entropy", "not stated; that of the textbook which the report follows", grade="likely")
+    loss: str = assumed(
+        "cross_entropy", "The loss is not stated; the textbook that the report follows has this one", grade="likely"
+    )
     init: str = assumed(
         "normal",
-        "N(0, .01²) and biases 0, not stated; as in the textbook which the report follows. 'default' is torch's",
+        "The initialization is not stated; the textbook that the report follows has N(0, .01²) and biases 0. 'default' "
+        "is torch's",
         "default",
         "xavier_uniform",
         grade="likely",
     )
     optimizer: str = assumed(
-        "sgd", "on the mean over the batch, not stated; that of the textbook which the report follows", grade="likely"
+        "sgd",
+        "The optimizer is not stated; the textbook that the report follows has SGD on the mean loss of the batch",
+        grade="likely",
     )
-    momentum: float = assumed(0.0, "not stated; the textbook's own optimizer has none", grade="likely")
-    smallest_batch: int = assumed(64, "the smallest of the three batches is not legible in the report", 32, 128)
+    momentum: float = assumed(0.0, "The momentum is not stated; the textbook's own optimizer has none", grade="likely")
+    smallest_batch: int = assumed(64, "The smallest of the three batch sizes is illegible in the report", 32, 128)
     loader: bool = assumed(
         True,
-        "whether the engines 'student' and 'torch' fetch their batches by torch's DataLoader, image by image: the "
-        "textbook's training function takes it, for layers by hand and for torch's; 'scratch' reads from memory",
+        "The textbook's training function takes a DataLoader, for layers written by hand and for torch's, so the "
+        "engines 'student' and 'torch' load their batches with it, image by image; 'scratch' reads from memory",
         False,
         grade="likely",
     )
@@ -80,13 +98,13 @@ class Fashion(ImageLab, StackedLab):
         self.require_at_least(1, "batch", "smallest_batch", "hidden", "epochs")
         if self.engine == "student" and (self.activation != "relu" or self.momentum):
             raise ValueError(
-                f"{self.name}.engine 'student' needs {self.name}.activation 'relu' and {self.name}.momentum 0, got "
+                f"{self.name}.activation and momentum must be 'relu' and 0 if {self.name}.engine is 'student', got "
                 f"{self.activation!r} and {self.momentum!r}"
             )
 
     @property
     def stack(self) -> int:
-        """Few side by side: nets of this width gain nothing from more on a CPU, and claims have ten seeds."""
+        # networks of this width gain nothing from larger stacks on a CPU, and claims have ten seeds
         return 5 if self.engine == "scratch" else 1
 
     @property
@@ -106,18 +124,18 @@ class Fashion(ImageLab, StackedLab):
         return replace(self, epochs=1)
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
-        """All images, the same for every seed."""
-        found = self.images
-        every = torch.arange(len(found.images)).expand(len(seeds), -1)
-        train, test = every[:, : -found.tests], every[:, -found.tests :]
-        loaded = LoadedSelection if self.loader and self.engine != "scratch" else Selection
+        """Return all images, which are the same for every seed, by split."""
+        images = self.images
+        rows = torch.arange(len(images.images)).expand(len(seeds), -1)
+        train, test = rows[:, : -images.test_size], rows[:, -images.test_size :]
+        selection = LoadedSelection if self.loader and self.engine != "scratch" else Selection
         return {
-            "train": loaded(found.images, found.labels, train, dtype, flat=True),
-            "test": Selection(found.images, found.labels, test, dtype, flat=True),
+            "train": selection(images.images, images.labels, train, dtype, flat=True),
+            "test": Selection(images.images, images.labels, test, dtype, flat=True),
         }
 
     def layers(self) -> list[Layer]:
-        zero_bias = self.init != "default"  # which is torch's, for biases too
+        zero_bias = self.init != "default"  # torch's default draws biases, too
         return mlp([784, self.hidden, 10], activation=self.activation, init=self.init, zero_bias=zero_bias)
 
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
@@ -127,7 +145,7 @@ class Fashion(ImageLab, StackedLab):
         return network if self.engine == "scratch" else TorchModel(as_torch(network, 0))
 
     def recipe(self) -> Recipe:
-        """Curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy`, `lr`."""
+        """Return a recipe with the curves `batch_loss`, `batch_accuracy`, `test_loss`, `test_accuracy` and `lr`."""
         return Recipe(
             optimizer=self.new_optimizer,
             lr=self.lr,

@@ -1,4 +1,4 @@
-"""What the labs on images share: where the images come from, and what is measured of a classifier."""
+"""Base classes of labs that classify images, with the metrics of a classifier."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class ImageLab(SupervisedLab):
     """A classifier of images in ten classes.
 
     Attributes:
-        dataset: the images that it learns from, "mnist", "fashion" or "cifar", whatever the name of the lab.
-        data_source: "real" for the report's own images, or "embedded" for what needs no network.
+        dataset: The images to learn from: "mnist", "fashion" or "cifar". Does not depend on the name of the lab.
+        data_source: "real" for the images of the report, or "embedded" for images that need no download.
     """
 
     dataset: ClassVar[str]
@@ -41,68 +41,80 @@ class ImageLab(SupervisedLab):
     def __post_init__(self) -> None:
         dataset = getattr(self, "dataset", None)
         if dataset not in DATASETS:
-            given = "no dataset" if dataset is None else f"the dataset {dataset!r}"
+            given = "none" if dataset is None else repr(dataset)
             raise ValueError(
-                f"{type(self).__name__} has {given}, an image lab must have one of {', '.join(DATASETS)}: "
-                f'add, for example, dataset: ClassVar[str] = "{DATASETS[0]}"'
+                f"{type(self).__name__}.dataset must be one of {', '.join(DATASETS)}, got {given}: add, for example, "
+                f'dataset: ClassVar[str] = "{DATASETS[0]}"'
             )
         super().__post_init__()
         self.require_choice("data_source", DATA_SOURCES)
 
     @property
     def images(self) -> ImageSet:
-        """All images of its data set, from its source."""
+        """All images of the data set, from the data source."""
         return image_sets.load(self.dataset, self.data_source)
 
     def data(self) -> Data:
         return Data(self.images.name, self.images.digest, self.images.stand_in)
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Measure each split: its loss, accuracy and confusion table, and the recall and precision of each class.
+        """Return the scores of the models on each split.
 
-        They are called `<part>_loss`, `<part>_accuracy`, `<part>_confusion`, `<part>_accuracy_<class>` (recall) and
-        `<part>_precision_<class>`.
+        The metrics are `<split>_loss`, `<split>_accuracy`, and, for each class, its recall `<split>_accuracy_<class>`
+        and its precision `<split>_precision_<class>`. The table `<split>_confusion` is the confusion matrix.
         """
-        found: dict[str, Tensor] = {}
+        scores: dict[str, Tensor] = {}
         loss = self.recipe().loss()
         for name, split in splits.items():
             outputs, labels = training.predict(model, split), split.y.mT
-            table = confusion(outputs, labels)
-            found[f"{name}_loss"] = loss.forward(outputs, labels)
-            found[f"{name}_confusion"] = table
-            found[f"{name}_accuracy"] = table.diagonal(dim1=1, dim2=2).sum(1) / table.sum((1, 2))
-            for measure, by_class in (("accuracy", recalls(table)), ("precision", precisions(table))):
+            matrix = confusion(outputs, labels)
+            scores[f"{name}_loss"] = loss.forward(outputs, labels)
+            scores[f"{name}_confusion"] = matrix
+            scores[f"{name}_accuracy"] = matrix.diagonal(dim1=1, dim2=2).sum(1) / matrix.sum((1, 2))
+            for measure, by_class in (("accuracy", recalls(matrix)), ("precision", precisions(matrix))):
                 for label, value in enumerate(by_class.unbind(1)):
-                    found[f"{name}_{measure}_{label}"] = value
-        return found
+                    scores[f"{name}_{measure}_{label}"] = value
+        return scores
 
 
 def confusion(outputs: Tensor, labels: Tensor) -> Tensor:
-    """How many examples of each class were taken for which: (K, C, N), (K, 1, N) → (K, C, C), rows the true class."""
+    """Return the confusion matrix of each model (K, C, C), with the true class in rows.
+
+    Args:
+        outputs: The outputs (K, C, N) of the models; the predicted class is the one with the largest output.
+        labels: The true classes (K, 1, N).
+    """
     models, classes, _ = outputs.shape
     pairs = labels[:, 0] * classes + outputs.max(1).indices
     counts = torch.zeros(models, classes**2, dtype=torch.int64, device=outputs.device)
     return counts.scatter_add_(1, pairs, torch.ones_like(pairs)).view(models, classes, classes)
 
 
-def recalls(table: Tensor) -> Tensor:
-    """Return which share of a class was taken for it, (K, C, C) → (K, C); NaN for a class that no image is of."""
-    return table.diagonal(dim1=1, dim2=2) / table.sum(2)
+def recalls(matrix: Tensor) -> Tensor:
+    """Return the recall of each class (K, C) in confusion matrices (K, C, C); NaN for a class without images."""
+    return matrix.diagonal(dim1=1, dim2=2) / matrix.sum(2)
 
 
-def precisions(table: Tensor) -> Tensor:
-    """Return which share of what was taken for a class is of it, (K, C, C) → (K, C); NaN where nothing was."""
-    return table.diagonal(dim1=1, dim2=2) / table.sum(1)
+def precisions(matrix: Tensor) -> Tensor:
+    """Return the precision of each class (K, C) in confusion matrices (K, C, C); NaN for a class never predicted."""
+    return matrix.diagonal(dim1=1, dim2=2) / matrix.sum(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionLab(ImageLab, ModuleLab):
-    """A convolutional net of standardised images, with channels last in memory."""
+    """A convolutional network on standardized images, with channels last in memory.
+
+    Attributes:
+        arithmetic: The precision of the products in convolutions and in the wide layer after them: "float32",
+            "bfloat16", or "auto" for bfloat16 on processors that multiply it faster.
+    """
 
     units: ClassVar = {**ImageLab.units, "loss": "nats"}
 
     arithmetic: str = assumed(
-        "auto", "of large products, not stated, so float32; auto is bfloat16 where the processor multiplies it faster"
+        "auto",
+        "The arithmetic of large products is not stated, so it is float32; 'auto' is bfloat16 on processors that "
+        "multiply it faster",
     )
 
     def __post_init__(self) -> None:
@@ -110,7 +122,7 @@ class ConvolutionLab(ImageLab, ModuleLab):
         self.require_choice("arithmetic", ARITHMETICS)
 
     def bfloat16(self, device: str) -> bool:
-        """Whether convolutions, and the wide layer after them, multiply numbers of it there."""
+        """Return whether large products are computed in bfloat16 on a device."""
         if self.arithmetic == "auto":
             return environment.multiplies_bfloat16(device)
         return self.arithmetic == "bfloat16"
@@ -119,12 +131,12 @@ class ConvolutionLab(ImageLab, ModuleLab):
         return "bfloat16 products" if self.bfloat16(device) else "float32"
 
     def standardize(self) -> Standardize:
-        """By the training images of the source."""
+        """Return a module that standardizes each channel with the moments of all training images."""
         return Standardize(*self.images.moments)
 
 
 def accuracy(split: str, label: int | None = None) -> Metric:
-    """Return the accuracy on a split, such as "test", or the recall of one class in it."""
+    """Return the accuracy on a split, such as "test", or the recall of a class."""
     return Metric(f"{split}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)
 
 

@@ -1,4 +1,4 @@
-"""Handwritten digits with a small convolutional net (report boston-mnist, part 2)."""
+"""Handwritten digits with a small convolutional network (report boston-mnist, part 2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,18 +25,39 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "kernel": {"kernel": 3},
     "depth": {"layers": 4},
 }
+"""The settings that each value of `Mnist.variation` changes."""
+MAX_LAYERS = 4
+"""The largest number of convolutions: after four poolings, one of the 28 pixels is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist(ConvolutionLab):
-    """3000 digits at random, 2400 to train on and 600 to validate with; cross-entropy, best-validation weights kept.
+    """A convolutional network on random subsets of MNIST, trained with cross-entropy.
 
-    It measures losses, accuracies, precisions and confusion tables of train, val and test, and the same of the last
-    weights.
+    The weights with the lowest validation loss are restored after training. The metrics and confusion matrices are
+    those of the splits train, val and test, for these weights and, as `final_<name>`, for the last ones.
 
     Attributes:
-        dropout: "none", or "low", "moderate" or "high" for one of `dropout_rates`.
-        varied: whether `variation` is made, for the second of the two settings in which BatchNorm was tried.
+        layers: The number of convolutions.
+        kernel: The width and height of the kernels.
+        dropout: "none", or "low", "moderate" or "high" for one of the `dropout_rates`.
+        norm: Whether a BatchNorm follows each convolution.
+        varied: Whether `variation` is applied, for the second of the two settings in which BatchNorm was tried.
+        augmented: Whether training images are rotated, shifted and changed in brightness.
+        train_size: The number of training images.
+        val_size: The number of validation images.
+        test_size: The number of test images.
+        optimizer: "adam" or "sgd".
+        channels: The channels of the convolutions, from the first to the last.
+        hidden: The width of the first fully connected layer.
+        lr: The learning rate.
+        batch: The batch size.
+        epochs: The number of epochs.
+        dropout_rates: The low, moderate and high dropout rate.
+        dropout_place: "hidden" for dropout after the first fully connected layer, "features" for dropout before it, or
+            "both".
+        variation: "dropout", "kernel" or "depth".
+        momentum: The momentum of SGD.
     """
 
     name: ClassVar[str] = "mnist"
@@ -44,7 +65,7 @@ class Mnist(ConvolutionLab):
     scales: ClassVar = {"full": {"data_source": "real"}}
 
     layers: int = 2  # the default in the report's model
-    kernel: int = 5  # what the report settles on
+    kernel: int = 5  # the report's choice after comparing kernel sizes
     dropout: str = "none"
     norm: bool = False
     varied: bool = False
@@ -55,34 +76,41 @@ class Mnist(ConvolutionLab):
     optimizer: str = "adam"
     channels: tuple[int, ...] = assumed(
         (16, 32, 64, 128),
-        "of the convolutions, not stated; doubled where a pooling quarters the image",
+        "The channels of the convolutions are not stated; here they double when a pooling quarters the image",
         (8, 16, 32, 64),
         (32, 64, 128, 256),
     )
-    hidden: int = assumed(128, "width of the first fully connected layer, not stated", 64, 256)
-    lr: float = assumed(1e-3, "not stated; torch's default for Adam", 5e-4, 1e-2)
-    batch: int = assumed(64, "not stated; a common choice", 32, 128)
-    epochs: int = assumed(16, "not stated; at least 15, after which two curves are said to have met", 20)
+    hidden: int = assumed(128, "The width of the first fully connected layer is not stated", 64, 256)
+    lr: float = assumed(1e-3, "The learning rate is not stated; this is torch's default for Adam", 5e-4, 1e-2)
+    batch: int = assumed(64, "The batch size is not stated; this is a common choice", 32, 128)
+    epochs: int = assumed(
+        16,
+        "The number of epochs is not stated; it is at least 15, the epoch after which two curves have met according to "
+        "the report",
+        20,
+    )
     dropout_rates: tuple[float, ...] = assumed(
         (0.25, 0.5, 0.75),
-        "low, moderate and high; the report tries four rates and names none, one of them is taken to be 0",
+        "The low, moderate and high rate; the report compares four rates without naming them, one of which is assumed "
+        "to be 0",
         (0.2, 0.4, 0.8),
         (0.3, 0.5, 0.9),
     )
     dropout_place: str = assumed(
         "hidden",
-        "not stated; after the first fully connected layer, the usual place: 'features' is before it, 'both' is both",
+        "The place of dropout is not stated; 'hidden' is the usual one, after the first fully connected layer, "
+        "'features' is before that layer, and 'both' is before and after it",
         "features",
         "both",
     )
     variation: str = assumed(
         "dropout",
-        "BatchNorm is tried in two settings that are not stated: the base one, and one with a moderate dropout rate, "
-        "with 3×3 kernels or with four convolutions",
+        "BatchNorm is tried in two settings that are not stated; here they are the base network and the base network "
+        "with a moderate dropout rate, with 3×3 kernels or with four convolutions",
         "kernel",
         "depth",
     )
-    momentum: float = assumed(0.0, "of SGD, should that be the optimizer; torch's default")
+    momentum: float = assumed(0.0, "The momentum of SGD, if that is the optimizer; this is torch's default")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,16 +126,21 @@ class Mnist(ConvolutionLab):
                 f"{self.dropout_rates!r}"
             )
         if self.kernel % 2 == 0:
-            raise ValueError(f"{self.name}.kernel is odd, not {self.kernel!r}")
-        if self.layers > min(len(self.channels), 4):
+            raise ValueError(f"{self.name}.kernel must be odd, got {self.kernel!r}")
+        if self.layers > MAX_LAYERS:
             raise ValueError(
-                f"{self.name}.layers is at most 4, as a fifth pooling would leave nothing, and at most the "
-                f"{len(self.channels)} of channels, not {self.layers!r}"
+                f"{self.name}.layers must be at most {MAX_LAYERS}, since a fifth pooling would leave no pixel, got "
+                f"{self.layers!r}"
+            )
+        if self.layers > len(self.channels):
+            raise ValueError(
+                f"{self.name}.layers must be at most {len(self.channels)}, the length of {self.name}.channels, got "
+                f"{self.layers!r}"
             )
 
     @property
     def rate(self) -> float:
-        """Return the dropout rate."""
+        """The dropout rate."""
         return (0.0, *self.dropout_rates)[DROPOUTS.index(self.dropout)]
 
     def brief(self) -> Self:
@@ -132,7 +165,7 @@ class Mnist(ConvolutionLab):
         return initialize(net, seed)
 
     def recipe(self) -> Recipe:
-        """Curves `batch_loss`, `batch_accuracy`, `val_loss`, `val_accuracy`, `lr`."""
+        """Return a recipe with the curves `batch_loss`, `batch_accuracy`, `val_loss`, `val_accuracy` and `lr`."""
         return Recipe(
             optimizer=self.new_optimizer,
             lr=self.lr,
@@ -145,22 +178,27 @@ class Mnist(ConvolutionLab):
 
 
 def augmented(x: Tensor) -> Tensor:
-    """As in the report's listing: turned by up to 10°, shifted by up to a tenth, brightness times up to 1 ± 0.2."""
-    return augment.brightened(augment.turned_and_shifted(x, degrees=10, shift=0.1), by=0.2)
+    """Augment images as in the report's listing: rotations by 10°, shifts by 10 %, changes of brightness by 20 %."""
+    return augment.change_brightness(augment.rotate_and_shift(x, degrees=10, shift=0.1), by=0.2)
 
 
-TESTED = 500
-"""The report's test images; on the full set it has 10,000."""
+TEST_IMAGES = 500
+"""The number of test images in the report, except for the full set, where it is 10,000."""
 TRAIN_ACCURACY = accuracy("train")
 VAL_ACCURACY = accuracy("val")
 TEST_ACCURACY = accuracy("test")
 VAL_LOSS = Metric("val_loss", higher_is_better=False)
 LATE_VAL_ACCURACY = geometric_mean("val_accuracy", -5, rising=True)
-"""The validation accuracy that a training ends with: the mean over its last five epochs."""
-POINT = 0.011
-"""One point of accuracy: five of 500 images, and a little, so that rounding does not decide."""
+"""The mean validation accuracy over the last five epochs."""
+ONE_POINT = 0.011
+"""One percentage point of accuracy, five of 500 images, with a tolerance for rounding."""
 
 
-def by_digit(total: float, *digits: float) -> Mapping[Metric, float]:
-    """Return a row of the report's tables: the test accuracy of all digits, and the precision of each from 0 to 9."""
+def table_row(total: float, *digits: float) -> Mapping[Metric, float]:
+    """Return the numbers in a row of the report's tables by metric.
+
+    Args:
+        total: The test accuracy.
+        digits: The precision of each digit from 0 to 9.
+    """
     return {TEST_ACCURACY: total} | {precision("test", digit): value for digit, value in enumerate(digits)}

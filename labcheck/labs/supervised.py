@@ -1,5 +1,6 @@
-"""Labs whose models learn from examples, in the one training loop."""
+"""Labs whose models learn from labeled examples in the shared training loop."""
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labcheck.core.lab import Lab
+from labcheck.core.lab import Data, Lab
 from labcheck.core.trials import Trials
 from labcheck.data import functions
-from labcheck.data.examples import Order, Split, generators, shuffled
+from labcheck.data.examples import Examples, Order, Split, generators, shuffled
 from labcheck.nn import training
 from labcheck.nn.as_torch import as_torch
 from labcheck.nn.model import Model
@@ -25,7 +26,13 @@ from labcheck.nn.training import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedLab(Lab):
-    """It says which models, on what data, how they train, and what is measured in the end."""
+    """A lab that defines its models, their data, how they are trained and what is measured afterwards.
+
+    Attributes:
+        optimizer: A name in `optimizers`.
+        lr: The initial learning rate.
+        momentum: The momentum of SGD.
+    """
 
     optimizer: str
     lr: float
@@ -38,55 +45,56 @@ class SupervisedLab(Lab):
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
-        """Those that the setting may name; each is made from the momentum that it may not have."""
+        """The valid values of the setting `optimizer`, each with a function that makes one with a momentum."""
         return OPTIMIZERS
 
     @abstractmethod
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Split]:
-        """Each seed's examples: those to train on, "train", and those to look at."""
+        """Return the examples of each seed by split: those of "train" are trained on, the others only evaluated."""
 
     @abstractmethod
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
-        """Each seed's model before training."""
+        """Return the untrained model of each seed."""
 
     @abstractmethod
     def recipe(self) -> Recipe:
-        """How the models are trained."""
+        """Return how the models are trained."""
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
-        """Return each seed's order of training examples for each epoch; a random one unless a lab overrides this."""
+        """Return the order of each seed's training examples, by default a random one for each epoch."""
         return [shuffled(rng) for rng in generators(seeds, "order")]
 
     def inspect(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Return metrics (K,) of the models before training; none unless a lab overrides this."""
+        """Return metrics (K,) of the untrained models, by default none."""
         return {}
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Metrics (K,) and tables (K, …) of models: `<part>_mse` unless a lab says otherwise."""
+        """Return metrics (K,) and tables (K, …) of the trained models, by default `<split>_mse`."""
         return {f"{name}_mse": training.evaluate(model, split, MSE())["loss"] for name, split in splits.items()}
 
     def new_optimizer(self) -> Optimizer:
-        """A new optimizer, as the settings name it."""
+        """Return a new optimizer according to the settings."""
         return self.optimizers[self.optimizer](self.momentum)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
         """Train one model with each seed, `stack` of them side by side.
 
         Returns:
-            What `measure` measures; of the last weights too, as `final_<name>`, where the best ones are kept; `epochs`
-            and `final_loss`, the last epoch's batch loss; the curves of `labcheck.nn.training.train`.
+            The metrics and tables of `inspect` and `measure`, also as `final_<name>` for the last weights if the best
+            ones are restored, with `epochs` and `final_loss`, the last epoch's batch loss; and the curves of
+            `labcheck.nn.training.train`.
         """
-        lots = [seeds[first : first + self.stack] for first in range(0, len(seeds), self.stack)]
-        return Trials.join([self._train(lot, device, dtype) for lot in lots])
+        chunks = [seeds[first : first + self.stack] for first in range(0, len(seeds), self.stack)]
+        return Trials.join([self._train(chunk, device, dtype) for chunk in chunks])
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
-        """All of them side by side."""
+        """Train the models of all these seeds side by side."""
         splits = {name: split.to(device) for name, split in self.splits(seeds, dtype).items()}
         model = self.model(seeds, dtype, device)
         if len(model.state) != len(seeds):
             raise ValueError(
-                f"{self.name}: {len(seeds)} seeds make {len(model.state)} model; a lab whose models train one at a "
-                "time has stack = 1"
+                f"{type(self).__name__}.model must return one model per seed, {len(seeds)}, got {len(model.state)}; "
+                "set stack to 1 if models are trained one at a time"
             )
         recipe = self.recipe()
         before = self.inspect(model, splits)
@@ -100,7 +108,11 @@ class SupervisedLab(Lab):
 
 @dataclass(frozen=True, kw_only=True)
 class StackedLab(SupervisedLab):
-    """A lab of nets made of `labcheck.nn.scratch`, all seeds side by side."""
+    """A lab that trains networks from `labcheck.nn.scratch`, those of many seeds side by side.
+
+    Attributes:
+        activation: A name in `ACTIVATIONS`.
+    """
 
     activation: str
 
@@ -114,23 +126,65 @@ class StackedLab(SupervisedLab):
 
     @abstractmethod
     def layers(self) -> list[Layer]:
-        """The layers of one net."""
+        """Return the layers of one network."""
 
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
-        """Each seed's net before training."""
+        """Return the untrained networks of all seeds."""
         return Network(self.layers(), generators(seeds, "init"), dtype, device)
+
+    def redrawn_network(
+        self, seeds: Sequence[int], redraw: Callable[[Network, int, int], object], dtype: torch.dtype, device: str
+    ) -> Network:
+        """Return untrained networks whose weights are drawn as in a report's script.
+
+        They are drawn in float32 on the CPU, since a generator yields other numbers in another precision or on another
+        device.
+
+        Args:
+            seeds: The seeds.
+            redraw: A function that draws the weights of a model in a network; it takes the network, the model and its
+                seed.
+            dtype: The precision of the networks.
+            device: The device of the networks.
+        """
+        network = StackedLab.network(self, seeds)
+        for model, seed in enumerate(seeds):
+            redraw(network, model, seed)
+        network.bind(network.state.to(device, dtype))
+        return network
 
     def model(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
         return self.network(seeds, dtype, device)
 
     def graph(self) -> tuple[nn.Module, Tensor]:
-        """A net of torch.nn's modules and two examples for it."""
-        return as_torch(self.network([0]), 0), _two(self.splits([0]))[0]
+        """Return the network as a torch module, and two examples for it."""
+        return as_torch(self.network([0]), 0), _two_examples(self.splits([0]))[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionLab(StackedLab):
+    """A lab that fits random samples of a function of one variable."""
+
+    def data(self) -> Data:
+        """Return a name and the digest of the examples of seed 0 with the default settings, which all arms share."""
+        required = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        }
+        return Data("drawn", functions.digest_splits(type(self)(**required).splits([0], torch.float64)))
+
+    @abstractmethod
+    def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Mapping[str, Examples]:
+        """Return the examples of each seed by split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleLab(SupervisedLab):
-    """A lab of a torch.nn module, one seed after the other: convolutions gain nothing from stacking on a CPU."""
+    """A lab that trains a torch module with one seed at a time.
+
+    Convolutions gain nothing from training many seeds side by side on a CPU.
+    """
 
     @property
     def stack(self) -> int:
@@ -138,10 +192,10 @@ class ModuleLab(SupervisedLab):
 
     @abstractmethod
     def module(self, seed: int, device: str = "cpu") -> nn.Module:
-        """Before training, for this device but on the CPU, so that every device starts alike."""
+        """Return the untrained module for a device, on the CPU, so that it starts with the same weights everywhere."""
 
     def _module(self, seed: int, device: str = "cpu") -> nn.Module:
-        """The same; torch's own stream, from which torch's modules draw as they are made, stays where it is."""
+        """Return the untrained module, and restore torch's generator, from which new modules draw."""
         with torch.random.fork_rng(devices=[]):
             return self.module(seed, device)
 
@@ -150,19 +204,31 @@ class ModuleLab(SupervisedLab):
         return TorchModel(self._module(seed, device).to(device, dtype))
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
-        # dropout and augmentation draw from torch's own stream
+        # dropout and augmentation draw from torch's generator
         with seeded(generators(seeds, "noise")[0].initial_seed(), device):
             return super()._train(seeds, device, dtype)
 
     def graph(self) -> tuple[nn.Module, Tensor]:
-        """The module and two examples for it."""
-        return self._module(0), _two(self.splits([0]))[0]
+        """Return the module and two examples for it."""
+        return self._module(0), _two_examples(self.splits([0]))[0]
 
 
-def fit(model: Model, split: Split, x: Tensor) -> dict[str, Tensor]:
-    """Tables (K, 200) of what models make of a function at points x (N, 1), which are the split's examples."""
-    return functions.shown({"x": x.mT, "true": split.y.squeeze(2), "fit": training.predict(model, split).squeeze(1)})
+def squared_errors(model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
+    """Return the squared error of each model with one output on each example (K, N), by split."""
+    return {name: (training.predict(model, split) - split.y.mT).square().squeeze(1) for name, split in splits.items()}
 
 
-def _two(splits: Mapping[str, Split]) -> Tensor:
+def fit_tables(model: Model, split: Split, x: Tensor) -> dict[str, Tensor]:
+    """Return the tables `grid_x`, `grid_true` and `grid_fit` (K, 200) of a function and what models predict for it.
+
+    Args:
+        model: The models.
+        split: The points of a grid, standardized or not, with the values of the function.
+        x: The points themselves, (N, 1).
+    """
+    columns = {"x": x.mT, "true": split.y.squeeze(2), "fit": training.predict(model, split).squeeze(1)}
+    return functions.grid_tables(columns)
+
+
+def _two_examples(splits: Mapping[str, Split]) -> Tensor:
     return splits["train"].batch(torch.tensor([[0, 1]])).x

@@ -1,4 +1,4 @@
-"""An MLP on sin x + cos x + sin x cos x (report trig)."""
+"""A multilayer perceptron on sin x + cos x + sin x cos x (report trig)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from labcheck.core.assumptions import known
-from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Order, Split, generators, loader_shuffled
-from labcheck.labs.supervised import StackedLab
-from labcheck.nn import training
+from labcheck.labs.supervised import FunctionLab, squared_errors
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.initializers import INITS
 from labcheck.nn.scratch.layers import Layer
@@ -27,21 +25,43 @@ SCHEDULES = ("constant", "step", "plateau")
 SPLITS = ("report", "seed")
 STREAMS = ("seed", "report")
 GRID = 10_000
+"""The number of points of the grid on which a fit is evaluated."""
 CHECK_EVERY = 10
-"""Epochs between looks at the learning rate, as in the report's listing."""
+"""The number of epochs between two checks of the learning rate in the report's listing."""
 REPORT_SEED = 0
-"""The report's only seed of torch."""
+"""The only seed of torch in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trig(StackedLab):
-    """The report's base net and training, as its Table 1 ends: BatchNorm, Xavier, two powers, widths 10-100-10.
+class Trig(FunctionLab):
+    """A multilayer perceptron on powers of x; the defaults are the best arm of the report's Table 1.
 
     Attributes:
-        stream: "seed" for initial weights and batch orders of each seed's own; "report" for those of the report's only
-            run, drawn from one stream of torch's seed 0 as its script draws them. Seed k then is a rounding: the first
-            layer's weights times 1 + k · 2⁻²³.
-        train_curve: whether the training split is evaluated after each epoch, which takes time.
+        powers: The highest power of x among the inputs.
+        hidden: The widths of the hidden layers.
+        activation: The activation of all layers.
+        norm: Whether there is a BatchNorm in each layer.
+        init: The initialization of the weights, a name in `INITS`.
+        optimizer: "sgd" or "adam".
+        lr: The initial learning rate.
+        momentum: The momentum of SGD.
+        schedule: "constant", "step" for a drop every 10 epochs, or "plateau".
+        stop_lr: Training stops when the learning rate is below this threshold.
+        max_epochs: The largest number of epochs.
+        stream: "seed" for initial weights and batch orders of each seed, or "report" for those of the report's only
+            run, which its script draws from one generator with torch's seed 0. In the latter case seed k is a rounding:
+            the weights of the first layer are multiplied by 1 + k · 2⁻²³.
+        train_curve: Whether the training split is evaluated after each epoch, which takes time.
+        samples: The number of samples.
+        batch: The batch size.
+        split: "report" for the samples and split of the report, or "seed" for those of each seed.
+        norm_last: Whether BatchNorm follows the activation instead of preceding it.
+        output_activation: Whether the output has the activation, too.
+        output_norm: Whether the output has a BatchNorm, too, if `norm` is set.
+        zero_bias: Whether biases start at 0, unless `init` is "default".
+        running: Whether BatchNorm evaluates with running averages.
+        least_lr: The smallest learning rate of the plateau schedule.
+        patience: The number of epochs without progress after which the plateau schedule drops the learning rate.
     """
 
     name: ClassVar[str] = "trig"
@@ -54,8 +74,8 @@ class Trig(StackedLab):
     init: str = known(
         "xavier_uniform",
         "numbers",
-        "the text says xavier_normal; a replica with xavier_uniform gives the losses that Fig. 4 prints at epochs 0, "
-        "10 and 20, and the report's script calls it",
+        "The text says xavier_normal, but with xavier_uniform a replica gives the losses that Fig. 4 prints for epochs "
+        "0, 10 and 20, and the report's script calls it",
     )
     optimizer: str = "sgd"
     lr: float = 0.1
@@ -68,38 +88,40 @@ class Trig(StackedLab):
     samples: int = known(
         5000,
         "numbers",
-        "the mean of y² over the validation split of 5000 samples of torch's seed 0 is 1.0780962, and the first row of "
-        "Table 1 is 1.07809, cut: that net's output was always 0; no other number of samples that was tried fits",
+        "With 5000 samples from torch's seed 0, the mean of y² over the validation split is 1.0780962. The first row "
+        "of Table 1 is 1.07809, which is cut and not rounded: the output of that network was always 0. No other number "
+        "of samples that was tried fits",
     )
-    batch: int = known(64, "script", "the report's script")
+    batch: int = known(64, "script", "The batch size in the report's script")
     split: str = known(
         "report",
         "numbers",
-        "data drawn and shuffled once, from torch's seed 0, for all runs (the report's script); with another split the "
-        "first row of Table 1 is not 1.07809. 'seed' draws a split for each seed",
+        "The data are drawn and shuffled once for all runs, from torch's seed 0 (the report's script); with another "
+        "split, the first row of Table 1 is not 1.07809. With 'seed', each seed draws its own split",
     )
-    norm_last: bool = known(True, "script", "BatchNorm after the activation, not before it (the report's script)")
+    norm_last: bool = known(True, "script", "BatchNorm follows the activation in the report's script")
     output_activation: bool = known(
         True,
         "numbers",
-        "the activation on the output too: without norm its dead ReLU gives the first row of Table 1; so in the "
-        "report's script",
+        "Without BatchNorm, the dead ReLU of the output gives the first row of Table 1; the report's script has it",
     )
     output_norm: bool = known(
         True,
         "numbers",
-        "BatchNorm on the output where the hidden layers have it: without it learning rate 1 and momentum .99 diverge, "
-        "for which the report prints ordinary losses; so in the report's script",
+        "Without BatchNorm on the output, learning rate 1 and momentum 0.99 diverge, but the report prints ordinary "
+        "losses for them; the report's script has it, too",
     )
-    zero_bias: bool = known(True, "script", "an initialization sets biases to 0; torch's default keeps its own")
+    zero_bias: bool = known(
+        True, "script", "The report's script sets biases to 0 when it initializes weights; torch's default does not"
+    )
     running: bool = known(
         False,
         "numbers",
-        "the listing never calls model.eval(): BatchNorm evaluates with the statistics of the split that it is shown; "
-        "the printed validation and test losses are at the floor that this has on the report's split",
+        "The listing never calls model.eval(), so BatchNorm evaluates with the statistics of the split that it "
+        "processes; the printed validation and test losses are at the floor that results on the report's split",
     )
-    least_lr: float = known(1e-5, "script", "below which the plateau schedule does not go (the report's script)")
-    patience: int = known(10, "script", "epochs without progress; the text says 10 too")
+    least_lr: float = known(1e-5, "script", "The smallest rate of the plateau schedule in the report's script")
+    patience: int = known(10, "script", "The epochs without progress in the report's script; the text says 10, too")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,23 +131,22 @@ class Trig(StackedLab):
         self.require_choice("stream", STREAMS)
         self.require_at_least(0, "stop_lr", "least_lr", "patience")
         self.require_at_least(1, "powers", "max_epochs", "hidden")
-        self.require_at_least(2, "batch")
-        self.require_at_least(10, "samples")  # two to validate with
+        self.require_at_least(2, "batch")  # BatchNorm needs two examples
+        self.require_at_least(10, "samples")  # so that there are two for validation
         if self.stream == "report" and self.split != "report":
-            raise ValueError(f"{self.name}.stream 'report' needs {self.name}.split 'report', got {self.split!r}")
+            raise ValueError(
+                f"{self.name}.split must be 'report' if {self.name}.stream is 'report', got {self.split!r}"
+            )
 
     @property
     def widths(self) -> list[int]:
-        """The width of every layer, input and output included, as the report counts depth."""
+        """The widths of all layers, including input and output, which the report counts as depth."""
         return [self.powers, *self.hidden, 1]
 
     @property
     def stack(self) -> int:
-        """Return how many seeds train side by side: fewer where their weights would not stay in a processor's cache."""
+        # wide networks train in smaller stacks, whose weights fit into the cache of a processor
         return 20 if sum(a * b for a, b in pairwise(self.widths)) < 20_000 else 5
-
-    def data(self) -> Data:
-        return Data("drawn", functions.drawn(type(self)().splits([0], torch.float64)))
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         if self.split == "report":
@@ -135,7 +156,7 @@ class Trig(StackedLab):
         return functions.split_samples(functions.trig, x, GRID, powers=self.powers, dtype=dtype)
 
     def _report_samples(self, rng: torch.Generator) -> Tensor:
-        """Draw the report's samples and their order from torch's stream, (1, n, 1), float64."""
+        """Draw and shuffle samples as the report's script does, (1, n, 1), float64."""
         x = torch.rand(self.samples, generator=rng) * functions.PERIOD
         return x[torch.randperm(self.samples, generator=rng)].double().view(1, -1, 1)
 
@@ -155,28 +176,28 @@ class Trig(StackedLab):
     def network(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32, device: str = "cpu") -> Network:
         if self.stream == "seed":
             return super().network(seeds, dtype, device)
-        net = super().network(seeds)  # a stream gives other numbers in another precision, or on another device
-        for model, seed in enumerate(seeds):
-            self._draw_as_reported(net, model)
-            net.layers[0].values[0][model] *= 1 + seed * 2.0**-23
-        net.bind(net.state.to(device, dtype))
-        return net
+
+        def redraw(network: Network, model: int, seed: int) -> None:
+            self._draw_weights(network, model)
+            network.layers[0].values[0][model] *= 1 + seed * 2.0**-23
+
+        return self.redrawn_network(seeds, redraw, dtype, device)
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
         if self.stream == "seed":
             return super().orders(seeds)
-        net = super().network([REPORT_SEED])  # to draw from the stream what the weights take of it
-        return [loader_shuffled(self._draw_as_reported(net, 0)) for _ in seeds]
+        network = super().network([REPORT_SEED])  # drawn only to advance the generators
+        return [loader_shuffled(self._draw_weights(network, 0)) for _ in seeds]
 
-    def _draw_as_reported(self, net: Network, model: int) -> torch.Generator:
-        """Draw a model's weights as the report's script does after the samples, and return the stream behind them."""
+    def _draw_weights(self, network: Network, model: int) -> torch.Generator:
+        """Draw the weights of a model as the report's script does, and return the generator, to draw the orders."""
         rng = torch.Generator().manual_seed(REPORT_SEED)
-        self._report_samples(rng)
-        net.redraw(model, rng)
+        self._report_samples(rng)  # the script draws the samples first
+        network.redraw(model, rng)
         return rng
 
     def recipe(self) -> Recipe:
-        """Curves `val_loss` and, with `train_curve`, `train_loss` as the report plots them; `batch_loss`, `lr`."""
+        """Return a recipe with the curves `batch_loss`, `val_loss`, `lr` and, if `train_curve` is set, `train_loss`."""
         return Recipe(
             optimizer=self.new_optimizer,
             schedule=self._schedules()[self.schedule],
@@ -184,36 +205,37 @@ class Trig(StackedLab):
             batch=self.batch,
             epochs=self.max_epochs,
             monitor=("val", "train") if self.train_curve else ("val",),
-            should_stop=self._finished,
+            should_stop=self._should_stop,
         )
 
     def _schedules(self) -> dict[str, Callable[[], Schedule]]:
         return {
             "constant": Schedule,
             "step": lambda: StepSchedule(every=10),
-            "plateau": lambda: PlateauSchedule(self.patience, least=self.least_lr),
+            "plateau": lambda: PlateauSchedule(self.patience, 0.1, self.least_lr),
         }
 
     def inspect(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Return `first_gradient`, the norm of the loss's gradient by the first layer's weights, before training."""
+        """Return `first_gradient`, the norm of the gradient of the untrained models with respect to the first weights.
+
+        It is that of the loss on the whole training split.
+        """
         assert isinstance(model, Network)
         [train] = splits["train"].chunks()
         before = model.state.clone()
         model.gradient(train.x, train.y, MSE())
-        model.state.copy_(before)  # running averages have seen nothing yet
+        model.state.copy_(before)  # undoes the update of running averages
         return {"first_gradient": model.layers[0].gradients[0].flatten(1).norm(dim=1)}
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
-        """Measure the last weights.
+        """Return the errors of the models.
 
-        `train_mse`, `val_mse`, `test_mse` and `grid_mse` (over 10,000 equally spaced points); `gap`, the validation
-        error less the training error; the largest and smallest squared error on the grid, `grid_max` and `grid_min`;
-        `grid_below`, the share of its points with ln of it below −5; the tables `grid_x` and `grid_error`, the squared
-        error at 200 of the points.
+        The metrics are `train_mse`, `val_mse`, `test_mse` and `grid_mse`, on 10,000 equally spaced points; `gap`, the
+        validation error minus the training error; `grid_max` and `grid_min`, the largest and smallest squared error on
+        the grid; and `grid_below`, the share of its points where the logarithm of the squared error is below −5. The
+        tables `grid_x` and `grid_error` are the squared error at 200 of the points.
         """
-        errors = {
-            name: (training.predict(model, split) - split.y.mT).square().squeeze(1) for name, split in splits.items()
-        }
+        errors = squared_errors(model, splits)
         means = {name: squared.mean(1) for name, squared in errors.items()}
         grid = errors["grid"]
         return {
@@ -222,11 +244,11 @@ class Trig(StackedLab):
             "grid_max": grid.amax(1),
             "grid_min": grid.amin(1),
             "grid_below": torch.where(grid.isfinite().all(1), (grid.log() < -5).double().mean(1), torch.nan),
-            **functions.shown({"x": functions.grid(GRID, (0, functions.PERIOD)).mT, "error": grid}),
+            **functions.grid_tables({"x": functions.grid(GRID, (0, functions.PERIOD)).mT, "error": grid}),
         }
 
-    def _finished(self, epoch: int, lr: Tensor) -> Tensor:
-        return lr < self.stop_lr if epoch % CHECK_EVERY == 0 else torch.zeros_like(lr, dtype=torch.bool)
+    def _should_stop(self, epoch: int, lrs: Tensor) -> Tensor:
+        return lrs < self.stop_lr if epoch % CHECK_EVERY == 0 else torch.zeros_like(lrs, dtype=torch.bool)
 
 
 TRAIN_MSE = Metric("train_mse", higher_is_better=False, curve="train_loss")
@@ -234,4 +256,4 @@ VAL_MSE = Metric("val_mse", higher_is_better=False, curve="val_loss")
 TEST_MSE = Metric("test_mse", higher_is_better=False)
 GRID_MSE = Metric("grid_mse", higher_is_better=False)
 RANKED = (VAL_MSE, GRID_MSE, TRAIN_MSE)
-"""The errors by which arms are ranked: what the report prints, the function itself, and what was trained on."""
+"""The errors by which arms are ranked: the printed one, that on the function itself, and the training error."""

@@ -1,5 +1,5 @@
 from labcheck import Arm, Claim, consistent_with, has_interior_minimum
-from labcheck.labs.mnist import TEST_ACCURACY, TESTED, Mnist
+from labcheck.labs.mnist import TEST_ACCURACY, TEST_IMAGES, Mnist
 
 claim = Claim(
     id="mnist/baseline",
@@ -8,7 +8,7 @@ claim = Claim(
     lab=Mnist,
     arms={"base": Arm({}, {"text": {TEST_ACCURACY: 0.97}})},
     relations=[
-        consistent_with("base", 0.97, TEST_ACCURACY, images=TESTED),
+        consistent_with("base", 0.97, TEST_ACCURACY, images=TEST_IMAGES),
         has_interior_minimum("base", "val_loss", start=1, by=0.05),
     ],
     seeds={"quick": 20, "full": 20},

@@ -1,5 +1,5 @@
 from labcheck import CPU_SECONDS, Arm, Claim, beats, equivalent, geometric_mean, mean_rebound, no_worse, value_at
-from labcheck.labs.mnist import POINT, TEST_ACCURACY, TRAIN_ACCURACY, Mnist, by_digit
+from labcheck.labs.mnist import ONE_POINT, TEST_ACCURACY, TRAIN_ACCURACY, Mnist, table_row
 
 MET_VAL_ACCURACY = geometric_mean("val_accuracy", 14, rising=True)
 FIRST_LOSS = value_at("batch_loss", 1, rising=False)
@@ -14,25 +14,25 @@ claim = Claim(
     arms={
         "1 layer": Arm(
             {"layers": 1},
-            {"table": by_digit(0.968, 0.9434, 1, 0.9643, 1, 0.9783, 0.9773, 0.963, 0.9767, 0.975, 0.9206)},
+            {"table": table_row(0.968, 0.9434, 1, 0.9643, 1, 0.9783, 0.9773, 0.963, 0.9767, 0.975, 0.9206)},
         ),
         "2 layers": Arm(
             {"layers": 2},
-            {"table": by_digit(0.99, 1, 1, 1, 1, 0.98, 1, 0.9643, 1, 0.975, 0.9831)},
+            {"table": table_row(0.99, 1, 1, 1, 1, 0.98, 1, 0.9643, 1, 0.975, 0.9831)},
         ),
         "4 layers": Arm(
             {"layers": 4},
-            {"table": by_digit(0.98, 1, 0.9796, 1, 1, 1, 0.9, 0.9818, 0.9762, 0.9756, 0.9833)},
+            {"table": table_row(0.98, 1, 0.9796, 1, 1, 1, 0.9, 0.9818, 0.9762, 0.9756, 0.9833)},
         ),
     },
     relations=[
         beats("2 layers", "1 layer", TEST_ACCURACY),
         beats("4 layers", "1 layer", TEST_ACCURACY),
-        equivalent("4 layers", "2 layers", TEST_ACCURACY, margin=POINT),
-        equivalent("4 layers", "2 layers", MET_VAL_ACCURACY, margin=POINT),
+        equivalent("4 layers", "2 layers", TEST_ACCURACY, margin=ONE_POINT),
+        equivalent("4 layers", "2 layers", MET_VAL_ACCURACY, margin=ONE_POINT),
         beats("2 layers", "4 layers", FIRST_LOSS),
         beats("2 layers", "4 layers", JITTER),
-        no_worse("1 layer", "2 layers", TRAIN_ACCURACY, margin=POINT),
+        no_worse("1 layer", "2 layers", TRAIN_ACCURACY, margin=ONE_POINT),
         beats("1 layer", "2 layers", CPU_SECONDS, by=0.1),
         beats("2 layers", "4 layers", CPU_SECONDS, by=0.1),
         no_worse("2 layers", "2 layers", TEST_ACCURACY, other=TRAIN_ACCURACY, margin=0.03),

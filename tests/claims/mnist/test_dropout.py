@@ -1,5 +1,5 @@
 from labcheck import Arm, Claim, beats, equivalent, geometric_mean, value_at
-from labcheck.labs.mnist import LATE_VAL_ACCURACY, POINT, TEST_ACCURACY, Mnist, by_digit
+from labcheck.labs.mnist import LATE_VAL_ACCURACY, ONE_POINT, TEST_ACCURACY, Mnist, table_row
 
 FIRST_VAL_ACCURACY = value_at("val_accuracy", 1, rising=True)
 EARLY_LOSS = geometric_mean("batch_loss", 0, 5, rising=False)
@@ -14,19 +14,19 @@ claim = Claim(
     arms={
         "none": Arm(
             {"dropout": "none"},
-            {"table": by_digit(0.98, 1, 0.9643, 0.9636, 1, 1, 0.9362, 1, 1, 0.9429, 0.9825)},
+            {"table": table_row(0.98, 1, 0.9643, 0.9636, 1, 1, 0.9362, 1, 1, 0.9429, 0.9825)},
         ),
         "low": Arm(
             {"dropout": "low"},
-            {"table": by_digit(0.98, 0.9783, 0.9643, 1, 0.9815, 1, 0.9778, 1, 0.96, 0.973, 0.9649)},
+            {"table": table_row(0.98, 0.9783, 0.9643, 1, 0.9815, 1, 0.9778, 1, 0.96, 0.973, 0.9649)},
         ),
         "moderate": Arm(
             {"dropout": "moderate"},
-            {"table": by_digit(0.984, 1, 0.9649, 0.9815, 1, 1, 0.9565, 1, 1, 1, 0.9492)},
+            {"table": table_row(0.984, 1, 0.9649, 0.9815, 1, 1, 0.9565, 1, 1, 1, 0.9492)},
         ),
         "high": Arm(
             {"dropout": "high"},
-            {"table": by_digit(0.982, 1, 0.9821, 0.9464, 1, 1, 0.9565, 0.9792, 1, 1, 0.9655)},
+            {"table": table_row(0.982, 1, 0.9821, 0.9464, 1, 1, 0.9565, 0.9792, 1, 1, 0.9655)},
         ),
     },
     relations=[
@@ -36,7 +36,7 @@ claim = Claim(
         beats("none", "high", FIRST_VAL_ACCURACY),
         beats("none", "high", EARLY_LOSS),
         beats("none", "high", EARLY_VAL_LOSS),
-        *(equivalent(rate, "none", TEST_ACCURACY, margin=POINT) for rate in ("low", "moderate", "high")),
+        *(equivalent(rate, "none", TEST_ACCURACY, margin=ONE_POINT) for rate in ("low", "moderate", "high")),
     ],
     seeds={"quick": 8, "full": 16},
     notes=[
