@@ -1,12 +1,13 @@
-"""The stacked loop, held against the loop that everybody writes, one model at a time."""
+"""Tests of the stacked training loop against the usual loop in torch, one model at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from labcheck.data.examples import Examples, generators, permutations, shuffled
 from labcheck.nn.as_torch import as_torch
@@ -21,16 +22,16 @@ from labcheck.nn.training import History, Recipe, train
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]
 LR = 0.001
-"""Small: at 0.02 torch alone makes 6e-5 of a relative change of 1e-15 in a hundred steps."""
+"""A small learning rate: at 0.02, torch amplifies a relative change of 1e-15 to 6e-5 in a hundred steps."""
 
 
 def splits(seeds: Any = SEEDS, scale: float = 1.0) -> dict[str, Examples]:
-    found = {}
+    examples = {}
     for name, n in (("train", 50), ("val", 20)):
         rngs = generators(seeds, name)
         x = torch.stack([torch.randn(n, 2, dtype=torch.float64, generator=rng) for rng in rngs])
-        found[name] = Examples(x, scale * (x[:, :, :1].sin() + x[:, :, 1:] ** 2))
-    return found
+        examples[name] = Examples(x, scale * (x[:, :, :1].sin() + x[:, :, 1:] ** 2))
+    return examples
 
 
 def stack(seeds: Any = SEEDS, norm: bool = True, running: bool = True) -> Network:
@@ -38,18 +39,30 @@ def stack(seeds: Any = SEEDS, norm: bool = True, running: bool = True) -> Networ
     return Network(layers, generators(seeds, "init"), torch.float64)
 
 
+def momentum() -> SGD:
+    return SGD(0.9)
+
+
+def plateau() -> PlateauSchedule:
+    return PlateauSchedule(2)
+
+
 def run(network: Network, data: dict[str, Examples], seeds: Any = SEEDS, **settings: Any) -> History:
-    defaults: dict[str, Any] = {
-        "optimizer": SGD(0.9), "schedule": PlateauSchedule(2), "lr": LR, "batch": 16, "epochs": 25,
-    }  # fmt: skip
+    """Train a stack; the default is momentum, a plateau schedule, and 25 epochs of four minibatches."""
+    defaults: dict[str, Any] = {"optimizer": momentum, "schedule": plateau, "lr": LR, "batch": 16, "epochs": 25}
     orders = [shuffled(rng) for rng in generators(seeds, "order")]
     return train(network, data, orders, Recipe(**(defaults | settings)))
 
 
-def plainly(
+def val_loss(network: Network, data: dict[str, Examples]) -> Tensor:
+    """Return the validation loss of each model, (K,)."""
+    return MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
+
+
+def train_with_torch(
     model: nn.Sequential, data: dict[str, Examples], k: int, optimizer: Any, schedule: Any, running: bool
-) -> Any:
-    """The validation losses of one model trained with torch.nn and torch.optim for 25 epochs of four minibatches."""
+) -> Tensor:
+    """Train model `k` with torch.nn and torch.optim for 25 epochs, and return its validation losses, (25,)."""
     x, y, x_val, y_val = data["train"].x[k], data["train"].y[k], data["val"].x[k], data["val"].y[k]
     rng = generators([k], "order")
     losses = []
@@ -69,59 +82,59 @@ def plainly(
     return torch.tensor(losses, dtype=torch.float64)
 
 
-OPTIMIZERS = {
-    "momentum": (lambda: SGD(0.9), lambda p: torch.optim.SGD(p, LR, momentum=0.9)),
-    "adam": (lambda: Adam(), lambda p: torch.optim.Adam(p, LR)),
+OPTIMIZERS: dict[str, tuple[Callable[[], Any], Callable[..., torch.optim.Optimizer]]] = {
+    "momentum": (momentum, lambda p: torch.optim.SGD(p, LR, momentum=0.9)),
+    "adam": (Adam, lambda p: torch.optim.Adam(p, LR)),
 }
-SCHEDULES = {
+"""Ours and torch's."""
+SCHEDULES: dict[str, tuple[Callable[[], Schedule], Callable[[torch.optim.Optimizer], Any]]] = {
     "constant": (Schedule, lambda o: None),
     "step": (lambda: StepSchedule(10), lambda o: torch.optim.lr_scheduler.StepLR(o, 10)),
-    "plateau": (lambda: PlateauSchedule(2), lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=2)),
+    "plateau": (plateau, lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=2)),
 }
+"""Ours and torch's."""
 
 
 @pytest.mark.parametrize("norm", ["plain", "batch", "running"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_hundred_steps_equal_the_plain_loop(norm: str, optimizer: str, schedule: str) -> None:
+def test_hundred_steps_equal_torch(norm: str, optimizer: str, schedule: str) -> None:
     if (norm, optimizer) == ("running", "adam"):
-        pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
+        pytest.skip("a bias before BatchNorm has gradients of rounding errors, which Adam turns into full steps")
     running = norm == "running"
     network, data = stack(norm=norm != "plain", running=running), splits()
     models = [as_torch(network, k) for k in SEEDS]
-    history = run(network, data, optimizer=OPTIMIZERS[optimizer][0](), schedule=SCHEDULES[schedule][0]())
+    history = run(network, data, optimizer=OPTIMIZERS[optimizer][0], schedule=SCHEDULES[schedule][0])
     for k, model in enumerate(models):
-        theirs = OPTIMIZERS[optimizer][1](model.parameters())
-        expected = plainly(model, data, k, theirs, SCHEDULES[schedule][1](theirs), running)
+        reference = OPTIMIZERS[optimizer][1](model.parameters())
+        expected = train_with_torch(model, data, k, reference, SCHEDULES[schedule][1](reference), running)
         torch.testing.assert_close(history.curves["val_loss"][k], expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("widths", [[2, 8, 5, 1], [1, 8, 1], [1, 1, 1], [1, 1]], ids=str)
-def test_a_hundred_steps_with_all_examples_equal_the_plain_loop(
-    widths: list[int], activation: str, optimizer: str
-) -> None:
-    data = {name: Examples(part.x[:, :, : widths[0]], part.y) for name, part in splits().items()}
+def test_hundred_full_batch_steps_equal_torch(widths: list[int], activation: str, optimizer: str) -> None:
+    data = {name: Examples(split.x[:, :, : widths[0]], split.y) for name, split in splits().items()}
     network = Network(mlp(widths, activation=activation), generators(SEEDS, "init"), torch.float64)
     models = [as_torch(network, k) for k in SEEDS]
-    settings: Any = {"optimizer": OPTIMIZERS[optimizer][0](), "schedule": Schedule(), "batch": 50, "epochs": 100}
+    settings: Any = {"optimizer": OPTIMIZERS[optimizer][0], "schedule": Schedule, "batch": 50, "epochs": 100}
     history = run(network, data, **settings)
     for k, model in enumerate(models):
-        theirs = OPTIMIZERS[optimizer][1](model.parameters())
+        reference = OPTIMIZERS[optimizer][1](model.parameters())
         expected = []
         for _ in range(100):
-            theirs.zero_grad()
+            reference.zero_grad()
             loss = nn.functional.mse_loss(model(data["train"].x[k]), data["train"].y[k])
             loss.backward()
-            theirs.step()
+            reference.step()
             expected.append(loss.detach())
         torch.testing.assert_close(history.curves["batch_loss"][k], torch.stack(expected), rtol=1e-9, atol=1e-9)
-        numbers = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-        torch.testing.assert_close(network.state[k], numbers, rtol=1e-9, atol=1e-9)
+        parameters = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        torch.testing.assert_close(network.state[k], parameters, rtol=1e-9, atol=1e-9)
 
 
-def test_a_batch_of_more_examples_than_there_are_is_all_of_them() -> None:
+def test_batch_larger_than_split_is_whole_split() -> None:
     one, other = stack(), stack()
     run(one, splits(), batch=50)
     run(other, splits(), batch=64)
@@ -132,9 +145,9 @@ RECORDED = [1, 2, 10, 25]
 
 
 @pytest.mark.parametrize("batch", [16, 50], ids=["minibatches", "all examples"])
-def test_a_record_after_some_epochs_has_the_numbers_of_one_after_each(batch: int) -> None:
+def test_sparse_records_equal_records_of_every_epoch(batch: int) -> None:
     each, some = stack(), stack()
-    settings: Any = {"schedule": Schedule(), "batch": batch, "watch": ("val", "train")}
+    settings: Any = {"schedule": Schedule, "batch": batch, "monitor": ("val", "train")}
     whole, sparse = run(each, splits(), **settings), run(some, splits(), record_at=RECORDED, **settings)
     assert torch.equal(each.state, some.state)
     assert whole.recorded.tolist() == list(range(1, 26))
@@ -145,55 +158,54 @@ def test_a_record_after_some_epochs_has_the_numbers_of_one_after_each(batch: int
     assert sparse.epochs.tolist() == whole.epochs.tolist() == [25, 25, 25]
 
 
-def test_one_that_diverges_between_two_records_stops_at_the_second() -> None:
+def test_divergence_between_two_records_stops_at_second() -> None:
     data = splits()
     data["train"].x[1] *= 1e15
     each, some = (Network([Linear(2, 1)], generators(SEEDS, "init"), torch.float64) for _ in range(2))
-    settings: Any = {"schedule": Schedule(), "batch": 50}
+    settings: Any = {"schedule": Schedule, "batch": 50}
     whole, sparse = run(each, data, **settings), run(some, data, record_at=RECORDED, **settings)
     assert 2 < whole.epochs[1] < 10
     assert whole.epochs[[0, 2]].tolist() == [25, 25]
     assert sparse.epochs.tolist() == [25, 10, 25]
     torch.testing.assert_close(some.state[[0, 2]], each.state[[0, 2]], rtol=1e-9, atol=1e-9)
     for name in ("batch_loss", "val_loss"):
-        shown = sparse.curves[name]
-        assert torch.equal(shown[1, :2], whole.curves[name][1, :2])
-        assert not shown[1, 2].isfinite()
-        assert shown.isnan()[:, 3].tolist() == [False, True, False]
+        curve = sparse.curves[name]
+        assert torch.equal(curve[1, :2], whole.curves[name][1, :2])
+        assert not curve[1, 2].isfinite()
+        assert curve.isnan()[:, 3].tolist() == [False, True, False]
     assert sparse.curves["lr"].isnan().tolist() == [[False] * 4, [False, False, False, True], [False] * 4]
 
 
-def test_nothing_is_stopped_or_lowered_between_two_records() -> None:
-    asked = []
+def test_no_stop_or_lr_change_between_two_records() -> None:
+    calls = []
 
-    def after_five(epoch: int, lr: torch.Tensor) -> torch.Tensor:
-        asked.append(epoch + 1)
+    def after_five(epoch: int, lr: Tensor) -> Tensor:
+        calls.append(epoch + 1)
         return torch.full_like(lr, epoch + 1 == 5, dtype=torch.bool)
 
-    settings: Any = {"schedule": StepSchedule(5), "finished": after_five}
+    settings: Any = {"schedule": partial(StepSchedule, 5), "should_stop": after_five}
     history = run(stack(), splits(), record_at=RECORDED, **settings)
-    assert asked == RECORDED
+    assert calls == RECORDED
     assert history.epochs.tolist() == [25, 25, 25]
     assert history.curves["lr"][0].tolist() == pytest.approx([LR, LR, LR, LR / 10])
     assert run(stack(), splits(), record_at=[5, 25], **settings).epochs.tolist() == [5, 5, 5]
 
 
-def test_trials_have_the_last_loss_of_each_model_wherever_it_was_recorded() -> None:
+def test_trials_have_last_recorded_loss_of_each_model() -> None:
     curves = {"batch_loss": torch.tensor([[4.0, 2, 1], [8, 6, torch.nan], [9, torch.nan, torch.nan]])}
     history = History(curves, torch.tensor([1, 10, 25]), torch.tensor([25, 10, 1]), torch.zeros(3, 2))
     trials = history.trials({"mse": torch.tensor([7.0, 5, 3])})
-    assert {name: numbers.tolist() for name, numbers in trials.metrics.items()} == {
+    assert {name: values.tolist() for name, values in trials.metrics.items()} == {
         "mse": [7, 5, 3], "epochs": [25, 10, 1], "final_loss": [1, 6, 9],
     }  # fmt: skip
     assert trials.after("batch_loss").tolist() == [1, 10, 25]
     assert np.array_equal(trials.curves["batch_loss"], curves["batch_loss"], equal_nan=True)
 
 
-def test_the_best_weights_are_those_of_a_record() -> None:
+def test_best_weights_are_those_of_record() -> None:
     network, data = stack(), splits()
     curve = run(network, data, restore_best=True, record_at=[1, 9, 25]).curves["val_loss"]
-    value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
-    torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(val_loss(network, data), curve.amin(1), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -201,12 +213,12 @@ def test_the_best_weights_are_those_of_a_record() -> None:
     [[], [1, 10], [1, 24], [25, 30], [30], range(1, 25), [3, 1, 25], [1, 1, 25], [25, 25], [0, 25], [-1, 25]],
     ids=str,
 )
-def test_records_ascend_to_the_last_epoch(record: Sequence[int]) -> None:
-    with pytest.raises(ValueError, match=r"records ascend from 1 .* after the last epoch"):
+def test_record_at_must_ascend_to_last_epoch(record: Sequence[int]) -> None:
+    with pytest.raises(ValueError, match=r"^record_at must ascend from at least 1 to epochs, 25, got \["):
         run(stack(), splits(), record_at=record)
 
 
-def test_a_seed_trains_alone_as_it_does_in_a_stack() -> None:
+def test_seed_trains_alone_as_in_stack() -> None:
     together = run(stack(), splits())
     for k in SEEDS:
         alone = run(stack([k]), splits([k]), [k])
@@ -214,9 +226,9 @@ def test_a_seed_trains_alone_as_it_does_in_a_stack() -> None:
             torch.testing.assert_close(alone.curves[name][0], curve[k], rtol=1e-9, atol=1e-9)
 
 
-def test_one_that_diverges_leaves_the_others_untouched() -> None:
+def test_divergence_of_one_model_does_not_affect_others() -> None:
     data = splits()
-    broken = {name: Examples(part.x.clone(), part.y.clone()) for name, part in data.items()}
+    broken = {name: Examples(split.x.clone(), split.y.clone()) for name, split in data.items()}
     broken["train"].y[1] *= 1e200
     network, other = stack(norm=False), stack(norm=False)
     history = run(network, broken)
@@ -227,8 +239,8 @@ def test_one_that_diverges_leaves_the_others_untouched() -> None:
     torch.testing.assert_close(network.state[[0, 2]], other.state[[0, 2]], rtol=1e-9, atol=1e-9)
 
 
-def test_one_that_has_finished_keeps_the_weights_it_stopped_with() -> None:
-    def second_after_five(epoch: int, lr: torch.Tensor) -> torch.Tensor:
+def test_stopped_model_has_weights_of_its_last_epoch() -> None:
+    def second_after_five(epoch: int, lr: Tensor) -> Tensor:
         return torch.arange(len(lr)) == 1 if epoch == 4 else torch.zeros(len(lr), dtype=torch.bool)
 
     stopped, short, whole = stack(), stack(), stack()
@@ -240,43 +252,49 @@ def test_one_that_has_finished_keeps_the_weights_it_stopped_with() -> None:
     torch.testing.assert_close(stopped.state[[0, 2]], whole.state[[0, 2]])
 
 
-def test_the_best_weights_are_those_of_the_lowest_validation_loss() -> None:
+def test_best_weights_have_lowest_validation_loss() -> None:
     network, data = stack(), splits()
     history = run(network, data, restore_best=True)
     curve = history.curves["val_loss"]
     assert (curve.argmin(1) < 24).any()
-    value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
-    torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(val_loss(network, data), curve.amin(1), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("every", [4, 10, 25])
-def test_the_best_weights_are_searched_every_n_epochs(every: int) -> None:
+def test_best_weights_are_checked_every_n_epochs(every: int) -> None:
     network, data = stack(), splits()
     curve = run(network, data, restore_best=True, best_every=every).curves["val_loss"][:, every - 1 :: every]
-    value = MSE().forward(network.predict(data["val"].x), data["val"].y.mT)
-    torch.testing.assert_close(value, curve.amin(1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(val_loss(network, data), curve.amin(1), rtol=1e-12, atol=0)
 
 
-def test_weights_that_were_never_good_are_not_finite() -> None:
+def test_best_weights_are_nan_without_finite_loss() -> None:
     network = stack(norm=False)
     run(network, splits(scale=1e200), restore_best=True)
     assert network.state.isnan().all()
 
 
-def test_curves_tell_the_learning_rate_of_each_epoch() -> None:
-    history = run(stack(), splits(), schedule=StepSchedule(10))
+def test_curves_have_learning_rate_of_each_epoch() -> None:
+    history = run(stack(), splits(), schedule=partial(StepSchedule, 10))
     assert history.curves["lr"][0, [0, 9, 10, 24]].tolist() == pytest.approx([LR, LR, LR / 10, LR / 100])
 
 
-def test_a_part_that_is_watched_is_evaluated_after_each_epoch() -> None:
+def test_monitored_split_is_evaluated_after_each_epoch() -> None:
     network, data = stack(running=True), splits()
     history = run(network, data, monitor=("val", "train"))
     value = MSE().forward(network.predict(data["train"].x), data["train"].y.mT)
     torch.testing.assert_close(history.curves["train_loss"][:, -1], value)
 
 
-def test_streams_are_independent_of_each_other_and_of_the_other_seeds() -> None:
-    def draws(seeds: Any, stream: str) -> torch.Tensor:
+def test_recipe_can_train_twice() -> None:
+    recipe = Recipe(optimizer=momentum, schedule=partial(PlateauSchedule, 0), lr=LR, batch=16, epochs=5)
+    networks = [stack(), stack()]
+    for network in networks:
+        train(network, splits(), [shuffled(rng) for rng in generators(SEEDS, "order")], recipe)
+    assert torch.equal(networks[0].state, networks[1].state)
+
+
+def test_streams_are_independent_across_names_and_seeds() -> None:
+    def draws(seeds: Any, stream: str) -> Tensor:
         return torch.stack([torch.rand(4, generator=rng) for rng in generators(seeds, stream)])
 
     assert torch.equal(draws([5, 6, 7], "init")[1], draws([6], "init")[0])
