@@ -1,4 +1,4 @@
-"""Settings of a lab: what goes before what, and what is refused."""
+"""Labs: their settings, which values precede which, and which are refused."""
 
 import dataclasses
 import math
@@ -9,23 +9,23 @@ from typing import Any, ClassVar
 
 import pytest
 
-from labcheck.core.assumptions import Grade, assumed, known
-from labcheck.core.lab import Data, Lab, Settings
-from labcheck.core.trials import Trials
+from labcheck import Data, Lab, Trials, assumed, known
+from labcheck.core.assumptions import Grade, Justification
+from labcheck.core.lab import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kettle(Lab):
     name: ClassVar[str] = "kettle"
-    scales: ClassVar[Mapping[str, Settings]] = {"quick": {"litres": 1, "watts": 500.0}}
+    scales: ClassVar[Mapping[str, Settings]] = {"quick": {"liters": 1, "watts": 500.0}}
 
     minutes: int = 3
-    litres: int = assumed(2, "not stated; what it holds")
-    watts: float = assumed(2000.0, "of most kettles")
-    lid: bool = assumed(True, "seldom left off", False, grade="likely")
+    liters: int = assumed(2, "not stated; its capacity")
+    watts: float = assumed(2000.0, "typical of kettles")
+    lid: bool = assumed(True, "rarely left off", False, grade="likely")
     water: str = known("tap", "script", "read in the recipe")
-    cups: tuple[int, ...] = assumed((2, 2), "for the two of us", (4,), (1, 1, 1))
-    tea: Mapping[str, float] | None = assumed(None, "not everybody wants some")
+    cups: tuple[int, ...] = assumed((2, 2), "for two people", (4,), (1, 1, 1))
+    tea: Mapping[str, float] | None = assumed(None, "optional")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,58 +42,76 @@ class Kettle(Lab):
 
 
 @pytest.mark.parametrize(
-    ("scale", "overrides", "arm", "expected"),
+    ("scale", "arm", "expected"),
     [
-        ("", {}, {}, (3, 2, 2000.0)),
-        ("full", {}, {}, (3, 2, 2000.0)),
-        ("quick", {}, {}, (3, 1, 500.0)),
-        ("quick", {"litres": 4}, {}, (3, 4, 500.0)),
-        ("quick", {}, {"litres": 5}, (3, 5, 500.0)),
-        ("quick", {"litres": 4, "watts": 9.0}, {"litres": 5, "minutes": 7}, (7, 5, 9.0)),
+        ("", {}, (3, 2, 2000.0)),
+        ("full", {}, (3, 2, 2000.0)),
+        ("quick", {}, (3, 1, 500.0)),
+        ("quick", {"liters": 5}, (3, 5, 500.0)),
+        ("quick", {"liters": 5, "minutes": 7}, (7, 5, 500.0)),
     ],
 )
-def test_the_arm_goes_before_overrides_and_those_before_the_scale(
-    scale: str, overrides: Settings, arm: Settings, expected: tuple[int, int, float]
-) -> None:
-    lab = Kettle.configure(scale, overrides, arm)
+def test_configure_prefers_arm_to_scale_and_scale_to_default(
+    scale: str, arm: Settings, expected: tuple[int, int, float]
+):
+    lab = Kettle.configure(scale, arm)
     assert isinstance(lab, Kettle)
-    assert (lab.minutes, lab.litres, lab.watts) == expected
+    assert (lab.minutes, lab.liters, lab.watts) == expected
 
 
-def test_configuring_changes_neither_the_scales_nor_what_is_given() -> None:
-    overrides, arm = {"litres": 4}, {"watts": 9.0}
-    Kettle.configure("quick", overrides, arm)
-    assert (overrides, arm) == ({"litres": 4}, {"watts": 9.0})
-    assert Kettle.scales == {"quick": {"litres": 1, "watts": 500.0}}
+def test_configure_does_not_change_its_arguments():
+    arm = {"watts": 9.0}
+    Kettle.configure("quick", arm)
+    assert arm == {"watts": 9.0}
+    assert Kettle.scales == {"quick": {"liters": 1, "watts": 500.0}}
 
 
-@pytest.mark.parametrize(("overrides", "arm"), [({"volts": 230}, {}), ({}, {"volts": 230}), ({"volts": 1}, {"lid": 0})])
-def test_a_setting_that_does_not_exist_is_refused_with_those_that_do(overrides: Settings, arm: Settings) -> None:
+def test_override_replaces_settings():
+    lab = Kettle.configure("quick", {"liters": 5})
+    assert lab.override({"watts": 9.0}) == Kettle(liters=5, watts=9.0)
+    assert lab.override({}) is lab
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"water": "sea"}, "kettle.water must be one of tap, spring, got 'sea'"),
+        ({"liters": "2"}, "kettle.liters must be a whole number, got '2'"),
+        ({"tea": object()}, "kettle.tea: object cannot be written and read back; "),
+    ],
+)
+def test_override_refuses_invalid_value(changes: Settings, message: str):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Kettle().override(changes)
+
+
+@pytest.mark.parametrize("arm", [{"volts": 230}, {"volts": 1, "lid": 0}])
+def test_configure_refuses_unknown_setting(arm: Settings):
     with pytest.raises(
-        ValueError, match=r"^kettle has no setting 'volts'; it has minutes, litres, watts, lid, water, cups, tea$"
+        ValueError, match=r"^kettle has no setting 'volts'; it has minutes, liters, watts, lid, water, cups, tea$"
     ):
-        Kettle.configure("quick", overrides, arm)
+        Kettle.configure("quick", arm)
 
 
-def test_a_word_that_is_not_allowed_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match=r"^kettle\.water is one of tap, spring, not 'sea'$"):
-        Kettle.configure("quick", {}, {"water": "sea"})
-    assert Kettle.configure("quick", {}, {"water": "spring"}).water == "spring"
+def test_require_choice_refuses_other_word():
+    with pytest.raises(ValueError, match=r"^kettle\.water must be one of tap, spring, got 'sea'$"):
+        Kettle.configure("quick", {"water": "sea"})
+    assert Kettle.configure("quick", {"water": "spring"}).water == "spring"
 
 
 @pytest.mark.parametrize("cups", [(0,), (-1,), (2, 0), (0, 2)])
-def test_one_number_that_is_too_small_is_one_too_many(cups: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"^kettle\.cups is at least 1, not {re.escape(repr(cups))}$"):
+def test_require_at_least_refuses_tuple_with_small_number(cups: tuple[int, ...]):
+    with pytest.raises(ValueError, match=rf"^kettle\.cups must be at least 1, got {re.escape(repr(cups))}$"):
         Kettle(cups=cups)
 
 
 @pytest.mark.parametrize("settings", [{"cups": (1,)}, {"cups": (3, 1, 2)}, {"cups": ()}, {"minutes": 1}])
-def test_numbers_that_are_large_enough_are_taken(settings: Settings) -> None:
-    assert Kettle.configure("", {}, settings) == Kettle(**settings)
+def test_require_at_least_accepts_large_numbers(settings: Settings):
+    assert Kettle.configure("", settings) == Kettle(**settings)
 
 
-def test_not_a_number_is_too_small() -> None:
-    with pytest.raises(ValueError, match=r"^kettle\.watts is at least 0, not nan$"):
+def test_require_at_least_refuses_nan():
+    with pytest.raises(ValueError, match=r"^kettle\.watts must be at least 0, got nan$"):
         Kettle(watts=math.nan)
 
 
@@ -110,31 +128,31 @@ def test_not_a_number_is_too_small() -> None:
         ),
     ],
 )
-def test_a_value_of_another_type_is_refused(name: str, value: Any, kind: str) -> None:
-    message = rf"^kettle\.{name} is {kind}.*not {re.escape(repr(value))}$"
+def test_lab_refuses_value_of_wrong_type(name: str, value: Any, kind: str):
+    message = rf"^kettle\.{name} must be {kind}.*got {re.escape(repr(value))}$"
     with pytest.raises(ValueError, match=message):
         Kettle(**{name: value})
     with pytest.raises(ValueError, match=message):
-        Kettle.configure("quick", {name: value}, {})
+        Kettle.configure("quick", {name: value})
 
 
 @pytest.mark.parametrize(
     "settings", [{"watts": 9}, {"watts": math.inf}, {"lid": False}, {"cups": (3,)}, {"tea": {"green": 1}}, {"tea": 7}]
 )
-def test_a_value_of_its_type_or_of_no_type_that_is_known_is_taken(settings: Settings) -> None:
+def test_lab_accepts_value_of_its_type_or_of_unknown_type(settings: Settings):
     assert {name: getattr(Kettle(**settings), name) for name in settings} == settings
 
 
-def test_a_lab_is_frozen() -> None:
+def test_lab_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Kettle().litres = 3
+        Kettle().liters = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("litres", "7", 7),
-        ("litres", "-7", -7),
+        ("liters", "7", 7),
+        ("liters", "-7", -7),
         ("watts", "0.5", 0.5),
         ("watts", "1e-3", 0.001),
         ("watts", "7", 7.0),
@@ -149,13 +167,13 @@ def test_a_lab_is_frozen() -> None:
         ("cups", "1-20-3", (1, 20, 3)),
     ],
 )
-def test_open_settings_are_read_as_their_type(name: str, text: str, value: Any) -> None:
-    read = Kettle.parse(name, text)
-    assert read == value
-    assert type(read) is type(value)
+def test_parse_returns_value_of_type_of_setting(name: str, text: str, value: Any):
+    parsed = Kettle.parse(name, text)
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
-def test_infinity_is_a_float() -> None:
+def test_parse_accepts_infinity():
     assert math.isinf(Kettle.parse("watts", "inf"))
 
 
@@ -165,9 +183,9 @@ NOT_WIDTHS = ["", "-", "32-", "-32", "32--32", "32-32-", "32,32", "32x32", "32.0
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
-        ("litres", "7.5", "a whole number"),
-        ("litres", "", "a whole number"),
-        ("litres", "true", "a whole number"),
+        ("liters", "7.5", "a whole number"),
+        ("liters", "", "a whole number"),
+        ("liters", "true", "a whole number"),
         ("watts", "much", "a number"),
         ("watts", "", "a number"),
         ("lid", "yes", "true or false"),
@@ -176,73 +194,177 @@ NOT_WIDTHS = ["", "-", "32-", "-32", "32--32", "32-32-", "32,32", "32x32", "32.0
         *(("cups", text, "a tuple of whole numbers, 32-32 on a command line") for text in NOT_WIDTHS),
     ],
 )
-def test_what_is_not_of_the_type_of_its_setting_is_refused(name: str, text: str, kind: str) -> None:
-    with pytest.raises(ValueError, match=rf"^kettle\.{name} is {kind}, not '{re.escape(text)}'$"):
+def test_parse_refuses_value_of_wrong_type(name: str, text: str, kind: str):
+    with pytest.raises(ValueError, match=rf"^kettle\.{name} must be {kind}, got '{re.escape(text)}'$"):
         Kettle.parse(name, text)
 
 
-def test_what_cannot_be_written_in_a_word_is_not_read() -> None:
-    with pytest.raises(ValueError, match=r"^kettle\.tea cannot be given on a command line$"):
+def test_parse_refuses_setting_of_unknown_type():
+    with pytest.raises(ValueError, match=r"^kettle\.tea cannot be set on a command line$"):
         Kettle.parse("tea", "green")
 
 
 @pytest.mark.parametrize("name", ["minutes", "volts", "name", "scales"])
-def test_parse_refuses_settings_that_the_report_states(name: str) -> None:
+def test_parse_refuses_setting_that_report_states(name: str):
     message = (
         f"kettle has no setting '{name}' that its report leaves unstated; those are "
-        "litres, watts, lid, water, cups, tea"
+        "liters, watts, lid, water, cups, tea"
     )
     with pytest.raises(ValueError, match=f"^{message}$"):
         Kettle.parse(name, "1")
 
 
-def test_evidence_is_of_each_setting_that_is_not_stated() -> None:
-    evidence = Kettle.unstated()
-    assert evidence == {
-        "litres": Justification(Grade.OPEN, "not stated; what it holds"),
-        "watts": Justification(Grade.OPEN, "of most kettles"),
-        "lid": Justification(Grade.LIKELY, "seldom left off", (False,)),
+def test_unstated_has_justification_of_each_setting():
+    justifications = Kettle.unstated()
+    assert justifications == {
+        "liters": Justification(Grade.OPEN, "not stated; its capacity"),
+        "watts": Justification(Grade.OPEN, "typical of kettles"),
+        "lid": Justification(Grade.LIKELY, "rarely left off", (False,)),
         "water": Justification(Grade.SCRIPT, "read in the recipe"),
-        "cups": Justification(Grade.OPEN, "for the two of us", ((4,), (1, 1, 1))),
-        "tea": Justification(Grade.OPEN, "not everybody wants some"),
+        "cups": Justification(Grade.OPEN, "for two people", ((4,), (1, 1, 1))),
+        "tea": Justification(Grade.OPEN, "optional"),
     }
-    assert list(evidence) == [field.name for field in dataclasses.fields(Kettle) if field.name != "minutes"]
+    assert list(justifications) == [field.name for field in dataclasses.fields(Kettle) if field.name != "minutes"]
     assert [grade.value for grade in Grade] == ["stated", "script", "numbers", "likely", "open"]
 
 
 @pytest.mark.parametrize("grade", ["script", "numbers"])
-def test_known_takes_the_grades_of_a_source(grade: str) -> None:
+def test_known_accepts_grades_of_source(grade: str):
     field = known(64, grade, "read")
-    assert (field.default, field.metadata["evidence"]) == (64, Justification(Grade(grade), "read"))
+    assert (field.default, field.metadata["justification"]) == (64, Justification(Grade(grade), "read"))
 
 
 @pytest.mark.parametrize("grade", ["stated", "likely", "open", "sure", ""])
-def test_known_refuses_the_grades_of_a_guess(grade: str) -> None:
-    message = f"^a known setting has the grade script or numbers, not '{grade}': use assumed for others$"
+def test_known_refuses_other_grades(grade: str):
+    message = f"^a known setting must have the grade script or numbers, got '{grade}'; use `assumed`$"
     with pytest.raises(ValueError, match=message):
         known(64, grade, "read")
 
 
 @pytest.mark.parametrize("grade", ["stated", "script", "numbers", "sure", ""])
-def test_assumed_refuses_the_grades_of_a_source(grade: str) -> None:
-    message = f"^an assumed setting has the grade likely or open, not '{grade}': use known for others$"
+def test_assumed_refuses_other_grades(grade: str):
+    message = f"^an assumed setting must have the grade likely or open, got '{grade}'; use `known`$"
     with pytest.raises(ValueError, match=message):
         assumed(64, "not stated", grade=grade)
 
 
 @pytest.mark.parametrize("alternatives", [(64,), (32, 64), (64, 128)])
-def test_assumed_refuses_its_default_as_alternative(alternatives: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"^64 is the default, and cannot be an alternative to itself$"):
+def test_assumed_refuses_default_as_alternative(alternatives: tuple[int, ...]):
+    with pytest.raises(ValueError, match=r"^an alternative must differ from the default, got 64$"):
         assumed(64, "not stated", *alternatives)
 
 
-def test_assumed_takes_an_equal_value_of_another_type() -> None:
-    assert assumed(1, "not stated", True, 1.0).metadata["evidence"].alternatives == (True, 1.0)
+def test_assumed_accepts_equal_alternative_of_other_type():
+    assert assumed(1, "not stated", True, 1.0).metadata["justification"].alternatives == (True, 1.0)
 
 
-def test_a_lab_without_data_or_training_cannot_be_made() -> None:
+def test_lab_is_abstract_without_data_and_train():
     class Idea(Lab):
         name: ClassVar[str] = "idea"
 
     with pytest.raises(TypeError, match=r"abstract methods .*data.*train"):
-        Idea()
+        Idea()  # type: ignore[abstract]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cup(Kettle):
+    """A lab with a required setting, whose stack is a setting."""
+
+    name: ClassVar[str] = "cup"
+    units: ClassVar = {"mse": "m²", "loss": "J"}
+
+    handle: int
+    size: Any = 1
+
+    @property
+    def stack(self) -> int:
+        size: int = self.size
+        return size
+
+
+def test_configure_refuses_missing_required_setting():
+    with pytest.raises(ValueError, match=r"^cup\.handle has no default: each arm must set it$"):
+        Cup.configure("quick", {"liters": 3})
+    assert Cup.configure("quick", {"handle": 2}).handle == 2
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "2"])
+def test_configure_refuses_stack_that_is_not_positive_number(size: Any):
+    with pytest.raises(ValueError, match=rf"^cup\.stack must be a positive whole number, got {size!r}$"):
+        Cup.configure("", {"handle": 1, "size": size})
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("mse", "m²"), ("test_mse", "m²"), ("val_mse_best", "m²"), ("loss", "J"), ("mseloss", ""), ("accuracy", "")],
+)
+def test_unit_is_that_of_name_or_of_word_in_name(name: str, unit: str):
+    assert Cup.unit(name) == unit
+
+
+@pytest.mark.parametrize("reason", [None, 7])
+def test_setting_is_refused_unless_reason_is_string(reason: Any):
+    message = f"^the reason for a setting must be a string, got {reason}$"
+    with pytest.raises(ValueError, match=message):
+        known(64, "script", reason)
+    with pytest.raises(ValueError, match=message):
+        assumed(64, reason)
+
+
+class Undecorated(Kettle):
+    name: ClassVar[str] = "undecorated"
+
+    color: str = "red"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd(Kettle):
+    name: ClassVar[str] = "odd"
+
+    shape: str = assumed("round", "not stated", 1j)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"name": None}, "Other.name must be a string of letters, digits, '-', '_' and '.', the first half of its"),
+        ({"name": "a/b"}, "Other.name must be a string of letters, digits, '-', '_' and '.', the first half of its"),
+        ({"scales": {"quick": 3}}, 'Other.scales must be settings by scale, such as {"quick": {"epochs": 3}}, got '),
+        ({"units": {"mse": 1}}, 'Other.units must be units by name, such as {"mse": "m²"}, got '),
+        ({"diverged": ValueError}, "Other.diverged must be a tuple of exception classes, got "),
+        ({"diverged": (KeyboardInterrupt,)}, "Other.diverged must be a tuple of exception classes, got "),
+    ],
+)
+def test_lab_class_is_refused_unless_attributes_have_their_type(
+    attributes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+):
+    other: Any = type("Other", (Kettle,), {"name": "other", "__module__": __name__, **attributes})
+    monkeypatch.setitem(globals(), "Other", other)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        other.validate()
+
+
+def test_lab_class_is_refused_unless_module_defines_it():
+    class Local(Kettle):
+        name: ClassVar[str] = "local"
+
+    with pytest.raises(ValueError, match=r"Local must be a class that its module defines under its own name"):
+        Local.validate()
+
+
+def test_lab_class_is_refused_unless_decorated():
+    message = (
+        r"^Undecorated\.color is not a setting yet: decorate the class with @dataclass\(frozen=True, kw_only=True\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        Undecorated.validate()
+
+
+def test_lab_class_is_refused_if_alternative_cannot_be_written():
+    with pytest.raises(ValueError, match=r"^Odd\.shape: an alternative: 1j cannot be written and read back; "):
+        Odd.validate()
+
+
+def test_lab_class_is_valid():
+    Kettle.validate()
+    Cup.validate()
