@@ -1,14 +1,14 @@
 from labcheck import Arm, Claim, beats, diverges, epochs_to, mean_rebound
 from labcheck.labs.boston import FINAL_LOSS, MEAN_VAL_MSE, TEST_MAE, TEST_MSE, TEST_R2, VAL_MSE, Boston
 
-EPOCHS_TO_TARGET = epochs_to("val_loss", below=20)  # where the report's slowest rate ends
-SWING = mean_rebound("val_loss", rising=False)
+EPOCHS_TO_TARGET = epochs_to("val_loss", below=20)  # the final loss of the lowest rate in the report
+VAL_REBOUND = mean_rebound("val_loss", rising=False)
 
 claim = Claim(
     id="boston/learning-rate",
-    statement="A learning rate of 0.1 diverges; of 0.01, 0.001 and 0.0001, a higher one predicts better, "
-    "converges faster and less steadily.",
-    citation="report boston-mnist, part 1, the learning rate's influence",
+    statement="A learning rate of 0.1 diverges; among 0.01, 0.001 and 0.0001, a higher rate predicts better and "
+    "converges faster, but less steadily.",
+    citation="report boston-mnist, part 1, influence of the learning rate",
     lab=Boston,
     arms={
         "lr 0.1": Arm({"hidden_layers": 2, "lr": 0.1}, {"text": {TEST_MSE: float("nan")}}),
@@ -28,13 +28,14 @@ claim = Claim(
         beats("lr 0.001", "lr 0.0001", TEST_MSE),
         beats("lr 0.01", "lr 0.001", EPOCHS_TO_TARGET),
         beats("lr 0.001", "lr 0.0001", EPOCHS_TO_TARGET),
-        beats("lr 0.001", "lr 0.01", SWING),
-        beats("lr 0.0001", "lr 0.001", SWING),
+        beats("lr 0.001", "lr 0.01", VAL_REBOUND),
+        beats("lr 0.0001", "lr 0.001", VAL_REBOUND),
     ],
     seeds={"quick": 60, "full": 240},
     notes=[
-        "Converging faster is fewer epochs to a validation loss of 20, where the report's slowest rate ends.",
-        "Steadiness is how little the validation loss climbs back over the whole run, for the plateau cuts the rate "
-        "later.",
+        "Convergence is faster if fewer epochs reach a validation loss of 20, the final loss of the lowest rate in the "
+        "report.",
+        "Steadiness is how little the validation loss rebounds over the whole run, since at its end the plateau "
+        "schedule has lowered the learning rate.",
     ],
 )

@@ -3,8 +3,8 @@ from labcheck.labs.curve import Curve
 
 claim = Claim(
     id="curve/custom-function",
-    statement="A function of one's own is fitted best after 3500 epochs at a learning rate of 0.001.",
-    citation="report curve-cifar, exercise 1.C; found by looking at 200 to 4000 epochs",
+    statement="A function of one's own choice is fitted best after 3500 epochs with a learning rate of 0.001.",
+    citation="report curve-cifar, exercise 1.C, after a comparison of 200 to 4000 epochs",
     lab=Curve,
     arms={name: Arm({"function": name, "epochs": 4000, "lr": 0.001}) for name in ("g", "g as printed")},
     relations=[
@@ -14,7 +14,7 @@ claim = Claim(
     ],
     seeds={"quick": 60, "full": 240},
     notes=[
-        "The fit is judged against the function itself; all numbers of epochs are read off one training.",
-        "The report's script has x² + x + 1 where the report prints (x + 1)²; the claim is about both.",
+        "The error is that with respect to the function itself. All numbers of epochs are points of one training.",
+        "The report's script has x² + x + 1 where the report prints (x + 1)²; both are judged.",
     ],
 )

@@ -5,9 +5,9 @@ EPOCHS_TO_TARGET = epochs_to("grid_loss", below=5.76)  # a tenth of the variance
 
 claim = Claim(
     id="curve/learning-rate",
-    statement="The smaller the learning rate, the better the fit after 1000 epochs, and a tenth of it takes about ten "
-    "times the steps.",
-    citation="report curve-cifar, exercise 1.B; pictures, no numbers",
+    statement="The smaller the learning rate, the better the fit after 1000 epochs; a tenth of the rate takes about "
+    "ten times the steps.",
+    citation="report curve-cifar, exercise 1.B, pictures; no numbers",
     lab=Curve,
     arms={f"lr {lr:g}": Arm({"epochs": 1000, "lr": lr}) for lr in (1.0, 0.1, 0.01, 0.001)},
     relations=[
@@ -20,8 +20,8 @@ claim = Claim(
     ],
     seeds={"quick": 60, "full": 240},
     notes=[
-        "Steps are those until the net fits: until its error against the function is a tenth of the function's "
-        "variance, as in sine/activation. Training is on the full batch, so that an epoch is a step.",
-        "About ten times is from 5 to 20 times.",
+        "Steps are counted until the network fits, that is, until its error with respect to the function is a tenth of "
+        "the function's variance, as in sine/activation. Training uses the full batch, so an epoch is one step.",
+        "About ten times means 5 to 20 times.",
     ],
 )

@@ -3,8 +3,8 @@ from labcheck.labs.fashion import FINAL_LOSS, Fashion
 
 claim = Claim(
     id="fashion/batch-size",
-    statement="A larger batch lowers the training loss more slowly, and costs more CPU time.",
-    citation="report fashion, the batch size's influence; figures 256-256-.1-5 and 400-256-.1-5 without their numbers",
+    statement="A larger batch lowers the training loss more slowly and costs more CPU time.",
+    citation="report fashion, influence of the batch size; figures 256-256-.1-5 and 400-256-.1-5 without their numbers",
     lab=Fashion,
     arms={"smallest": Arm({"smallest": True}), "256": Arm({"batch": 256}), "400": Arm({"batch": 400})},
     relations=[
@@ -14,5 +14,5 @@ claim = Claim(
         beats("256", "400", CPU_SECONDS, by=0.1),
     ],
     seeds={"quick": 10, "full": 20},
-    notes=["Slower is a larger loss in the fifth epoch; less CPU time is a tenth less for an epoch."],
+    notes=["Slower means a larger loss in the fifth epoch. Less CPU time means a tenth less per epoch."],
 )

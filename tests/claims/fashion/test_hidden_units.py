@@ -3,9 +3,9 @@ from labcheck.labs.fashion import FINAL_LOSS, TEST_ACCURACY, Fashion
 
 claim = Claim(
     id="fashion/hidden-units",
-    statement="More hidden units give a slightly lower training loss and a slightly better accuracy, and cost much "
+    statement="More hidden units give a slightly lower training loss and a slightly higher accuracy, and cost much "
     "more CPU time.",
-    citation="report fashion, the hidden units' influence; figures 256-256-.1-5, 256-512-.1-5, 256-1024-.1-5",
+    citation="report fashion, influence of the hidden units; figures 256-256-.1-5, 256-512-.1-5, 256-1024-.1-5",
     lab=Fashion,
     arms={"256": Arm({"hidden": 256}), "512": Arm({"hidden": 512}), "1024": Arm({"hidden": 1024})},
     relations=[
@@ -16,5 +16,5 @@ claim = Claim(
         beats("256", "1024", CPU_SECONDS, by=0.5),
     ],
     seeds={"quick": 10, "full": 20},
-    notes=["Much more is more than twice the CPU time for an epoch; how slight the gains are, the effects tell."],
+    notes=["Much more means more than twice the CPU time per epoch. The effects show how slight the improvements are."],
 )

@@ -5,8 +5,9 @@ FIRST_TEST_ACCURACY = value_at("test_accuracy", 1, rising=True)
 
 claim = Claim(
     id="fashion/swaps",
-    statement="One part of the base net exchanged at a time: Tanh trains like ReLU; MultiMarginLoss changes the loss "
-    "and not the accuracy; initialization matters, and a bad one is a disaster; Adam learns faster and ends higher.",
+    statement="One part of the base network is exchanged at a time: Tanh trains like ReLU; MultiMarginLoss changes the "
+    "loss, but not the accuracy; initialization matters, and a bad one is a disaster; Adam learns faster and ends "
+    "higher.",
     citation="report fashion, a new method of each kind; figures without their numbers",
     lab=Fashion,
     arms={
@@ -29,10 +30,12 @@ claim = Claim(
     ],
     seeds={"quick": 10, "full": 20},
     notes=[
-        "Which net is the base is not stated: 256-256-.1-5 is assumed, and not the supposedly best 256-512-.3-10.",
-        "Alike is within two points, and a training loss within 10 %; another loss differs by more than that.",
-        "The report names no bad initialization: all weights 0 is assumed; a disaster is a test accuracy below 20 %. "
-        "That Xavier's itself is one is the claim fashion/swaps-xavier.",
-        "Adam's learning rate is not stated: torch's default, .001, since .1 is far outside of its range.",
+        "The base network is not stated: 256-256-.1-5 is assumed, and not the supposedly best 256-512-.3-10.",
+        "Two results are alike if accuracies are within two points and training losses within 10 %; a changed loss "
+        "differs by more than 10 %.",
+        "The report names no bad initialization: weights of 0 are assumed. A disaster is a test accuracy below 20 %. "
+        "The claim fashion/swaps-xavier judges whether Xavier's initialization itself is one.",
+        "Adam's learning rate is not stated: torch's default, .001, is assumed, since .1 is far outside of its usual "
+        "range.",
     ],
 )

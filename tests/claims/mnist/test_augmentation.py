@@ -3,8 +3,8 @@ from labcheck.labs.mnist import TEST_ACCURACY, Mnist
 
 claim = Claim(
     id="mnist/augmentation",
-    statement="Turning digits by up to 10°, shifting them by up to a tenth and changing their brightness hurts.",
-    citation="report boston-mnist, part 2, the model's description: it seemed entirely counterproductive; no numbers",
+    statement="Augmentation with rotations by up to 10°, shifts by up to a tenth and changes of brightness is harmful.",
+    citation="report boston-mnist, part 2, description of the model: it seemed entirely counterproductive; no numbers",
     lab=Mnist,
     arms={"without": Arm({"augmented": False}), "with": Arm({"augmented": True})},
     relations=[beats("without", "with", TEST_ACCURACY)],

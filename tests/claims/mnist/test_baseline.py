@@ -3,8 +3,10 @@ from labcheck.labs.mnist import TEST_ACCURACY, TEST_IMAGES, Mnist
 
 claim = Claim(
     id="mnist/baseline",
-    statement="The net with two convolutions has 97 % on test digits; its validation loss rises again late.",
-    citation="report boston-mnist, part 2: 97 % when the base version was trained; the curves of the first training",
+    statement="The network with two convolutions has an accuracy of 97 % on test digits; its validation loss rises "
+    "again late.",
+    citation="report boston-mnist, part 2, 97 % in the training of the base version, and the curves of the first "
+    "training",
     lab=Mnist,
     arms={"base": Arm({}, {"text": {TEST_ACCURACY: 0.97}})},
     relations=[
@@ -13,7 +15,7 @@ claim = Claim(
     ],
     seeds={"quick": 20, "full": 20},
     notes=[
-        "The validation loss rises again when it ends more than 5 % above its lowest.",
-        "The 99 % on the full set is a number of the claim mnist/full-set.",
+        "The validation loss rises again if it ends more than 5 % above its minimum.",
+        "The claim mnist/full-set judges the 99 % on the full set.",
     ],
 )

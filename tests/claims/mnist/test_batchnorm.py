@@ -3,8 +3,8 @@ from labcheck.labs.mnist import VAL_ACCURACY, VAL_LOSS, Mnist
 
 claim = Claim(
     id="mnist/batchnorm",
-    statement="With BatchNorm the validation accuracy is higher and the validation loss lower, in two settings.",
-    citation="report boston-mnist, part 2, BatchNorm's influence; types 0 and 2 have it, curves without numbers",
+    statement="BatchNorm gives a higher validation accuracy and a lower validation loss, in two settings.",
+    citation="report boston-mnist, part 2, influence of BatchNorm, which types 0 and 2 have; curves without numbers",
     lab=Mnist,
     arms={
         "plain": Arm({"norm": False}),
@@ -20,8 +20,8 @@ claim = Claim(
     ],
     seeds={"quick": 8, "full": 16},
     notes=[
-        "The report does not say what its two settings are: the base net, and one with a moderate dropout rate, are "
+        "The report does not state its two settings: the base network and one with a moderate dropout rate are "
         "assumed.",
-        "Accuracy and loss are those of the weights that are kept.",
+        "Accuracy and loss are those of the restored weights, with the lowest validation loss.",
     ],
 )

@@ -1,15 +1,16 @@
 from labcheck import CPU_SECONDS, Arm, Claim, beats, equivalent, geometric_mean, mean_rebound, no_worse, value_at
 from labcheck.labs.mnist import ONE_POINT, TEST_ACCURACY, TRAIN_ACCURACY, Mnist, table_row
 
-MET_VAL_ACCURACY = geometric_mean("val_accuracy", 14, rising=True)
-FIRST_LOSS = value_at("batch_loss", 1, rising=False)
-JITTER = mean_rebound("val_accuracy", 0, 8, rising=True)
+VAL_ACCURACY_FROM_EPOCH_15 = geometric_mean("val_accuracy", 14, rising=True)
+FIRST_TRAINING_LOSS = value_at("batch_loss", 1, rising=False)
+EARLY_VAL_REBOUND = mean_rebound("val_accuracy", 0, 8, rising=True)
 
 claim = Claim(
     id="mnist/depth",
-    statement="Two and four convolutions recognize more test digits than one, which fits its training digits all the "
-    "same; four do about as well as two, after slower and less steady training; more take more time; none overfits.",
-    citation="report boston-mnist, part 2, the depth's influence, and the table below it",
+    statement="Two and four convolutions recognize more test digits than one, which fits its training digits "
+    "nevertheless; four are about as good as two, after slower and less steady training; more layers take more time, "
+    "and none overfits.",
+    citation="report boston-mnist, part 2, influence of the depth and the table below it",
     lab=Mnist,
     arms={
         "1 layer": Arm(
@@ -29,9 +30,9 @@ claim = Claim(
         beats("2 layers", "1 layer", TEST_ACCURACY),
         beats("4 layers", "1 layer", TEST_ACCURACY),
         equivalent("4 layers", "2 layers", TEST_ACCURACY, margin=ONE_POINT),
-        equivalent("4 layers", "2 layers", MET_VAL_ACCURACY, margin=ONE_POINT),
-        beats("2 layers", "4 layers", FIRST_LOSS),
-        beats("2 layers", "4 layers", JITTER),
+        equivalent("4 layers", "2 layers", VAL_ACCURACY_FROM_EPOCH_15, margin=ONE_POINT),
+        beats("2 layers", "4 layers", FIRST_TRAINING_LOSS),
+        beats("2 layers", "4 layers", EARLY_VAL_REBOUND),
         no_worse("1 layer", "2 layers", TRAIN_ACCURACY, margin=ONE_POINT),
         beats("1 layer", "2 layers", CPU_SECONDS, by=0.1),
         beats("2 layers", "4 layers", CPU_SECONDS, by=0.1),
@@ -40,11 +41,12 @@ claim = Claim(
     ],
     seeds={"quick": 8, "full": 16},
     notes=[
-        "About the same is within one point; two curves have met when their means from epoch 15 on are.",
-        "Slower at first is a larger mean training loss in the first epoch; jitter is how much the validation accuracy "
-        "falls back in the first eight epochs.",
-        "One layer fits its training digits when it is within one point of two layers on them.",
-        "Less time is a tenth less CPU time for an epoch.",
-        "A net overfits when its test accuracy is more than three points below its training accuracy.",
+        "About as good means within one point; two curves have met if their means from epoch 15 on are within one "
+        "point.",
+        "Slower training means a larger mean training loss in the first epoch. Steadiness is how little the validation "
+        "accuracy falls back within the first eight epochs.",
+        "One layer fits its training digits if its accuracy on them is at most one point below that of two layers.",
+        "Less time means a tenth less CPU time per epoch.",
+        "A network overfits if its test accuracy is more than three points below its training accuracy.",
     ],
 )

@@ -7,9 +7,9 @@ EARLY_VAL_LOSS = geometric_mean("val_loss", 0, 5, rising=False)
 
 claim = Claim(
     id="mnist/dropout",
-    statement="A moderate dropout rate helps on validation; a high one helps less, starts lower and learns slowly; on "
-    "test digits they hardly differ.",
-    citation="report boston-mnist, part 2, the effect of dropout, and the table of four rates below it",
+    statement="A moderate dropout rate helps in validation; a high one helps less, starts lower and learns slowly; on "
+    "test digits the rates hardly differ.",
+    citation="report boston-mnist, part 2, effect of dropout and the table of four rates below it",
     lab=Mnist,
     arms={
         "none": Arm(
@@ -40,10 +40,10 @@ claim = Claim(
     ],
     seeds={"quick": 8, "full": 16},
     notes=[
-        "The third accuracy is not legible in the table: it is 492 of 500 digits of the confusion matrix above it.",
-        "The report does not name its rates: the table's four are taken to be none, low, moderate and high.",
-        "To help on validation is a higher mean accuracy over the last five epochs; slow is a larger mean loss, in "
-        "training and on validation, over the first five.",
-        "They hardly differ when each is within one point of none.",
+        "The third accuracy is illegible in the table: it is 492 of 500 digits in the confusion matrix above it.",
+        "The report does not name its rates: the four in the table are assumed to be none, low, moderate and high.",
+        "A rate helps in validation if the mean accuracy over the last five epochs is higher. Learning is slow if the "
+        "mean loss over the first five epochs is larger, in training and in validation.",
+        "The rates hardly differ if each is within one point of none.",
     ],
 )

@@ -5,9 +5,9 @@ LARGER = ("7×7", "9×9")
 
 claim = Claim(
     id="mnist/kernel-size",
-    statement="5×5 kernels are no worse than 3×3 on test digits and clearly better on validation; larger ones are "
-    "slightly worse on validation and gain little on test digits, where they too are better than 3×3.",
-    citation="report boston-mnist, part 2, the kernel size's influence, and the table below it",
+    statement="5×5 kernels are no worse than 3×3 on test digits and clearly better in validation; larger ones are "
+    "slightly worse in validation and gain little on test digits, where they are also better than 3×3.",
+    citation="report boston-mnist, part 2, influence of the kernel size and the table below it",
     lab=Mnist,
     arms={
         "3×3": Arm(
@@ -37,8 +37,8 @@ claim = Claim(
     ],
     seeds={"quick": 8, "full": 16},
     notes=[
-        "No worse is by no more than half a point, clearly better by more than half a point; slightly worse, and a "
-        "little gain, are within one point.",
-        "On validation is the mean accuracy over the last five epochs.",
+        "No worse means by at most half a point, and clearly better by more than half a point. Slightly worse and a "
+        "little gain mean within one point.",
+        "The accuracy in validation is the mean over the last five epochs.",
     ],
 )

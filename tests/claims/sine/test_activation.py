@@ -3,8 +3,8 @@ from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_MSE, TEST_SU
 
 claim = Claim(
     id="sine/activation",
-    statement="Without an activation the net cannot fit the function; with ReLU it can.",
-    citation="report sine, section 3.3, and the ends of its curves",
+    statement="Without an activation, the network cannot fit the function; with ReLU it can.",
+    citation="report sine, section 3.3 and the ends of its curves",
     lab=Sine,
     arms={
         "none": Arm(
@@ -21,5 +21,5 @@ claim = Claim(
         reaches("ReLU", 0.05, TEST_MSE),
     ],
     seeds={"quick": 20, "full": 200},
-    notes=["A net fits when its mean squared error is at most a tenth of the variance of sin x, .5."],
+    notes=["A network fits if its mean squared error is at most a tenth of the variance of sin x, which is .5."],
 )

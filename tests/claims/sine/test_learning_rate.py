@@ -1,12 +1,12 @@
 from labcheck import Arm, Claim, beats, geometric_mean
 from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 
-LATE = geometric_mean("batch_loss", -200, -100, rising=False)
-LAST = geometric_mean("batch_loss", -100, rising=False)
+LOSS_BEFORE_LAST_100 = geometric_mean("batch_loss", -200, -100, rising=False)
+LOSS_OF_LAST_100 = geometric_mean("batch_loss", -100, rising=False)
 
 claim = Claim(
     id="sine/learning-rate",
-    statement="With a constant learning rate of 0.01 the loss rises at the end instead of falling, and 1e-4 does "
+    statement="With a constant learning rate of 0.01, the loss rises at the end instead of falling, and 1e-4 is "
     "better.",
     citation="report sine, section 3.2, first comparison, and the ends of its curves",
     lab=Sine,
@@ -17,12 +17,12 @@ claim = Claim(
         ),
     },
     relations=[
-        beats("lr 0.01", "lr 0.01", LATE, by=0.1, other=LAST),
+        beats("lr 0.01", "lr 0.01", LOSS_BEFORE_LAST_100, by=0.1, other=LOSS_OF_LAST_100),
         beats("lr 0.0001", "lr 0.01", TEST_SUM),
     ],
     seeds={"quick": 20, "full": 200},
     notes=[
-        "The loss rises at the end when its mean over the 100 epochs before the last 100 is more than 10 % below that "
-        "over the last 100. It is the training loss, which the report plots by step.",
+        "The loss rises at the end if its mean over the 100 epochs before the last 100 is more than 10 % below its "
+        "mean over the last 100. It is the training loss, which the report plots by step.",
     ],
 )

@@ -3,8 +3,9 @@ from labcheck.labs.sine import FINAL_TRAIN_SUM, FINAL_VAL_SUM, TEST_SUM, Sine
 
 claim = Claim(
     id="sine/scheduler",
-    statement="With a learning-rate scheduler the test error is larger, though the validation error is smaller.",
-    citation="report sine, section 3.2, second comparison, and the ends of its curves, which deny the second half",
+    statement="With a learning-rate scheduler, the test error is larger, although the validation error is smaller.",
+    citation="report sine, section 3.2, second comparison, and the ends of its curves, which contradict the second "
+    "half",
     lab=Sine,
     arms={
         "with": Arm(
@@ -20,8 +21,8 @@ claim = Claim(
     ],
     seeds={"quick": 20, "full": 200},
     notes=[
-        "The validation error is that at the end of training, as the curves show it; the test error is that of the "
-        "weights with the lowest validation loss.",
+        "The validation error is that at the end of training, as in the curves; the test error is that of the weights "
+        "with the lowest validation loss.",
         "The report compares one unseeded pair, whose curves differ before the rate first drops.",
     ],
 )

@@ -3,7 +3,7 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/activation",
-    statement="ReLU is the best activation, Tanh the worst.",
+    statement="ReLU is the best activation and Tanh the worst.",
     citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
@@ -18,7 +18,7 @@ claim = Claim(
     ],
     seeds={"quick": 40, "full": 200},
     notes=[
-        "Validation errors on the report's split have a floor near .003, where most printed ones are: arms are ranked "
-        "by the error on the function itself and by the training error too.",
+        "Validation errors on the report's split have a floor near .003, where most printed ones are, so arms are also "
+        "ranked by the error on the function itself and by the training error.",
     ],
 )

@@ -5,7 +5,7 @@ FIRST_GRADIENT = Metric("first_gradient", higher_is_better=True)
 
 claim = Claim(
     id="trig/depth",
-    statement="Five layers are best; past five the loss gets slightly worse, as gradients vanish.",
+    statement="Five layers are best; with more than five the loss gets slightly worse, since gradients vanish.",
     citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
@@ -21,7 +21,8 @@ claim = Claim(
     ],
     seeds={"quick": 20, "full": 200},
     notes=[
-        "Slightly worse is at most by half; the quoted losses are 15 and 21 % higher.",
-        "Gradients vanish if, before training, the loss has a smaller gradient by the first weights of a deeper net.",
+        "Slightly worse means by at most half; the quoted losses are 15 and 21 % higher.",
+        "Gradients vanish if the gradient of the loss with respect to the first weights, before training, is smaller "
+        "in a deeper network.",
     ],
 )

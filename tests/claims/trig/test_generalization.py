@@ -13,9 +13,9 @@ PRINTED = {
 
 claim = Claim(
     id="trig/generalization",
-    statement="The base net has a test MSE of 0.00103 and fits 10,000 points of [0, 2π) no worse than the validation "
-    "samples, almost everywhere with ln MSE below -5; a lower stop threshold does better.",
-    citation="report trig, sections 3 and 5, Fig. 4 and 6",
+    statement="The base network has a test MSE of 0.00103 and fits 10,000 points of [0, 2π) no worse than the "
+    "validation samples, almost everywhere with ln MSE below -5; a lower stop threshold is better.",
+    citation="report trig, sections 3 and 5, Figs. 4 and 6",
     lab=Trig,
     arms={
         "base": Arm({}, {"Fig. 4": PRINTED}),
@@ -29,9 +29,9 @@ claim = Claim(
     ],
     seeds={"quick": 40, "full": 360},
     notes=[
-        "Almost everywhere is at 95 % of the points.",
-        "How much lower the threshold should be is not stated: two more drops, and no least rate, which would keep the "
-        "rate from ever falling below it.",
-        "To refute one of nine relations a printed number needs 359 seeds or more.",
+        "Almost everywhere means at 95 % of the points.",
+        "How much lower the threshold should be is not stated: two more drops are assumed, without a smallest rate, "
+        "which would keep the rate above the threshold.",
+        "A printed number needs at least 359 seeds to refute one of nine relations.",
     ],
 )

@@ -3,8 +3,9 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/input-powers",
-    statement="Feeding x and its square is better than x alone or more powers, and is the largest gain of Table 2.",
-    citation="report trig, Table 2 and the text below it, which the table denies: depth 3, Tanh and others lose more",
+    statement="Inputs x and x² are better than x alone or more powers, and are the largest improvement in Table 2.",
+    citation="report trig, Table 2 and the text below it, which the table contradicts: depth 3, Tanh and others lose "
+    "more",
     lab=Trig,
     arms={
         "p=1": Arm({"powers": 1}, {"Table 2": {VAL_MSE: 0.00316}}),

@@ -3,8 +3,8 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/learning-rate",
-    statement="Of the initial learning rates 1, 0.1 and 0.01, 0.1 is best.",
-    citation="report trig, Table 3; the text below it has another one, which is the claim trig/learning-rate-text",
+    statement="Among the initial learning rates 1, 0.1 and 0.01, 0.1 is best.",
+    citation="report trig, Table 3; the text below it names another one, see trig/learning-rate-text",
     lab=Trig,
     arms={
         "lr 1": Arm({"lr": 1.0}, {"Table 3": {VAL_MSE: 0.00351}}),

@@ -3,8 +3,8 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/learning-rate-text",
-    statement="An initial learning rate of 0.01 works best.",
-    citation="report trig, the text below Table 3, which contradicts the table: the claim trig/learning-rate",
+    statement="An initial learning rate of 0.01 is best.",
+    citation="report trig, the text below Table 3, which contradicts the table, see trig/learning-rate",
     lab=Trig,
     arms={
         "lr 1": Arm({"lr": 1.0}, {"Table 3": {VAL_MSE: 0.00351}}),

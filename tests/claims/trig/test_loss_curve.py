@@ -3,8 +3,8 @@ from labcheck.labs.trig import Trig
 
 claim = Claim(
     id="trig/loss-curve",
-    statement="The losses swing widely at first, the validation loss lies above the training loss, "
-    "and after 100 epochs both have settled.",
+    statement="The losses oscillate widely at first, the validation loss is above the training loss, and both have "
+    "settled after 100 epochs.",
     citation="report trig, section 5, Fig. 5 and the text below it",
     lab=Trig,
     arms={"base": Arm({"train_curve": True})},
@@ -19,8 +19,8 @@ claim = Claim(
     ],
     seeds={"quick": 40, "full": 200},
     notes=[
-        "A loss swings widely when it climbs back by more than 10 % an epoch on average, and has settled when less.",
-        "A run that its falling learning rate has stopped before epoch 100 does not say whether it would have settled.",
-        "In the report's own log the validation loss is below the training loss in 7 of 13 rows.",
+        "A loss oscillates widely if it rebounds by more than 10 % per epoch on average, and has settled otherwise.",
+        "A run that stops before epoch 100 because of its learning rate does not show whether it would have settled.",
+        "In the report's own log, the validation loss is below the training loss in 7 of 13 rows.",
     ],
 )

@@ -3,7 +3,8 @@ from labcheck.labs.trig import RANKED, VAL_MSE, Trig
 
 claim = Claim(
     id="trig/momentum",
-    statement="Momentum 0.9 is best: without it training gets caught in local minima, 0.99 overshoots.",
+    statement="Momentum 0.9 is best: without momentum, training gets caught in local minima, and with 0.99 it "
+    "overshoots.",
     citation="report trig, Table 3 and the text below it",
     lab=Trig,
     arms={

@@ -5,8 +5,8 @@ EPOCHS_TO_TARGET = epochs_to("val_loss", below=0.01)  # 99 % of the variance exp
 
 claim = Claim(
     id="trig/norm-and-init",
-    statement="BatchNorm and weight initialization each lower the validation loss much and make convergence faster; "
-    "with Xavier it is lowest.",
+    statement="BatchNorm and weight initialization each lower the validation loss considerably and make convergence "
+    "faster; with Xavier initialization the loss is lowest.",
     citation="report trig, Table 1",
     lab=Trig,
     arms={
@@ -25,5 +25,5 @@ claim = Claim(
         beats("norm+xavier", "norm", EPOCHS_TO_TARGET),
     ],
     seeds={"quick": 40, "full": 200},
-    notes=["Faster convergence is fewer epochs to a validation loss of .01, 1 % of the variance of y."],
+    notes=["Convergence is faster if fewer epochs reach a validation loss of .01, 1 % of the variance of y."],
 )

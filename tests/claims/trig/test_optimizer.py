@@ -15,5 +15,5 @@ claim = Claim(
         no_worse("Adam", "SGD", VAL_MSE, margin=0.052),
     ],
     seeds={"quick": 40, "full": 200},
-    notes=["Slightly is by at most 5.2 %, as much as the quoted losses differ, .00287 and .00273."],
+    notes=["Slightly means by at most 5.2 %, the difference of the quoted losses, .00287 and .00273."],
 )

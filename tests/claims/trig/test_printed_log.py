@@ -16,11 +16,11 @@ LOG = {
     110: (0.0002913346397690475, 0.002614742610603571),
     120: (0.00028573558658812016, 0.002732498338446021),
 }
-"""The losses of Fig. 4 on the training and validation part, by epoch, counted from 0."""
+"""The training and validation losses in Fig. 4, by epoch, counted from 0."""
 
 
 def row(epoch: int) -> dict[Metric, float]:
-    """Return the losses of one line of the log, by metric."""
+    """Return the losses in one row of the log by metric."""
     return dict(
         zip(
             (value_at("train_loss", epoch + 1, rising=False), value_at("val_loss", epoch + 1, rising=False)),
@@ -32,8 +32,8 @@ def row(epoch: int) -> dict[Metric, float]:
 
 claim = Claim(
     id="trig/printed-log",
-    statement="The report's program, started again with its seed, prints the log of Fig. 4: the learning rate drops "
-    "between epochs 50 and 60, training stops at epoch 120, and the losses end in the basin of the printed ones.",
+    statement="The report's program, run again with its seed, prints the log of Fig. 4: the learning rate drops "
+    "between epochs 50 and 60, training stops at epoch 120, and the final losses are in the basin of the printed ones.",
     citation="report trig, Fig. 4",
     lab=Trig,
     arms={
@@ -58,11 +58,12 @@ claim = Claim(
     ],
     seeds={"quick": 20, "full": 20},
     notes=[
-        "A replay: data, initial weights and batch orders are the report's own, drawn from torch's seed 0 as its "
-        "script draws them. In the place of seeds are 20 roundings: the k-th has the first layer's weights times "
-        "1 + k · 2⁻²³. How many of them agree says whether another processor would print this log.",
-        "The log's rates are those after the epoch. Losses are in the printed ones' basin below .01: "
-        "trainings end near .003, are stuck near .153, or are dead at 1.078.",
-        "Two figures of the report's text were misread in its last digits: .17310434579849243 and .15899989008903503.",
+        "This is a replay: data, initial weights and batch orders are the report's own, drawn from torch's seed 0 as "
+        "in its script. The seeds are 20 roundings, of which the k-th multiplies the weights of the first layer by 1 + "
+        "k · 2⁻²³. The number of roundings that agree shows whether another processor would print the same log.",
+        "The rates in the log are those after the epoch. Losses below .01 are in the basin of the printed ones: "
+        "training ends near .003, gets stuck near .153, or is dead at 1.078.",
+        "Two figures in the report's text were misread in their last digits: .17310434579849243 and "
+        ".15899989008903503.",
     ],
 )

@@ -5,7 +5,7 @@ GAP = Metric("gap", higher_is_better=False, ratio=False)
 
 claim = Claim(
     id="trig/width",
-    statement="Of four widths, 10-100-10 is best: wider nets overfit.",
+    statement="Among four widths, 10-100-10 is best, since wider networks overfit.",
     citation="report trig, Table 2 and the text below it",
     lab=Trig,
     arms={
@@ -19,5 +19,5 @@ claim = Claim(
         *(beats("10-100-10", other, GAP) for other in ("50-100-50", "50-500-50")),
     ],
     seeds={"quick": 20, "full": 200},
-    notes=["A net overfits more than another one if its validation error exceeds its training error by more."],
+    notes=["A network overfits more than another one if its validation error exceeds its training error by more."],
 )
