@@ -1,8 +1,8 @@
-"""Modules of torch.nn in the training loop, and the convolutional nets, held against nets that are written plainly."""
+"""Tests of modules of torch.nn in the training loop, and of the convolutional nets against nets in plain torch."""
 
 from collections.abc import Callable
 from copy import deepcopy
-from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -20,15 +20,14 @@ from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD, Adam
 from labcheck.nn.torch_model import BFloat16, Standardize, TorchModel, initialize
 from labcheck.nn.training import Recipe, predict, train
+from tests.helpers.nets import PlainCnn, PlainResNet, normal, numbers, with_numbers_of
 
-from .test_scratch_layers import normal
 
-
-def grey() -> Standardize:
+def gray() -> Standardize:
     return Standardize(torch.tensor([0.3]), torch.tensor([0.5]))
 
 
-def colours() -> Standardize:
+def rgb() -> Standardize:
     return Standardize(torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3]))
 
 
@@ -36,19 +35,21 @@ def small_cnn(
     channels: tuple[int, ...] = (2, 3),
     kernel: int = 3,
     *,
+    hidden: int = 8,
     norm: bool = False,
     bfloat16: bool = False,
     seed: int = 0,
     dropout: float = 0.0,
     dropout_place: str = "hidden",
-) -> nn.Sequential:
+) -> Any:
+    """Return a net; its type is Any, since mypy takes submodules for tensors."""
     net = cnn(
         channels,
         kernel,
-        hidden=8,
+        hidden=hidden,
         dropout=dropout,
         norm=norm,
-        standardize=grey(),
+        standardize=gray(),
         bfloat16=bfloat16,
         dropout_place=dropout_place,
     )
@@ -56,8 +57,8 @@ def small_cnn(
     return net
 
 
-def small_resnet(bfloat16: bool = False) -> nn.Module:
-    return initialize(resnet20(standardize=colours(), bfloat16=bfloat16), 0)
+def small_resnet(bfloat16: bool = False) -> Any:
+    return initialize(resnet20(standardize=rgb(), bfloat16=bfloat16), 0)
 
 
 def images(n: int, channels: int, size: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -69,12 +70,16 @@ def labels(n: int) -> Tensor:
     return torch.arange(n) * 7 % 10
 
 
-def numbers(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def targets(n: int) -> Tensor:
+    """Return the labels as the training loop has them, (1, n, 1)."""
+    return labels(n).view(1, -1, 1)
+
+
+Make = Callable[[], Any]
 
 
 class Odd(nn.Module):
-    """Parameters and buffers of many shapes, one of them of whole numbers and one not to be kept."""
+    """A module with tensors of many shapes, among them an integer buffer and a buffer outside of its state dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +87,7 @@ class Odd(nn.Module):
         self.norm = nn.BatchNorm2d(3)
         self.scale = nn.Parameter(torch.tensor(1.5))
         self.register_buffer("shift", torch.full((3, 1, 1), 0.25))
-        self.register_buffer("passing", torch.ones(1), persistent=False)
+        self.register_buffer("temporary", torch.ones(1), persistent=False)
         self.full = nn.Linear(3, 10)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,7 +95,7 @@ class Odd(nn.Module):
         return h
 
 
-MODULES: dict[str, tuple[Callable[[], nn.Module], Tensor]] = {
+MODULES: dict[str, tuple[Make, Tensor]] = {
     "linear": (lambda: initialize(nn.Sequential(nn.Flatten(), nn.Linear(12, 10)), 0), images(6, 3, 2)),
     "odd": (lambda: initialize(Odd(), 0), images(6, 2, 5)),
     "cnn": (small_cnn, images(6, 1, 28)),
@@ -100,41 +105,41 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Tensor]] = {
 each_module = pytest.mark.parametrize(("make", "x"), MODULES.values(), ids=MODULES)
 
 
-def steps(model: TorchModel, x: Tensor, n: int) -> None:
-    """So many steps on these images."""
+def take_steps(model: TorchModel, x: Tensor, n: int) -> None:
+    """Take n steps of SGD on all images."""
     optimizer = SGD(0.9)
     for _ in range(n):
-        model.gradient(x.unsqueeze(0), labels(len(x)).view(1, -1, 1), CrossEntropy())
+        model.gradient(x.unsqueeze(0), targets(len(x)), CrossEntropy())
         optimizer.step(model.values, model.gradients, torch.tensor([0.05]))
 
 
-# any module
+# all modules
 
 
 @each_module
-def test_a_model_predicts_as_its_module_does(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_model_predicts_what_module_predicts(make: Make, x: Tensor) -> None:
     module = make().double()
     expected = deepcopy(module).eval()(x)
-    found = TorchModel(module).predict(x.unsqueeze(0))
-    assert found.shape == (1, 10, len(x))
-    torch.testing.assert_close(found[0].mT, expected, rtol=1e-12, atol=1e-12)
-    assert not found.requires_grad
+    outputs = TorchModel(module).predict(x.unsqueeze(0))
+    assert outputs.shape == (1, 10, len(x))
+    torch.testing.assert_close(outputs[0].mT, expected, rtol=1e-12, atol=1e-12)
+    assert not outputs.requires_grad
 
 
 @each_module
-def test_state_is_what_is_trained_and_then_running_statistics(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_state_has_parameters_before_running_statistics(make: Make, x: Tensor) -> None:
     module = make().double()
-    kept = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
+    stored = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
     model = TorchModel(module)
     assert model.size == numbers(module) == model.values.numel() == model.gradients.numel()
-    assert model.state.shape == (1, sum(tensor.numel() for tensor in kept))
+    assert model.state.shape == (1, sum(tensor.numel() for tensor in stored))
     assert model.values.data_ptr() == model.state.data_ptr()
     trained = torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
     assert torch.equal(model.values[0].sort().values, trained.sort().values)
 
 
 @each_module
-def test_what_is_written_to_values_is_what_the_module_computes_with(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_module_computes_with_values_of_model(make: Make, x: Tensor) -> None:
     module = make().double()
     model = TorchModel(module)
     before = model.predict(x.unsqueeze(0)).clone()
@@ -145,7 +150,7 @@ def test_what_is_written_to_values_is_what_the_module_computes_with(make: Callab
 
 
 @each_module
-def test_what_the_module_computes_with_is_seen_in_state(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_state_shows_parameters_of_module(make: Make, x: Tensor) -> None:
     module = make().double()
     model = TorchModel(module)
     with torch.no_grad():
@@ -156,13 +161,13 @@ def test_what_the_module_computes_with_is_seen_in_state(make: Callable[[], nn.Mo
 
 
 @each_module
-def test_gradients_are_those_of_autograd(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_gradients_equal_autograd(make: Make, x: Tensor) -> None:
     module = make().double()
     plain, model = deepcopy(module).train(), TorchModel(module)
-    for n in (len(x), len(x) - 1):  # the second minibatch does not add to the first
+    for n in (len(x), len(x) - 1):  # gradients of the first minibatch must not accumulate
         loss = functional.cross_entropy(plain(x[:n]), labels(n))
         expected = torch.autograd.grad(loss, list(plain.parameters()))
-        scores = model.gradient(x[:n].unsqueeze(0), labels(n).view(1, -1, 1), CrossEntropy())
+        scores = model.gradient(x[:n].unsqueeze(0), targets(n), CrossEntropy())
         assert scores["loss"].item() == pytest.approx(loss.item(), rel=1e-12)
         for parameter, gradient in zip(module.parameters(), expected, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
@@ -171,31 +176,31 @@ def test_gradients_are_those_of_autograd(make: Callable[[], nn.Module], x: Tenso
 
 
 @each_module
-def test_a_state_that_is_held_again_predicts_as_it_did_to_the_bit(make: Callable[[], nn.Module], x: Tensor) -> None:
+def test_state_that_is_bound_again_predicts_equal_bits(make: Make, x: Tensor) -> None:
     model = TorchModel(make().double())
-    steps(model, x, 1)
+    take_steps(model, x, 1)
     state, predicted = model.state.clone(), model.predict(x.unsqueeze(0)).clone()
-    steps(model, x, 3)
+    take_steps(model, x, 3)
     assert not torch.equal(model.predict(x.unsqueeze(0)), predicted)
     model.bind(state)
     assert torch.equal(model.predict(x.unsqueeze(0)), predicted)
     assert (model.gradients == 0).all()
-    steps(model, x, 1)
+    take_steps(model, x, 1)
     assert not torch.equal(model.predict(x.unsqueeze(0)), predicted)
 
 
-def test_a_gradient_and_a_step_after_holding_are_those_of_what_is_held() -> None:
+def test_step_after_bind_starts_from_bound_state() -> None:
     x = images(6, 1, 28)
     model, other = (TorchModel(small_cnn(norm=True).double()) for _ in range(2))
     start = model.state.clone()
-    steps(model, x, 2)
+    take_steps(model, x, 2)
     model.bind(start)
     for one in (model, other):
-        steps(one, x, 1)
+        take_steps(one, x, 1)
     assert torch.equal(model.state, other.state)
 
 
-def test_a_model_that_is_kept_stays_as_it_is() -> None:
+def test_selected_model_is_unchanged() -> None:
     x = images(6, 1, 28)
     model = TorchModel(small_cnn().double())
     predicted = model.predict(x.unsqueeze(0)).clone()
@@ -203,7 +208,7 @@ def test_a_model_that_is_kept_stays_as_it_is() -> None:
     assert torch.equal(model.predict(x.unsqueeze(0)), predicted)
 
 
-def test_running_statistics_lie_in_state_and_not_in_values() -> None:
+def test_running_statistics_are_in_state_but_not_in_values() -> None:
     x = images(6, 1, 28)
     module = small_cnn(norm=True).double()
     model = TorchModel(module)
@@ -216,15 +221,16 @@ def test_running_statistics_lie_in_state_and_not_in_values() -> None:
     h = module.features.conv1(module.standardize(x)).detach()
     assert isinstance(module.features.norm1.running_mean, Tensor)
     torch.testing.assert_close(module.features.norm1.running_mean, 0.1 * h.mean((0, 2, 3)), rtol=1e-10, atol=1e-12)
-    found, expected = model.state[0, model.size :], [
+    statistics = model.state[0, model.size :]
+    expected = [
         statistic for norm in (module.features.norm1, module.features.norm2)
         for statistic in (norm.running_mean, norm.running_var)
     ]  # fmt: skip
-    assert torch.equal(found, torch.cat(expected))
-    assert not torch.equal(found, running[0])
+    assert torch.equal(statistics, torch.cat(expected))
+    assert not torch.equal(statistics, running[0])
 
 
-def test_a_forward_pass_that_trains_normalises_by_the_batch_and_another_by_what_was_seen() -> None:
+def test_only_training_normalizes_with_batch_statistics() -> None:
     x = images(6, 1, 28)
     model = TorchModel(small_cnn(norm=True).double())
     trained, evaluated = (model.predict(x.unsqueeze(0), training=training).clone() for training in (True, False))
@@ -234,23 +240,23 @@ def test_a_forward_pass_that_trains_normalises_by_the_batch_and_another_by_what_
 
 
 @pytest.mark.parametrize("frozen", ["conv.weight", "norm.weight", "full.bias"])
-def test_what_a_module_does_not_train_stays_and_the_rest_has_its_own_gradients(frozen: str) -> None:
+def test_frozen_parameter_is_unchanged_and_others_train(frozen: str) -> None:
     x = images(6, 2, 5)
     module = initialize(Odd(), 0).double()
     module.get_parameter(frozen).requires_grad_(False)
     plain, before = deepcopy(module).train(), module.get_parameter(frozen).clone()
     model = TorchModel(module)
     functional.cross_entropy(plain(x), labels(6)).backward()
-    model.gradient(x.unsqueeze(0), labels(6).view(1, -1, 1), CrossEntropy())
+    model.gradient(x.unsqueeze(0), targets(6), CrossEntropy())
     for parameter, expected in zip(module.parameters(), plain.parameters(), strict=True):
         if expected.grad is not None:
             torch.testing.assert_close(parameter.grad, expected.grad, rtol=1e-9, atol=1e-12)
-    steps(model, x, 2)
+    take_steps(model, x, 2)
     assert torch.equal(module.get_parameter(frozen), before)
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_weights_of_convolutions_have_their_channels_last_in_memory(bfloat16: bool) -> None:
+def test_convolution_weights_have_channels_last_in_memory(bfloat16: bool) -> None:
     for module in (small_cnn(norm=True, bfloat16=bfloat16), small_resnet(bfloat16)):
         model = TorchModel(module)
         for _ in range(2):
@@ -266,34 +272,34 @@ def test_weights_of_convolutions_have_their_channels_last_in_memory(bfloat16: bo
 @pytest.mark.parametrize("loss", [MSE, CrossEntropy])
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("optimizer", [lambda: SGD(0.9, weight_decay=0.01), Adam], ids=["sgd", "adam"])
-def test_a_net_of_layers_and_its_module_train_alike(
+def test_network_and_its_module_train_equally(
     loss: type[MSE | CrossEntropy], norm: bool, optimizer: Callable[[], SGD | Adam]
 ) -> None:
     if norm and optimizer is Adam:
-        pytest.skip("Adam makes full steps of the rounding errors that are the gradient of a bias before BatchNorm")
+        pytest.skip("a bias before BatchNorm has gradients of rounding errors, which Adam turns into full steps")
     layers = mlp([4, 7, 5, 3], activation="tanh", norm=norm)
     network = Network(layers, generators([3], "init"), torch.float64)
     model = TorchModel(as_torch(network, 0))
     x, y = normal(1, 30, 4), normal(1, 30, 3) if loss is MSE else torch.arange(30).view(1, 30, 1) % 3
-    parts = {"train": Examples(x, y), "val": Examples(x[:, :9].flip(2), y[:, :9])}
+    splits = {"train": Examples(x, y), "val": Examples(x[:, :9].flip(2), y[:, :9])}
     histories = []
     for trained in (network, model):
-        recipe = Recipe(optimizer=optimizer(), lr=0.01, batch=8, epochs=5, loss=loss())
-        histories.append(train(trained, parts, [shuffled(rng) for rng in generators([3], "order")], recipe))
+        recipe = Recipe(optimizer=optimizer, lr=0.01, batch=8, epochs=5, loss=loss)
+        histories.append(train(trained, splits, [shuffled(rng) for rng in generators([3], "order")], recipe))
     torch.testing.assert_close(model.values, network.values, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(predict(model, parts["val"]), predict(network, parts["val"]), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(predict(model, splits["val"]), predict(network, splits["val"]), rtol=1e-9, atol=1e-9)
     assert histories[0].curves.keys() == histories[1].curves.keys()
     for name, curve in histories[0].curves.items():
         torch.testing.assert_close(histories[1].curves[name], curve, rtol=1e-9, atol=1e-9)
 
 
-# how modules start
+# initialization
 
 
-def test_a_seed_starts_with_its_own_weights_wherever_torchs_seed_stands() -> None:
-    def start(seed: int, elsewhere: int) -> Tensor:
+def test_initial_weights_depend_on_seed_but_not_on_torch_seed() -> None:
+    def start(seed: int, torch_seed: int) -> Tensor:
         with torch.random.fork_rng():
-            torch.manual_seed(elsewhere)
+            torch.manual_seed(torch_seed)
             return TorchModel(small_cnn(norm=True, seed=seed)).state
 
     assert torch.equal(start(1, 0), start(1, 5))
@@ -301,23 +307,24 @@ def test_a_seed_starts_with_its_own_weights_wherever_torchs_seed_stands() -> Non
 
 
 @pytest.mark.parametrize("make", [lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), Odd], ids=["plain", "odd"])
-def test_torchs_stream_is_where_it_was(make: Callable[[], nn.Module]) -> None:
+def test_initialize_preserves_torch_stream(make: Make) -> None:
     module = make()
     before = torch.get_rng_state()
     initialize(module, 1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_modules_of_one_shape_start_with_weights_of_their_own() -> None:
-    net = initialize(nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5)), 0)
-    assert not torch.equal(net[0].weight, net[1].weight)
+def test_modules_of_equal_shape_have_different_weights() -> None:
+    layers = [nn.Linear(5, 5), nn.Linear(5, 5)]
+    initialize(nn.Sequential(*layers), 0)
+    assert not torch.equal(layers[0].weight, layers[1].weight)
 
 
 DIFFERENCES = {
     "norm": (small_cnn(norm=True), ["norm1", "norm2"]),
     "kernel": (small_cnn(kernel=5), ["conv1", "conv2"]),
-    "one layer less": (small_cnn((2,)), ["conv2", "full1"]),
-    "two layers more": (small_cnn((2, 3, 4, 5)), ["full1"]),
+    "fewer layers": (small_cnn((2,)), ["conv2", "full1"]),
+    "more layers": (small_cnn((2, 3, 4, 5)), ["full1"]),
     "dropout": (small_cnn(dropout=0.5), []),
     "dropout of features": (small_cnn(dropout=0.5, dropout_place="features"), []),
     "arithmetic": (small_cnn(bfloat16=True), []),
@@ -325,14 +332,14 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize(("net", "other"), DIFFERENCES.values(), ids=DIFFERENCES)
-def test_nets_start_alike_where_they_are_alike(net: nn.Sequential, other: list[str]) -> None:
+def test_nets_have_equal_weights_in_shared_modules(net: nn.Sequential, other: list[str]) -> None:
     plain, changed = small_cnn().state_dict(), net.state_dict()
-    alike = {name for name in plain if name in changed and torch.equal(plain[name], changed[name])}
-    assert alike == {name for name in plain if not any(part in name for part in other)}
-    assert len(alike) >= 4
+    equal = {name for name in plain if name in changed and torch.equal(plain[name], changed[name])}
+    assert equal == {name for name in plain if not any(module in name for module in other)}
+    assert len(equal) >= 4
 
 
-def test_a_net_starts_as_torch_would_have_it() -> None:
+def test_cnn_weights_are_initialized_as_in_torch() -> None:
     net = small_cnn((16, 32), kernel=5, norm=True)
     for module, inputs in ((net.features.conv2, 16 * 25), (net.features.full1, 32 * 49)):
         for parameter in (module.weight, module.bias):
@@ -341,7 +348,7 @@ def test_a_net_starts_as_torch_would_have_it() -> None:
     assert (net.features.norm1.bias == 0).all()
 
 
-def test_convolutions_of_the_resnet_start_as_he_et_al_have_it() -> None:
+def test_resnet_convolutions_are_initialized_as_in_he_et_al() -> None:
     convolutions = [module for module in small_resnet().modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 19
     for convolution in convolutions:
@@ -350,37 +357,37 @@ def test_convolutions_of_the_resnet_start_as_he_et_al_have_it() -> None:
         assert convolution.weight.std().item() == pytest.approx((2 / inputs) ** 0.5, rel=0.1)
 
 
-def test_the_last_layer_of_the_resnet_starts_as_its_convolutions_do() -> None:
+def test_resnet_classifier_is_initialized_like_convolutions() -> None:
     last = small_resnet().full
     assert last.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.1)
-    assert last.weight.abs().max() > 2 * 64**-0.5  # which torch's own initialization, up to 1 / √inputs, never gives
+    assert last.weight.abs().max() > 2 * 64**-0.5  # torch's initialization is at most 1 / √inputs
     assert 0 < last.bias.abs().max() <= 64**-0.5
 
 
-# the nets
+# architectures
 
 
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("kernel", [3, 5, 7, 9])
 @pytest.mark.parametrize("layers", [1, 2, 4])
-def test_the_cnn_has_as_many_parameters_as_its_formula_says(layers: int, kernel: int, norm: bool) -> None:
+def test_cnn_has_number_of_parameters_by_formula(layers: int, kernel: int, norm: bool) -> None:
     channels, hidden = (16, 32, 64, 128)[:layers], 20
     expected, last = 0, 1
     for width in channels:
         expected += width * (last * kernel**2 + 1) + 2 * width * norm
         last = width
     expected += (last * (28 // 2**layers) ** 2 + 1) * hidden + (hidden + 1) * 10
-    net = cnn(channels, kernel, hidden=hidden, dropout=0.5, norm=norm, standardize=grey(), bfloat16=False)
+    net = cnn(channels, kernel, hidden=hidden, dropout=0.5, norm=norm, standardize=gray(), bfloat16=False)
     assert numbers(net) == expected
 
 
-def test_resnet20_has_as_many_parameters_as_its_authors_say() -> None:
+def test_resnet20_has_published_number_of_parameters() -> None:
     assert numbers(small_resnet()) == 269_722
 
 
 @settings(max_examples=10)
 @given(n=st.integers(1, 3), layers=st.integers(1, 4), kernel=st.sampled_from([1, 3, 5, 9]), norm=st.booleans())
-def test_the_cnn_gives_ten_logits_for_each_image(n: int, layers: int, kernel: int, norm: bool) -> None:
+def test_cnn_returns_ten_logits_per_image(n: int, layers: int, kernel: int, norm: bool) -> None:
     net = small_cnn((2, 3, 2, 4)[:layers], kernel, norm=norm).eval()
     x = images(n, 1, 28, torch.float32)
     size = 28
@@ -393,7 +400,7 @@ def test_the_cnn_gives_ten_logits_for_each_image(n: int, layers: int, kernel: in
     assert net(x).shape == (n, 10)
 
 
-def test_resnet20_gives_ten_logits_for_each_image_and_halves_it_twice() -> None:
+def test_resnet20_returns_ten_logits_and_halves_images_twice() -> None:
     net, x = small_resnet(), images(2, 3, 32, torch.float32)
     h, shapes = net.standardize(x), {}
     for name, module in net.features.named_children():
@@ -407,85 +414,14 @@ def test_resnet20_gives_ten_logits_for_each_image_and_halves_it_twice() -> None:
     assert net(x).shape == (2, 10)
 
 
-class PlainCnn(nn.Module):
-    """As a reader of the report would write it: convolution, BatchNorm, ReLU, pooling; parameters in that order."""
-
-    def __init__(self, channels: tuple[int, ...], kernel: int, hidden: int, norm: bool, mean: Tensor, std: Tensor):
-        super().__init__()
-        self.blocks = nn.ModuleList()
-        last, size = 1, 28
-        for width in channels:
-            convolution = nn.Conv2d(last, width, kernel, padding=kernel // 2)
-            self.blocks.append(nn.ModuleList([convolution, nn.BatchNorm2d(width)] if norm else [convolution]))
-            last, size = width, size // 2
-        self.full1, self.full2 = nn.Linear(last * size * size, hidden), nn.Linear(hidden, 10)
-        self.mean, self.std = mean, std
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = (x - self.mean) / self.std
-        for block in self.blocks:
-            for module in block:
-                x = module(x)
-            x = functional.max_pool2d(functional.relu(x), 2)
-        h: Tensor = self.full2(functional.relu(self.full1(x.flatten(1))))
-        return h
-
-
-class PlainBlock(nn.Module):
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__()
-        self.stride, self.added = (1, 0) if inputs == outputs else (2, outputs - inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=self.stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, stride=1, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
-        shortcut = x
-        if self.added:
-            shortcut = x[:, :, ::2, ::2]
-            n, _, height, width = shortcut.shape
-            zeros = torch.zeros(n, self.added // 2, height, width, dtype=x.dtype)
-            shortcut = torch.cat([zeros, shortcut, zeros], dim=1)
-        return functional.relu(residual + shortcut)
-
-
-class PlainResNet(nn.Module):
-    """He et al. 2016, table 6 with n = 3 and shortcuts of option A; parameters in the order of its layers."""
-
-    def __init__(self, mean: Tensor, std: Tensor):
-        super().__init__()
-        self.conv, self.bn = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
-        widths = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
-        self.blocks = nn.ModuleList([PlainBlock(*pair) for pair in pairwise(widths)])
-        self.fc = nn.Linear(64, 10)
-        self.mean, self.std = mean.view(3, 1, 1), std.view(3, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = functional.relu(self.bn(self.conv((x - self.mean) / self.std)))
-        for block in self.blocks:
-            h = block(h)
-        logits: Tensor = self.fc(functional.avg_pool2d(h, 8).flatten(1))
-        return logits
-
-
-def with_numbers_of(plain: nn.Module, module: nn.Module) -> nn.Module:
-    """The plain net with the weights and running statistics of another, which has them in the same order."""
-    plain.to(next(module.parameters()).dtype)
-    ours, theirs = plain.state_dict(), module.state_dict()
-    plain.load_state_dict(dict(zip(ours, (value.clone() for value in theirs.values()), strict=True)))
-    return plain
-
-
-def check_equal(module: nn.Module, plain: nn.Module, x: Tensor) -> None:
-    """Outputs, gradients and running statistics, training and then evaluating."""
+def check_equal(module: Any, plain: nn.Module, x: Tensor) -> None:
+    """Assert that two nets have equal outputs, gradients and running statistics, in training and then evaluation."""
     for net in (module.train(), plain.train()):
         functional.cross_entropy(net(x), labels(len(x))).backward()
-    for found, expected in zip(module.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(found.grad, expected.grad, rtol=1e-9, atol=1e-12)
-    for found, expected in zip(module.state_dict().values(), plain.state_dict().values(), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    for actual, expected in zip(module.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(actual.grad, expected.grad, rtol=1e-9, atol=1e-12)
+    for actual, expected in zip(module.state_dict().values(), plain.state_dict().values(), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
     with torch.no_grad():
         torch.testing.assert_close(module.train()(x), plain.train()(x), rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(module.eval()(x), plain.eval()(x), rtol=1e-10, atol=1e-10)
@@ -493,45 +429,43 @@ def check_equal(module: nn.Module, plain: nn.Module, x: Tensor) -> None:
 
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize(("channels", "kernel"), [((2,), 3), ((3, 4), 5), ((2, 3, 4, 5), 9)], ids=str)
-def test_pooling_before_the_relu_is_the_net_that_pools_after_it(
-    channels: tuple[int, ...], kernel: int, norm: bool
-) -> None:
+def test_cnn_equals_net_that_pools_after_relu(channels: tuple[int, ...], kernel: int, norm: bool) -> None:
     net = small_cnn(channels, kernel, norm=norm).double()
     plain = with_numbers_of(PlainCnn(channels, kernel, 8, norm, net.standardize.mean, net.standardize.std), net)
     check_equal(net, plain, images(5, 1, 28))
 
 
-def test_resnet20_is_that_of_he_et_al() -> None:
+def test_resnet20_equals_plain_resnet() -> None:
     net = small_resnet().double()
     plain = with_numbers_of(PlainResNet(net.standardize.mean, net.standardize.std), net)
     check_equal(net, plain, images(6, 3, 32))
 
 
-def test_dropout_follows_the_first_fully_connected_layer_and_only_while_training() -> None:
-    net = initialize(cnn((2,), 3, hidden=64, dropout=0.5, norm=False, standardize=grey(), bfloat16=False), 0).double()
-    x, seen = images(5, 1, 28), []
-    net.full2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+def test_dropout_follows_full1_in_training_only() -> None:
+    net = small_cnn((2,), hidden=64, dropout=0.5).double()
+    x, inputs = images(5, 1, 28), []
+    net.full2.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net.train()(x)
     net.eval()(x)
-    dropped, whole = seen
+    dropped, whole = inputs
     torch.testing.assert_close(dropped, torch.where(dropped == 0, 0, 2 * whole))
     assert 0.3 < (dropped == 0)[whole > 0].double().mean() < 0.7
 
 
 @pytest.mark.parametrize(("place", "changes"), [("hidden", "full2"), ("features", "full1"), ("both", "full1 full2")])
-def test_dropout_stands_before_the_layers_of_its_place(place: str, changes: str) -> None:
+def test_dropout_precedes_layers_of_its_place(place: str, changes: str) -> None:
     net = small_cnn(dropout=0.5, dropout_place=place).double().train()
-    x, seen = images(5, 1, 28), {}
+    x, inputs = images(5, 1, 28), {}
     for name, layer in (("full1", net.features.full1), ("full2", net.full2)):
-        layer.register_forward_pre_hook(lambda _, inputs, name=name: seen.update({name: inputs[0]}))
+        layer.register_forward_pre_hook(lambda _, args, name=name: inputs.update({name: args[0]}))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net(x)
-        dropped = dict(seen)
+        dropped = dict(inputs)
     net.eval()(x)
-    whole = seen
+    whole = inputs
     for name in ("full1", "full2"):
         lost = ((dropped[name] == 0) & (whole[name] > 0)).double().sum() / (whole[name] > 0).sum()
         if name in changes:
@@ -540,13 +474,11 @@ def test_dropout_stands_before_the_layers_of_its_place(place: str, changes: str)
             assert lost == 0
 
 
-# standardised images and fast products
+# standardization and bfloat16
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.sampled_from([torch.float32, torch.float64]))
-def test_standardised_is_less_the_mean_and_by_the_deviation(
-    n: int, channels: int, size: int, dtype: torch.dtype
-) -> None:
+def test_standardize_subtracts_mean_and_divides_by_std(n: int, channels: int, size: int, dtype: torch.dtype) -> None:
     mean, std = torch.linspace(0.1, 0.9, channels), torch.linspace(0.5, 0.2, channels)
     x = images(n, channels, size, dtype)
     before = x.clone()
@@ -558,23 +490,23 @@ def test_standardised_is_less_the_mean_and_by_the_deviation(
 
 
 @pytest.mark.parametrize("module", [small_cnn(norm=True), small_resnet()], ids=["cnn", "resnet"])
-def test_what_convolutions_take_and_give_has_its_channels_last_in_memory(module: nn.Module) -> None:
+def test_convolution_tensors_have_channels_last_in_memory(module: Any) -> None:
     TorchModel(module)
-    seen: list[Tensor] = []
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            part.register_forward_hook(lambda _, inputs, output: seen.extend([inputs[0], output]))
+    tensors: list[Tensor] = []
+    for submodule in module.modules():
+        if isinstance(submodule, nn.Conv2d):
+            submodule.register_forward_hook(lambda _, inputs, output: tensors.extend([inputs[0], output]))
     channels = module.standardize.mean.numel()
     module(images(3, channels, 28 if channels == 1 else 32, torch.float32))
-    assert len(seen) > 3
-    for tensor in seen:
+    assert len(tensors) > 3
+    for tensor in tensors:
         assert tensor.stride(1) == 1 or tensor.shape[1] == 1
         assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_moments_of_the_images_are_no_numbers_of_a_model() -> None:
-    assert grey().state_dict() == {}
-    assert TorchModel(nn.Sequential(grey(), nn.Linear(2, 2))).state.shape == (1, 6)
+def test_moments_of_images_are_not_in_state() -> None:
+    assert gray().state_dict() == {}
+    assert TorchModel(nn.Sequential(gray(), nn.Linear(2, 2))).state.shape == (1, 6)
 
 
 @pytest.mark.parametrize(
@@ -585,25 +517,25 @@ def test_moments_of_the_images_are_no_numbers_of_a_model() -> None:
     ],
     ids=["cnn", "resnet"],
 )
-def test_bfloat16_gives_float32_and_nearly_the_same(make: Callable[[bool], nn.Module], x: Tensor) -> None:
+def test_bfloat16_returns_nearly_equal_float32(make: Callable[[bool], Any], x: Tensor) -> None:
     logits, gradients = [], []
     for bfloat16 in (False, True):
         module = make(bfloat16)
         model = TorchModel(module)
-        model.gradient(x.unsqueeze(0), labels(8).view(1, -1, 1), CrossEntropy())
+        model.gradient(x.unsqueeze(0), targets(8), CrossEntropy())
         assert (model.output.dtype, model.gradients.dtype, model.state.dtype) == (torch.float32,) * 3
         assert isinstance(module.features, BFloat16) == bfloat16
         logits.append(model.output.detach())
         gradients.append(model.gradients)
     assert 0 < (logits[1] - logits[0]).norm() < 0.05 * logits[0].norm()
-    assert 0.95 < functional.cosine_similarity(*gradients) < 0.999999
+    assert 0.95 < functional.cosine_similarity(gradients[0], gradients[1]) < 0.999999
 
 
-def test_only_convolutions_and_the_layer_after_them_are_of_bfloat16() -> None:
-    seen = {}
+def test_only_features_use_bfloat16() -> None:
+    dtypes = {}
     net = small_cnn(bfloat16=True)
-    for name, part in net.named_modules():
-        part.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output.dtype}))
+    for name, module in net.named_modules():
+        module.register_forward_hook(lambda _, inputs, output, name=name: dtypes.update({name: output.dtype}))
     net(images(2, 1, 28, torch.float32))
-    assert {seen[f"features.{name}"] for name in ("conv1", "conv2", "full1")} == {torch.bfloat16}
-    assert {seen[name] for name in ("standardize", "features", "full2", "")} == {torch.float32}
+    assert {dtypes[f"features.{name}"] for name in ("conv1", "conv2", "full1")} == {torch.bfloat16}
+    assert {dtypes[name] for name in ("standardize", "features", "full2", "")} == {torch.float32}
