@@ -1,7 +1,6 @@
-"""The layers by hand and networks of them, held against torch's autograd in float64."""
+"""Tests of the layers from scratch, and of networks of them, against torch's autograd in float64."""
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,65 +19,35 @@ from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
 from labcheck.nn.scratch.losses import MSE, NLL, CrossEntropy
 from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD
+from tests.helpers.nets import SCALES, SEEDS, check_backward, close, every_precision, largest, network, normal
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(2, 9))
-"""Models, inputs, outputs, examples."""
-SEEDS = st.integers(0, 9999)
-SCALES = st.sampled_from([1e-3, 1.0, 30.0, 1e3])
-every_precision = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+"""The numbers of models, inputs, outputs and examples."""
 
 
-def network(layers: list[Layer], models: int, dtype: torch.dtype = torch.float64) -> Network:
-    return Network(layers, [torch.Generator().manual_seed(model) for model in range(models)], dtype)
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def largest(*tensors: Tensor) -> float:
-    return max(tensor.abs().max().item() for tensor in tensors)
-
-
-def close(found: Tensor, expected: Tensor, terms: float = 1.0) -> None:
-    """Ten digits agree, or, where a sum has lost them, thirteen of its `terms`."""
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13 * terms)
-
-
-def check_backward(
-    layer: Layer, x: Tensor, y: Tensor, parameters: Sequence[Tensor] = (), *, seed: int, terms: float
-) -> None:
-    """The layer's gradients by x and by its parameters against autograd's, which made y of these."""
-    g = normal(*y.shape, seed=seed)
-    expected = torch.autograd.grad(y, [x, *parameters], g)
-    found = [layer.backward(g.clone()), *layer.gradients]
-    for a, b in zip(found, expected, strict=True):
-        close(a, b, terms)
-
-
-# nothing but tensor arithmetic
+# no autograd and no torch.nn
 
 
 @pytest.mark.parametrize("file", sorted(Path(scratch.__file__).parent.glob("*.py")), ids=lambda file: file.stem)
-def test_what_is_by_hand_names_nothing_of_torch_nn_or_autograd(file: Path) -> None:
-    named: set[str] = set()
+def test_scratch_uses_no_name_of_torch_nn_or_autograd(file: Path) -> None:
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         match node:
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 parents = node.module if isinstance(node, ast.ImportFrom) else None
                 for path in [parents or "", *(alias.name for alias in aliases)]:
-                    named.update(path.split("."))
+                    names.update(path.removeprefix("labcheck.nn.").split("."))
             case ast.Attribute(attr=name) | ast.Name(id=name):
-                named.add(name)
-    assert "Tensor" in named or file.stem == "__init__"
-    assert not named & {"nn", "autograd", "functional", "func", "optim", "grad", "requires_grad", "requires_grad_"}
+                names.add(name)
+    assert "Tensor" in names or file.stem == "__init__"
+    assert not names & {"nn", "autograd", "functional", "func", "optim", "grad", "requires_grad", "requires_grad_"}
 
 
 # the linear layer
 
 
 @given(SHAPES, st.booleans(), SCALES, SEEDS)
-def test_linear(shape: tuple[int, int, int, int], bias: bool, scale: float, seed: int) -> None:
+def test_linear_layer_equals_torch(shape: tuple[int, int, int, int], bias: bool, scale: float, seed: int) -> None:
     models, inputs, outputs, n = shape
     layer = Linear(inputs, outputs, bias)
     network([layer], models)
@@ -90,7 +59,7 @@ def test_linear(shape: tuple[int, int, int, int], bias: bool, scale: float, seed
     check_backward(layer, x, y, parameters, seed=seed + 1, terms=1 + scale)
 
 
-def test_the_gradient_by_the_input_of_a_first_layer_is_left_out() -> None:
+def test_first_layer_computes_no_input_gradient() -> None:
     for first in (False, True):
         layer = Linear(3, 5, first=first)
         network([layer], 2)
@@ -103,19 +72,23 @@ def test_the_gradient_by_the_input_of_a_first_layer_is_left_out() -> None:
 
 
 @given(SHAPES, st.booleans(), SCALES, st.floats(-100, 100), SEEDS)
-def test_batch_norm(shape: tuple[int, int, int, int], running: bool, scale: float, offset: float, seed: int) -> None:
+def test_batch_norm_equals_torch(
+    shape: tuple[int, int, int, int], running: bool, scale: float, offset: float, seed: int
+) -> None:
     models, features, _, n = shape
     layer = BatchNorm(features, running)
     net = network([layer], models)
     net.state.copy_(normal(*net.state.shape, seed=seed))
     parameters = [value.clone().requires_grad_() for value in layer.values]
-    buffers = layer.buffers if running else layer.values  # those are not looked at
+    buffers = layer.buffers if running else layer.values  # without running statistics, torch gets any tensors
     variances, means = (buffer.flatten().clone() for buffer in buffers)
     x = (scale * (normal(models, features, n, seed=seed + 1) + offset)).requires_grad_()
     weight, bias = (parameter.flatten() for parameter in parameters)
     y = functional.batch_norm(x.reshape(1, -1, n), means, variances, weight, bias, training=True).view_as(x)
     inverse = (x.detach().var(2, correction=0).min() + 1e-5).rsqrt()
-    terms = (1 + largest(x) * inverse.item()) * (1 + inverse.item())  # x and its mean are alike in so many digits
+    terms = (1 + largest(x) * inverse.item()) * (
+        1 + inverse.item()
+    )  # x and its mean share digits, which their difference loses
     close(layer.forward(x.detach().clone(), True), y, terms)
     check_backward(layer, x, y, parameters, seed=seed + 2, terms=terms)
     if running:
@@ -124,7 +97,7 @@ def test_batch_norm(shape: tuple[int, int, int, int], running: bool, scale: floa
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_batch_norm_evaluates_with_what_it_was_told_to(running: bool) -> None:
+def test_batch_norm_evaluates_with_selected_statistics(running: bool) -> None:
     layer = BatchNorm(3, running)
     network([layer], 2)
     reference = nn.BatchNorm1d(6, dtype=torch.float64)
@@ -137,7 +110,7 @@ def test_batch_norm_evaluates_with_what_it_was_told_to(running: bool) -> None:
     close(layer.forward(x.clone(), False), reference(x.reshape(1, 6, 8)).view(2, 3, 8))
 
 
-def test_evaluation_leaves_running_statistics_alone() -> None:
+def test_evaluation_preserves_running_statistics() -> None:
     layer = BatchNorm(3, running=True)
     net = network([layer], 2)
     before = net.state.clone()
@@ -145,7 +118,7 @@ def test_evaluation_leaves_running_statistics_alone() -> None:
     assert torch.equal(net.state, before)
 
 
-def test_batch_norm_of_a_feature_that_never_varies() -> None:
+def test_batch_norm_of_constant_feature_equals_torch() -> None:
     layer = BatchNorm(2, running=False)
     network([layer], 1)
     for value in layer.values:
@@ -159,7 +132,7 @@ def test_batch_norm_of_a_feature_that_never_varies() -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_of_a_batch_of_one_example_batch_norm_leaves_nothing_but_its_bias(running: bool) -> None:
+def test_batch_norm_of_one_example_returns_bias(running: bool) -> None:
     layer = BatchNorm(3, running)
     net = network([layer], 2)
     net.values.copy_(normal(*net.values.shape))
@@ -168,7 +141,7 @@ def test_of_a_batch_of_one_example_batch_norm_leaves_nothing_but_its_bias(runnin
     assert net.state.isfinite().all()
 
 
-def test_in_float32_batch_norm_sees_a_small_spread_far_from_zero() -> None:
+def test_float32_batch_norm_is_exact_far_from_zero() -> None:
     layer = BatchNorm(1, running=False)
     network([layer], 1, torch.float32)
     x = torch.tensor([[[4096.0, 4096.5, 4097.0, 4097.5]]])
@@ -176,7 +149,7 @@ def test_in_float32_batch_norm_sees_a_small_spread_far_from_zero() -> None:
     torch.testing.assert_close(layer.forward(x, True).double(), expected, rtol=1e-6, atol=0)
 
 
-# layers in a chain
+# networks
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -189,14 +162,14 @@ def test_in_float32_batch_norm_sees_a_small_spread_far_from_zero() -> None:
     running=st.booleans(),
     seed=SEEDS,
 )
-@example([3, 4, 4, 2], (True, True), True, True, False, 0)  # as in the report of the trig lab
+@example([3, 4, 4, 2], (True, True), True, True, False, 0)  # the net of the report trig
 @example([3, 4, 4, 2], (False, False), False, True, False, 0)
-def test_the_gradient_of_a_network(
+def test_network_gradients_equal_autograd(
     activation: str, widths: list[int], norms: tuple[bool, bool], last: bool, activated: bool, running: bool, seed: int
 ) -> None:
-    """All numbers are drawn: where networks start, γ = 1 and β = 0 hide much, and features may be too much alike."""
+    """All parameters are random, because the initial γ = 1 and β = 0 would hide errors."""
     if any(norms):
-        widths = [max(width, 2) for width in widths]  # what follows a single feature is alike too
+        widths = [max(width, 2) for width in widths]  # a single feature would make all later features nearly equal
     layers = mlp(
         widths, activation=activation, norm=norms[0], norm_last=last, output_activation=activated,
         output_norm=norms[1], running=running,
@@ -205,19 +178,21 @@ def test_the_gradient_of_a_network(
     net.values.copy_(normal(*net.values.shape, seed=seed))
     x, y = normal(2, 9, widths[0], seed=seed + 1), normal(2, 9, widths[-1], seed=seed + 2)
     models = [as_torch(net, model) for model in range(2)]
-    losses = torch.stack([functional.mse_loss(model(x[k]), y[k]) for k, model in enumerate(models)])
-    losses.sum().backward()
-    gradients = torch.stack([torch.cat([p.grad.flatten() for p in model.parameters()]) for model in models])
-    terms = (1000 if any(norms) else 10) * max(largest(gradients), 1)  # what varies little is spread by up to 1 / √ε
-    close(net.gradient(x, y, MSE())["loss"], losses.detach(), terms)
+    losses = [functional.mse_loss(model(x[k]), y[k]) for k, model in enumerate(models)]
+    by_parameter = [
+        torch.autograd.grad(loss, list(model.parameters())) for loss, model in zip(losses, models, strict=True)
+    ]
+    gradients = torch.stack([torch.cat([gradient.flatten() for gradient in each]) for each in by_parameter])
+    terms = (1000 if any(norms) else 10) * max(
+        largest(gradients), 1
+    )  # BatchNorm amplifies small variation by up to 1 / √ε
+    close(net.gradient(x, y, MSE())["loss"], torch.stack(losses).detach(), terms)
     close(net.gradients, gradients, terms)
 
 
 @settings(max_examples=20)
 @given(SHAPES, SEEDS)
-def test_log_softmax_before_the_log_likelihood_is_the_cross_entropy(
-    shape: tuple[int, int, int, int], seed: int
-) -> None:
+def test_log_softmax_and_nll_equal_cross_entropy(shape: tuple[int, int, int, int], seed: int) -> None:
     models, inputs, outputs, n = shape
     plain = network(mlp([inputs, 4, outputs], activation="tanh"), models)
     logged = network([*mlp([inputs, 4, outputs], activation="tanh"), LogSoftmax()], models)
@@ -225,15 +200,15 @@ def test_log_softmax_before_the_log_likelihood_is_the_cross_entropy(
     logged.values.mul_(3)
     x = normal(models, n, inputs, seed=seed)
     labels = torch.randint(outputs, (models, n, 1), generator=torch.Generator().manual_seed(seed))
-    expected, found = plain.gradient(x, labels, CrossEntropy()), logged.gradient(x, labels, NLL())
+    expected, scores = plain.gradient(x, labels, CrossEntropy()), logged.gradient(x, labels, NLL())
     for name in ("loss", "accuracy"):
-        close(found[name], expected[name])
+        close(scores[name], expected[name])
     close(logged.gradients, plain.gradients)
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["norm first", "norm last"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_batches_of_two_sizes_take_turns(activation: str, last: bool) -> None:
+def test_batches_of_two_sizes_can_alternate(activation: str, last: bool) -> None:
     def layers() -> list[Layer]:
         return mlp(
             [3, 4, 4, 2], activation=activation, norm=True, norm_last=last, output_activation=last, output_norm=last,
@@ -249,14 +224,14 @@ def test_batches_of_two_sizes_take_turns(activation: str, last: bool) -> None:
 
 
 @every_precision
-def test_parameters_and_gradients_are_in_the_precision_of_the_network(dtype: torch.dtype) -> None:
+def test_all_tensors_have_precision_of_network(dtype: torch.dtype) -> None:
     net = network(mlp([3, 4, 2], activation="relu", norm=True), 2, dtype)
     x, y = normal(2, 9, 3).to(dtype), normal(2, 9, 2, seed=1).to(dtype)
     assert net.gradient(x, y, MSE())["loss"].dtype == dtype
     assert (net.state.dtype, net.gradients.dtype, net.predict(x).dtype) == (dtype,) * 3
 
 
-def test_without_activation_a_network_is_affine() -> None:
+def test_network_without_activation_is_affine() -> None:
     net, x = network(mlp([1, 4, 4, 1], activation="none"), 2), normal(2, 3, 1)
     points = torch.cat([x, x.mean(1, keepdim=True)], 1)
     y = net.predict(points)
@@ -264,7 +239,7 @@ def test_without_activation_a_network_is_affine() -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_only_with_running_averages_does_evaluation_differ_from_training(running: bool) -> None:
+def test_evaluation_differs_only_with_running_averages(running: bool) -> None:
     net = network(mlp([3, 4, 2], activation="tanh", norm=True, output_norm=True, running=running), 2)
     x = normal(2, 9, 3)
     trained = net.predict(x, training=True).clone()
@@ -272,17 +247,17 @@ def test_only_with_running_averages_does_evaluation_differ_from_training(running
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(running: bool) -> None:
+def test_bias_is_omitted_only_if_it_changes_nothing(running: bool) -> None:
     layers = mlp([3, 4, 1], activation="relu", norm=True, running=running)
-    net = network(layers, 1)
-    model = as_torch(net, 0)
-    biased = nn.Sequential(nn.Linear(3, 4, dtype=torch.float64), *list(model)[1:])
-    biased[0].weight.data.copy_(model[0].weight)
-    model.train(not running)
+    first, *others = as_torch(network(layers, 1), 0).train(not running)
+    assert isinstance(first, nn.Linear)
+    biased = nn.Linear(3, 4, dtype=torch.float64)
+    biased.weight.data.copy_(first.weight)
     x = normal(9, 3)
-    same = torch.allclose(biased(x), model(x), rtol=1e-9, atol=1e-9)
-    assert same == (not running)
-    assert (len(layers[0].shapes) == 1) == same
+    outputs, biased_outputs = (nn.Sequential(linear, *others)(x) for linear in (first, biased))
+    cancels = torch.allclose(biased_outputs, outputs, rtol=1e-9, atol=1e-9)
+    assert cancels == (not running)
+    assert (len(layers[0].shapes) == 1) == cancels
 
 
 @pytest.mark.parametrize(
@@ -306,7 +281,7 @@ def test_a_bias_before_batch_norm_is_left_out_only_where_it_changes_nothing(runn
     ],
     ids=str,
 )
-def test_layers_of_an_mlp_are_in_the_order_of_its_settings(settings: dict[str, bool], expected: str) -> None:
+def test_mlp_layers_are_ordered_by_settings(settings: dict[str, Any], expected: str) -> None:
     layers = mlp([3, 4, 1], activation="relu", **settings)
     assert " ".join(type(layer).__name__ for layer in layers) == expected
     modules = [type(module).__name__ for module in as_torch(network(layers, 1), 0)]
@@ -328,35 +303,35 @@ def test_layers_of_an_mlp_are_in_the_order_of_its_settings(settings: dict[str, b
     ],
     ids=str,
 )
-def test_a_bias_is_left_out_where_batch_norm_follows_at_once(settings: dict[str, bool], biases: list[bool]) -> None:
+def test_bias_is_omitted_if_batch_norm_directly_follows(settings: dict[str, Any], biases: list[bool]) -> None:
     linear = [layer for layer in mlp([3, 4, 1], activation="relu", **settings) if isinstance(layer, Linear)]
     assert [len(layer.shapes) == 2 for layer in linear] == biases
 
 
 @pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_training_with_batch_norm_last_equals_torch_s(activation: str, running: bool) -> None:
+def test_training_with_batch_norm_last_equals_torch(activation: str, running: bool) -> None:
     layers = mlp(
         [3, 5, 4, 2], activation=activation, norm=True, norm_last=True, output_activation=True, output_norm=True,
         running=running,
     )  # fmt: skip
     net, optimizer = network(layers, 2), SGD(0.9)
     models = [as_torch(net, model) for model in range(2)]
-    theirs = [torch.optim.SGD(model.parameters(), 0.01, momentum=0.9) for model in models]
+    references = [torch.optim.SGD(model.parameters(), 0.01, momentum=0.9) for model in models]
     for step in range(10):
         x, y = normal(2, 9, 3, seed=step), normal(2, 9, 2, seed=step + 100)
         net.gradient(x, y, MSE())
         optimizer.step(net.values, net.gradients, torch.full((2,), 0.01, dtype=torch.float64))
-        for k, (model, each) in enumerate(zip(models, theirs, strict=True)):
-            each.zero_grad()
+        for k, (model, reference) in enumerate(zip(models, references, strict=True)):
+            reference.zero_grad()
             functional.mse_loss(model(x[k]), y[k]).backward()
-            each.step()
+            reference.step()
     x = normal(2, 7, 3, seed=999)
     expected = torch.stack([model.train(not running)(x[k]) for k, model in enumerate(models)]).detach()
     torch.testing.assert_close(net.predict(x).mT, expected, rtol=1e-9, atol=1e-9)
     for k, model in enumerate(models):
-        numbers = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-        torch.testing.assert_close(net.values[k], numbers, rtol=1e-9, atol=1e-9)
+        parameters = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+        torch.testing.assert_close(net.values[k], parameters, rtol=1e-9, atol=1e-9)
 
 
 # initial weights
@@ -369,7 +344,7 @@ def linear_weights(seed: int, widths: list[int], **settings: Any) -> list[Tensor
 
 
 @pytest.mark.parametrize("init", INITS)
-def test_networks_start_alike_with_and_without_norm(init: str) -> None:
+def test_initial_weights_do_not_depend_on_norm(init: str) -> None:
     plain = linear_weights(3, [2, 5, 4, 1], init=init)
     for norm in ({"norm": True}, {"norm": True, "running": False}, {"norm": True, "norm_last": True}):
         normed = linear_weights(3, [2, 5, 4, 1], init=init, **norm)
@@ -377,20 +352,20 @@ def test_networks_start_alike_with_and_without_norm(init: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1, 3, 50])
-def test_another_width_leaves_the_other_layers_alone(width: int) -> None:
+def test_initial_weights_of_other_layers_ignore_width(width: int) -> None:
     one, other = linear_weights(3, [2, 5, 4, 6, 1]), linear_weights(3, [2, 5, width, 6, 1])
     assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [True, False, False, True]
 
 
 @pytest.mark.parametrize("hidden", [[5], [5, 5], [5, 5, 5, 5]])
-def test_another_depth_leaves_first_and_last_layers_alone(hidden: list[int]) -> None:
+def test_first_and_last_initial_weights_ignore_depth(hidden: list[int]) -> None:
     one, other = linear_weights(3, [2, 5, 5, 5, 1]), linear_weights(3, [2, *hidden, 1])
     for i in range(min(len(one), len(other)) - 1):
         assert torch.equal(one[i], other[i])
     assert torch.equal(one[-1], other[-1])
 
 
-def test_layers_of_one_shape_start_apart() -> None:
+def test_layers_of_equal_shape_have_different_weights() -> None:
     _, two, three, four, _ = linear_weights(3, [2, 5, 5, 5, 5, 1])
     assert len({tuple(weight.flatten().tolist()) for weight in (two, three, four)}) == 3
     assert not torch.equal(two, linear_weights(4, [2, 5, 5, 1])[1])
