@@ -1,4 +1,4 @@
-"""Products of stacked matrices: one answer, whichever routine gives it."""
+"""Tests of products of stacked matrices, whose result must not depend on the routine."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from labcheck.nn.scratch import products
 from labcheck.nn.scratch.products import product
 
 SHAPES = {
-    "nothing summed": (3, 4, 1, 5),
+    "outer product": (3, 4, 1, 5),
     "small": (3, 4, 5, 6),
     "large": (2, 150, 200, 100),
     "large and odd": (1, 129, 257, 101),
@@ -17,15 +17,15 @@ SHAPES = {
 
 
 def operand(rows: int, columns: int, models: int, transposed: bool, rng: torch.Generator) -> Tensor:
-    """(K, rows, columns), and as it lies in memory."""
+    """Return random matrices (K, rows, columns), stored by columns if `transposed`, else by rows."""
     shape = (models, columns, rows) if transposed else (models, rows, columns)
-    drawn = torch.randn(shape, generator=rng)
-    return drawn.mT if transposed else drawn
+    matrices = torch.randn(shape, generator=rng)
+    return matrices.mT if transposed else matrices
 
 
 @pytest.fixture(params=["onednn", "blas"])
-def routine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which products oneDNN has made; none where there is no oneDNN."""
+def onednn_calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Enable or hide oneDNN, and return a list that gets an entry for each product by oneDNN."""
     calls: list[str] = []
     onednn = products._onednn
 
@@ -42,25 +42,25 @@ def routine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return calls
 
 
-@pytest.mark.parametrize("plus", [False, True])
+@pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_product_is_the_sum_over_what_is_common(
-    shape: str, transposed: tuple[bool, bool], plus: bool, routine: list[str], request: pytest.FixtureRequest
+def test_product_equals_einsum(
+    shape: str, transposed: tuple[bool, bool], with_bias: bool, onednn_calls: list[str], request: pytest.FixtureRequest
 ) -> None:
     models, m, n, p = SHAPES[shape]
     rng = torch.Generator().manual_seed(0)
     a, b = operand(m, n, models, transposed[0], rng), operand(n, p, models, transposed[1], rng)
-    bias = torch.randn(models, m, 1, generator=rng) if plus else None
+    bias = torch.randn(models, m, 1, generator=rng) if with_bias else None
     out = torch.full((models, m, p), torch.nan)
     assert product(a, b, out, bias) is out
     expected = torch.einsum("kmn,knp->kmp", a.double(), b.double()) + (0 if bias is None else bias.double())
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-4)
-    large = shape not in ("nothing summed", "small") and "onednn" in request.node.callspec.id
-    assert len(routine) == (models if large else 0)
+    large = shape not in ("outer product", "small") and "onednn" in request.node.callspec.id
+    assert len(onednn_calls) == (models if large else 0)
 
 
-def test_parts_of_larger_matrices_may_be_multiplied(routine: list[str]) -> None:
+def test_slices_of_larger_matrices_can_be_multiplied(onednn_calls: list[str]) -> None:
     a, b = torch.randn(1, 200, 300)[..., :150], torch.randn(1, 200, 300)[:, :150]
     out = torch.full((1, 200, 400), torch.nan)
     product(a, b, out[..., :300])
@@ -68,7 +68,7 @@ def test_parts_of_larger_matrices_may_be_multiplied(routine: list[str]) -> None:
     assert out[..., 300:].isnan().all()
 
 
-def test_only_float32_is_given_to_onednn(routine: list[str]) -> None:
+def test_onednn_multiplies_only_float32(onednn_calls: list[str]) -> None:
     a, b = (torch.randn(1, 200, 200, dtype=torch.float64) for _ in range(2))
     torch.testing.assert_close(product(a, b, torch.empty_like(a)), a @ b, rtol=1e-14, atol=1e-12)
-    assert routine == []
+    assert onednn_calls == []

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, held against those of torch.optim."""
+"""Tests of learning-rate schedules against those of torch.optim."""
 
 import math
 from collections.abc import Callable
@@ -24,10 +24,10 @@ EPOCHS = 60
 
 
 class Kind(NamedTuple):
-    """A schedule, and torch's of an optimizer."""
+    """A schedule from scratch, and torch's, which is made for an optimizer."""
 
-    ours: Callable[[], Schedule]
-    theirs: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
+    scratch: Callable[[], Schedule]
+    reference: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
 
 KINDS = {
@@ -40,48 +40,48 @@ KINDS = {
     "cosine": Kind(lambda: CosineSchedule(EPOCHS), lambda o: lr_scheduler.CosineAnnealingLR(o, EPOCHS)),
     "plateau": Kind(PlateauSchedule, lambda o: lr_scheduler.ReduceLROnPlateau(o)),
     "plateau to 1e-3": Kind(
-        lambda: PlateauSchedule(2, least=1e-3), lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=2, min_lr=1e-3)
+        lambda: PlateauSchedule(2, min_lr=1e-3), lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=2, min_lr=1e-3)
     ),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
-def optimizer(lr: float) -> torch.optim.Optimizer:
+def make_optimizer(lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
 
 
-def numbers(*values: float) -> Tensor:
+def vector(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def stalls(epoch: int) -> float:
-    """Losses that fall for ten epochs, and then no longer."""
+def stalling_loss(epoch: int) -> float:
+    """Return a loss that decreases for ten epochs, and then no longer."""
     return 1 / (1 + min(epoch, 10))
 
 
 @every_kind
-def test_rates_of_a_stack_are_torchs_of_each_model(kind: Kind) -> None:
-    schedule, rates = kind.ours(), numbers(0.1, 0.01, 3.0)
-    optimizers = [optimizer(lr) for lr in rates.tolist()]
-    references = [kind.theirs(of_one) for of_one in optimizers]
+def test_learning_rates_of_stack_equal_torch(kind: Kind) -> None:
+    schedule, lrs = kind.scratch(), vector(0.1, 0.01, 3.0)
+    optimizers = [make_optimizer(lr) for lr in lrs.tolist()]
+    references = [kind.reference(optimizer) for optimizer in optimizers]
     for epoch in range(EPOCHS):
         if epoch == EPOCHS // 2:
             schedule.select(torch.tensor([0, 2]))
-            rates, optimizers, references = rates[::2], optimizers[::2], references[::2]
-        loss = stalls(epoch)
-        rates = schedule.step(rates, epoch, torch.full_like(rates, loss))
-        for of_one, reference in zip(optimizers, references, strict=True):
-            of_one.step()
+            lrs, optimizers, references = lrs[::2], optimizers[::2], references[::2]
+        loss = stalling_loss(epoch)
+        lrs = schedule.step(lrs, epoch, torch.full_like(lrs, loss))
+        for optimizer, reference in zip(optimizers, references, strict=True):
+            optimizer.step()
             if isinstance(reference, lr_scheduler.ReduceLROnPlateau):
                 reference.step(loss)
             else:
                 reference.step()
-        expected = [of_one.param_groups[0]["lr"] for of_one in optimizers]
-        assert rates.tolist() == pytest.approx(expected, rel=1e-10, abs=0)
+        expected = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+        assert lrs.tolist() == pytest.approx(expected, rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "rate"),
+    ("schedule", "factor"),
     [
         (ExponentialSchedule(0.9), lambda t: 0.9**t),
         (TimeSchedule(0.3), lambda t: 1 / (1 + 0.3 * t)),
@@ -90,29 +90,28 @@ def test_rates_of_a_stack_are_torchs_of_each_model(kind: Kind) -> None:
     ],
     ids=["exponential", "time", "cosine", "step"],
 )
-def test_rates_are_those_of_the_formula(schedule: Schedule, rate: Callable[[int], float]) -> None:
-    rates = numbers(2.0, 0.5)
+def test_learning_rates_equal_formula(schedule: Schedule, factor: Callable[[int], float]) -> None:
+    lrs = vector(2.0, 0.5)
     for t in range(1, 31):
-        rates = schedule.step(rates, t - 1, numbers(1.0, 1.0))
-        assert rates.tolist() == pytest.approx([2 * rate(t), 0.5 * rate(t)], rel=1e-10, abs=1e-15)
+        lrs = schedule.step(lrs, t - 1, vector(1.0, 1.0))
+        assert lrs.tolist() == pytest.approx([2 * factor(t), 0.5 * factor(t)], rel=1e-10, abs=1e-15)
 
 
-def test_a_cosine_ends_at_zero_and_stays_there() -> None:
-    schedule, rates = CosineSchedule(3), numbers(0.1)
-    seen = []
+def test_cosine_is_zero_from_last_epoch_on() -> None:
+    schedule, lrs = CosineSchedule(3), vector(0.1)
+    values = []
     for epoch in range(5):
-        rates = schedule.step(rates, epoch, numbers(1.0))
-        seen.append(rates.item())
-    assert seen == [pytest.approx(0.075), pytest.approx(0.025), 0, 0, 0]
+        lrs = schedule.step(lrs, epoch, vector(1.0))
+        values.append(lrs.item())
+    assert values == [pytest.approx(0.075), pytest.approx(0.025), 0, 0, 0]
 
 
 @every_kind
-def test_rates_of_the_last_epoch_are_left_as_they_were(kind: Kind) -> None:
-    """Curves keep them."""
-    schedule, rates = kind.ours(), numbers(0.1, 0.2)
+def test_step_does_not_change_its_argument(kind: Kind) -> None:
+    schedule, lrs = kind.scratch(), vector(0.1, 0.2)
     for epoch in range(EPOCHS):
-        schedule.step(rates, epoch, numbers(1.0, 1.0))
-    assert rates.tolist() == [0.1, 0.2]
+        schedule.step(lrs, epoch, vector(1.0, 1.0))
+    assert lrs.tolist() == [0.1, 0.2]
 
 
 # plateaus
@@ -132,40 +131,41 @@ LOSSES = st.lists(
     st.sampled_from([0.0, 1e-5, 0.0099999999, 0.03, 0.1, 0.2]),
 )
 @settings(max_examples=100)
-def test_plateaus_are_those_of_torch(curves: list[list[float]], patience: int, factor: float, least: float) -> None:
-    schedule = PlateauSchedule(patience, factor, least)
-    rates = torch.full((len(curves),), 0.1, dtype=torch.float64)
-    optimizers = [optimizer(0.1) for _ in curves]
+def test_plateaus_equal_torch(curves: list[list[float]], patience: int, factor: float, min_lr: float) -> None:
+    schedule = PlateauSchedule(patience, factor, min_lr)
+    lrs = torch.full((len(curves),), 0.1, dtype=torch.float64)
+    optimizers = [make_optimizer(0.1) for _ in curves]
     references = [
-        lr_scheduler.ReduceLROnPlateau(of_one, factor=factor, patience=patience, min_lr=least) for of_one in optimizers
+        lr_scheduler.ReduceLROnPlateau(optimizer, factor=factor, patience=patience, min_lr=min_lr)
+        for optimizer in optimizers
     ]
     for epoch, losses in enumerate(zip(*curves, strict=False)):
-        rates = schedule.step(rates, epoch, numbers(*losses))
+        lrs = schedule.step(lrs, epoch, vector(*losses))
         for reference, loss in zip(references, losses, strict=True):
             reference.step(loss)
-        assert rates.tolist() == [of_one.param_groups[0]["lr"] for of_one in optimizers]
+        assert lrs.tolist() == [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
 
 
-def test_three_plateaus_leave_a_rate_that_is_not_below_the_threshold() -> None:
+def test_three_plateaus_end_above_threshold_by_rounding() -> None:
     schedule = PlateauSchedule(patience=0)
-    rate = numbers(0.1)
+    lr = vector(0.1)
     for epoch in range(4):
-        rate = schedule.step(rate, epoch, torch.tensor([1.0]))
-    assert rate.item() == 1.0000000000000003e-4
+        lr = schedule.step(lr, epoch, torch.tensor([1.0]))
+    assert lr.item() == 1.0000000000000003e-4
 
 
-def test_a_model_that_leaves_takes_its_plateau_along() -> None:
-    """Another best loss, and another time that has passed since."""
-    schedule, rates = PlateauSchedule(patience=1), numbers(1.0, 1.0)
+def test_select_drops_plateaus_of_other_models() -> None:
+    """The models have different best losses and different numbers of epochs without improvement."""
+    schedule, lrs = PlateauSchedule(patience=1), vector(1.0, 1.0)
     for epoch, losses in enumerate([[1.0, 1.0], [2.0, 0.4], [0.5, 0.6]]):
-        rates = schedule.step(rates, epoch, numbers(*losses))
-    assert rates.tolist() == [1.0, 1.0]
+        lrs = schedule.step(lrs, epoch, vector(*losses))
+    assert lrs.tolist() == [1.0, 1.0]
     schedule.select(torch.tensor([1]))
-    assert schedule.step(rates[1:], 3, numbers(0.45)).tolist() == [0.1]
+    assert schedule.step(lrs[1:], 3, vector(0.45)).tolist() == [0.1]
 
 
 @every_kind
-def test_a_stack_can_shrink_before_its_first_epoch(kind: Kind) -> None:
-    schedule = kind.ours()
+def test_select_is_possible_before_first_epoch(kind: Kind) -> None:
+    schedule = kind.scratch()
     schedule.select(torch.tensor([1]))
-    assert schedule.step(numbers(0.1), 0, numbers(1.0)).shape == (1,)
+    assert schedule.step(vector(0.1), 0, vector(1.0)).shape == (1,)
