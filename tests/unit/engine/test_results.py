@@ -1,4 +1,4 @@
-"""What a lab's `train` returns: one result for each seed, or one line of what is wrong."""
+"""Return values of `Lab.train`: which are accepted, and the line that describes one that is not."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,23 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck.core.curve_metrics import last_value, value_at
-from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import Metric
-from labcheck.core.trials import MetricError, Trials
+from labcheck import Data, Lab, Metric, MetricError, Trials, last_value, value_at
 from labcheck.engine import results
+from tests.helpers.claims import INF, NAN
 
-NAN, INF = float("nan"), float("inf")
 SEEDS = range(4, 6)
 
 
 class DivergedError(Exception):
-    """What a trainer raises by itself."""
+    """An exception of the trainer's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Returning(Lab):
-    """Returns what a function makes of the seeds."""
+    """A lab that returns the value of a function of the seeds."""
 
     name: ClassVar[str] = "returning"
     diverged: ClassVar = (DivergedError,)
@@ -42,21 +39,26 @@ class Returning(Lab):
         return self.make(seeds)
 
 
-class Text(StrEnum):
+class Name(StrEnum):
     LOSS = "loss"
 
 
-class Mixed(str, Enum):  # noqa: UP042 - its text as str() gives it is another
+class Mixed(str, Enum):  # noqa: UP042 - str() gives another text
     LOSS = "loss"
 
 
-def splits(trials: Trials) -> dict[str, Any]:
-    """All that trials hold, as lists; NaN is None."""
-    found = {**trials.metrics, **trials.curves, **trials.tables}
-    return {name: np.where(np.isnan(array), None, array).tolist() for name, array in found.items()}
+def content(trials: Trials) -> dict[str, Any]:
+    """Return all arrays of trials as lists, in which NaN is None."""
+    arrays = {**trials.metrics, **trials.curves, **trials.tables}
+    return {name: np.ma.array(array, mask=np.isnan(array)).tolist() for name, array in arrays.items()}
 
 
-def tensor(*values: float, **options: Any) -> torch.Tensor:
+def untyped_trials(*parts: Any) -> Trials:
+    """Return trials as user code may construct them, with parts of any type."""
+    return Trials(*parts)
+
+
+def tensor(*values: complex, **options: Any) -> torch.Tensor:
     return torch.tensor(values, **{"dtype": None if 1j in values else torch.float32, **options})
 
 
@@ -67,8 +69,8 @@ METRICS = {
     "tuple": (1, 2.5),
     "array": np.array([1, 2.5]),
     "float16": np.array([1, 2.5], np.float16),
-    "numbers of numpy": [np.float32(1), np.float64(2.5)],
-    "arrays without axes": [np.array(1), np.array(2.5)],
+    "NumPy numbers": [np.float32(1), np.float64(2.5)],
+    "NumPy scalars": [np.array(1), np.array(2.5)],
     "tensor": tensor(1, 2.5),
     "tensor of bfloat16": tensor(1, 2.5, dtype=torch.bfloat16),
     "tensor with gradients": tensor(1, 2.5, requires_grad=True) * 1,
@@ -78,17 +80,17 @@ METRICS = {
 
 @pytest.mark.parametrize("value", METRICS.values(), ids=METRICS)
 @pytest.mark.parametrize(
-    "make", [lambda value: {"a": value}, lambda value: Trials({"a": value}, {})], ids=["dict", "Trials"]
+    "make", [lambda value: {"a": value}, lambda value: untyped_trials({"a": value}, {})], ids=["dict", "Trials"]
 )
 def test_metric_is_accepted_as(value: Any, make: Callable[[Any], Any]):
-    found = results.checked(make(value), SEEDS)
-    assert splits(found) == {"a": [1.0, 2.5]}
-    assert found.metrics["a"].dtype == np.float64
+    trials = results.checked(make(value), SEEDS)
+    assert content(trials) == {"a": [1.0, 2.5]}
+    assert trials.metrics["a"].dtype == np.float64
 
 
 @pytest.mark.parametrize("value", [3, 3.0, [3], np.float32(3), np.array(3), np.array([3.0]), tensor(3), tensor(3)[0]])
-def test_metric_of_one_seed_may_be_a_number(value: Any):
-    assert splits(results.checked({"a": value}, [7])) == {"a": [3.0]}
+def test_metric_of_one_seed_may_be_number(value: Any):
+    assert content(results.checked({"a": value}, [7])) == {"a": [3.0]}
 
 
 @pytest.mark.parametrize(
@@ -103,39 +105,39 @@ def test_metric_of_one_seed_may_be_a_number(value: Any):
         ([0.5, np.ma.masked], [0.5, None]),
     ],
 )
-def test_metric_keeps_odd_numbers(value: Any, expected: list[float | None]):
-    assert splits(results.checked({"a": value}, SEEDS)) == {"a": expected}
+def test_metric_accepts_numbers_that_are_not_finite_or_large(value: Any, expected: list[float | None]):
+    assert content(results.checked({"a": value}, SEEDS)) == {"a": expected}
 
 
 @pytest.mark.parametrize(
-    ("value", "given"),
+    ("value", "got"),
     [
         ([1], "1 numbers"),
         ([1, 2, 3], "3 numbers"),
         ([], "0 numbers"),
         (1.0, "one number"),
         ([[1], [2]], "an array of shape (2, 1)"),
-        ([[1], [2, 3]], "2 rows of unlike lengths"),
+        ([[1], [2, 3]], "2 rows of different lengths"),
     ],
 )
-def test_metric_is_refused_unless_one_number_a_seed(value: Any, given: str):
+def test_metric_is_refused_unless_one_number_per_seed(value: Any, got: str):
     message = (
-        f"metric 'a' must have one number for each of the 2 seeds from 4 to 5, got {given}; a seed that diverged is "
-        "NaN, and is not left out"
+        f"metric 'a' must have one number for each of the 2 seeds from 4 to 5, got {got}; a seed that diverged must "
+        "be NaN instead of being left out"
     )
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
-        results.checked(Trials({"a": value}, {}), SEEDS)
+        results.checked(untyped_trials({"a": value}, {}), SEEDS)
 
 
-# what is no number
+# values that are not numbers
 
 NO_NUMBERS = {
-    "text": ("0.5", "'a' must be numbers, got str"),
-    "texts": (["0.5", "x"], "'a' of seed 4 must be numbers, got '0.5'"),
-    "text after a number": ([0.5, "x"], "'a' of seed 5 must be numbers, got 'x'"),
+    "string": ("0.5", "'a' must be numbers, got str"),
+    "strings": (["0.5", "x"], "'a' of seed 4 must be numbers, got '0.5'"),
+    "string after number": ([0.5, "x"], "'a' of seed 5 must be numbers, got 'x'"),
     "none": (None, "'a' must be numbers, got NoneType"),
-    "none after a number": ([0.5, None], "'a' of seed 5 must be numbers, got None"),
-    "none in a row": ([[1, 2], [1, None]], "'a' of seed 5 must be numbers, got [1, None]"),
+    "none after number": ([0.5, None], "'a' of seed 5 must be numbers, got None"),
+    "none in row": ([[1, 2], [1, None]], "'a' of seed 5 must be numbers, got [1, None]"),
     "complex": ([1, 1j], "'a' of seed 5 must be numbers, got 1j"),
     "complex array": (np.array([1j, 1]), "'a' must be numbers, got complex128"),
     "complex masked array": (np.ma.array([1j, 1]), "'a' must be numbers, got complex128"),
@@ -146,7 +148,7 @@ NO_NUMBERS = {
     "set": ({1, 2}, "'a' must be numbers, got set"),
     "generator": ((x for x in (1, 2)), "'a' must be numbers, got generator"),
     "beyond float64": ([10**400, 1], "'a' of seed 4 must be numbers, got 1000"),
-    "mixture": ([1, [2, 3]], "'a' of seed 4 must be a row of numbers where lengths differ, got one number"),
+    "mixture": ([1, [2, 3]], "'a' of seed 4 must be a row of numbers, since lengths differ, got one number"),
     "meta tensor": (tensor(1, 2).to("meta"), "'a' must be numbers, got a tensor that has none: NotImplementedError: "),
     "sparse tensor": (tensor(1, 2).to_sparse(), "'a' must be numbers, got a tensor that has none: TypeError: "),
 }
@@ -154,53 +156,62 @@ NO_NUMBERS = {
 
 @pytest.mark.parametrize(("value", "message"), NO_NUMBERS.values(), ids=NO_NUMBERS)
 @pytest.mark.parametrize("kind", ["dict", "metrics", "curves", "tables"])
-def test_value_is_refused_in_a_line_unless_numbers(value: Any, message: str, kind: str):
+def test_value_is_refused_in_one_line_unless_numbers(value: Any, message: str, kind: str):
     if kind == "tables":
-        made: Any = Trials({"b": [1, 2]}, {}, None, {"a": value})
+        returned: Any = untyped_trials({"b": [1, 2]}, {}, None, {"a": value})
     else:
-        made = {"dict": {"a": value}, "metrics": Trials({"a": value}, {}), "curves": Trials({}, {"a": value})}[kind]
+        returned = {
+            "dict": {"a": value},
+            "metrics": untyped_trials({"a": value}, {}),
+            "curves": untyped_trials({}, {"a": value}),
+        }[kind]
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}") as caught:
-        results.checked(made, SEEDS)
+        results.checked(returned, SEEDS)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("name", [0, None, ("a",), "", "a\nb", "a\ud800", b"a"])
 @pytest.mark.parametrize("kind", ["dict", "metrics", "curves"])
-def test_name_is_refused_unless_printable_text(name: Any, kind: str):
-    made = {"dict": {name: [1, 2]}, "metrics": Trials({name: [1, 2]}, {}), "curves": Trials({}, {name: [[1], [2]]})}[
-        kind
-    ]
-    message = f"names of metrics and curves must be printable texts, got {name!a}"
+def test_name_is_refused_unless_printable_string(name: Any, kind: str):
+    returned = {
+        "dict": {name: [1, 2]},
+        "metrics": untyped_trials({name: [1, 2]}, {}),
+        "curves": untyped_trials({}, {name: [[1], [2]]}),
+    }[kind]
+    message = f"names of metrics and curves must be printable strings, got {name!a}"
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
-        results.checked(made, SEEDS)
+        results.checked(returned, SEEDS)
 
 
-@pytest.mark.parametrize("name", [Text.LOSS, Mixed.LOSS, np.str_("loss"), "loss"])
-def test_name_is_kept_as_its_text(name: str):
-    (found,) = results.checked({name: [1, 2]}, SEEDS).metrics
-    assert f"{found}" == "loss"
+@pytest.mark.parametrize("name", [Name.LOSS, Mixed.LOSS, np.str_("loss"), "loss"])
+def test_name_of_enumeration_is_its_value(name: str):
+    (accepted,) = results.checked({name: [1, 2]}, SEEDS).metrics
+    assert f"{accepted}" == "loss"
 
 
 @pytest.mark.parametrize(
-    ("returned", "given"),
+    ("returned", "got"),
     [
         (None, "NoneType"),
         (0.5, "float"),
         ([{"a": 1}, {"a": 2}], "list"),
         (({"a": [1, 2]}, {}), "tuple"),
         ({}, "no number for seed 4"),
-        (Trials({}, {}), "no number for seed 4"),
-        (Trials({}, {}, None, {"t": np.ones((2, 3))}), "no number for seed 4"),
+        (untyped_trials({}, {}), "no number for seed 4"),
+        (untyped_trials({}, {}, None, {"t": np.ones((2, 3))}), "no number for seed 4"),
     ],
 )
-def test_result_is_refused_unless_trials_or_dict(returned: Any, given: str):
-    with pytest.raises(results.ResultError, match=f"^{re.escape(results.ACCEPTED)}, got {given}$"):
+def test_result_is_refused_unless_trials_or_dict(returned: Any, got: str):
+    with pytest.raises(results.ResultError, match=f"^{re.escape(results.ACCEPTED)}, got {got}$"):
         results.checked(returned, SEEDS)
 
 
-@pytest.mark.parametrize("returned", [Trials(None, {}), Trials({}, None), Trials([1, 2], {}), Trials({}, {}, None, 3)])  # type: ignore[arg-type]
-def test_result_is_refused_with_parts_that_are_no_dicts(returned: Trials):
+@pytest.mark.parametrize(
+    "returned",
+    [untyped_trials(None, {}), untyped_trials({}, None), untyped_trials([1, 2], {}), untyped_trials({}, {}, None, 3)],
+)
+def test_result_is_refused_unless_its_parts_are_dicts(returned: Trials):
     with pytest.raises(
         results.ResultError, match=r"^metrics, curves and tables of Trials must be dicts by name, got \w+$"
     ):
@@ -211,43 +222,43 @@ def test_result_is_refused_with_parts_that_are_no_dicts(returned: Trials):
 
 CURVES = {
     "lists": ([[3, 2], [3, 1]], [[3, 2], [3, 1]], [2, 2]),
-    "unlike lists": ([[3, 2, 1], [3]], [[3, 2, 1], [3, None, None]], [3, 1]),
-    "unlike arrays": ([np.array([3, 2, 1]), np.array([3])], [[3, 2, 1], [3, None, None]], [3, 1]),
-    "unlike tensors": ([tensor(3, 2), tensor(3, requires_grad=True)], [[3, 2], [3, None]], [2, 1]),
+    "lists of different lengths": ([[3, 2, 1], [3]], [[3, 2, 1], [3, None, None]], [3, 1]),
+    "arrays of different lengths": ([np.array([3, 2, 1]), np.array([3])], [[3, 2, 1], [3, None, None]], [3, 1]),
+    "tensors of different lengths": ([tensor(3, 2), tensor(3, requires_grad=True)], [[3, 2], [3, None]], [2, 1]),
     "one record": ([[3], [2]], [[3], [2]], [1, 1]),
-    "NaN at the end of a list": ([[3, NAN], [3, 1]], [[3, None], [3, 1]], [2, 2]),
-    "NaN within an array": (np.array([[NAN, 2], [3, 1]]), [[None, 2], [3, 1]], [2, 2]),
-    "masked rows": ([np.ma.array([3, 2], mask=[1, 0]), np.ma.array([3, 1])], [[None, 2], [3, 1]], [2, 2]),
+    "NaN at end of list": ([[3, NAN], [3, 1]], [[3, None], [3, 1]], [2, 2]),
+    "NaN within array": (np.array([[NAN, 2], [3, 1]]), [[None, 2], [3, 1]], [2, 2]),
+    "masked rows": ([np.ma.array([3, 2], mask=[True, False]), np.ma.array([3, 1])], [[None, 2], [3, 1]], [2, 2]),
 }
 
 
 @pytest.mark.parametrize(("value", "expected", "epochs"), CURVES.values(), ids=CURVES)
 @pytest.mark.parametrize(
-    "make", [lambda value: {"l": value}, lambda value: Trials({}, {"l": value})], ids=["dict", "Trials"]
+    "make", [lambda value: {"l": value}, lambda value: untyped_trials({}, {"l": value})], ids=["dict", "Trials"]
 )
-def test_curve_gives_epochs_where_missing(value: Any, expected: Any, epochs: Any, make: Callable[[Any], Any]):
-    assert splits(results.checked(make(value), SEEDS)) == {"l": expected, "epochs": epochs}
+def test_curve_determines_epochs_if_missing(value: Any, expected: Any, epochs: Any, make: Callable[[Any], Any]):
+    assert content(results.checked(make(value), SEEDS)) == {"l": expected, "epochs": epochs}
 
 
 @pytest.mark.parametrize("value", [[3, 2], [[3, 2]], np.array([3, 2]), tensor(3, 2), (3, 2)])
-def test_curve_of_one_seed_may_be_a_row(value: Any):
-    assert splits(results.checked({"l": value, "a": 5}, [7])) == {"l": [[3, 2]], "a": [5], "epochs": [2]}
+def test_curve_of_one_seed_may_be_row(value: Any):
+    assert content(results.checked({"l": value, "a": 5}, [7])) == {"l": [[3, 2]], "a": [5], "epochs": [2]}
 
 
 @pytest.mark.parametrize(
-    ("curve", "given"),
+    ("curve", "got"),
     [
         ([[1, 2]], "an array of shape (1, 2)"),
         ([1, 2], "2 numbers"),
         (3.0, "one number"),
-        ([[1], [2, 3], [4]], "3 rows of unlike lengths"),
+        ([[1], [2, 3], [4]], "3 rows of different lengths"),
         (np.ones((2, 2, 2)), "an array of shape (2, 2, 2)"),
     ],
 )
-def test_curve_is_refused_unless_a_row_a_seed(curve: Any, given: str):
-    message = f"curve 'l' must have a row for each of the 2 seeds from 4 to 5, got {given}"
+def test_curve_is_refused_unless_one_row_per_seed(curve: Any, got: str):
+    message = f"curve 'l' must have a row for each of the 2 seeds from 4 to 5, got {got}"
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
-        results.checked(Trials({}, {"l": curve}), SEEDS)
+        results.checked(untyped_trials({}, {"l": curve}), SEEDS)
 
 
 @pytest.mark.parametrize(
@@ -269,12 +280,12 @@ def test_curve_is_refused_unless_a_row_a_seed(curve: Any, given: str):
         (
             {"l": [[1, 2, 3], [1, 2, NAN]], "epochs": [2, 1]},
             "curve 'l' of seed 4 has a record after 3 epochs, and 'epochs' is 2: a curve must end with its seed's last "
-            "epoch, or be NaN from there on",
+            "epoch, or be NaN after it",
         ),
         (
             {"l": [[1, 2], [1, 2]], "epochs": [2, 3]},
-            "curve 'l' of seed 5 ends after 2 epochs, and 'epochs' is 3; return `recorded`, after how many epochs each "
-            "record was taken",
+            "curve 'l' of seed 5 ends after 2 epochs, and 'epochs' is 3; return `recorded`, the number of epochs "
+            "completed at each record",
         ),
         (
             {"l": [[1, 2], [1]], "epochs": [5, 9], "recorded": [1, 5]},
@@ -282,20 +293,20 @@ def test_curve_is_refused_unless_a_row_a_seed(curve: Any, given: str):
         ),
     ],
 )
-def test_epochs_are_refused_unless_of_the_records(returned: Any, message: str):
+def test_epochs_are_refused_unless_they_match_records(returned: Any, message: str):
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
         results.checked(returned, SEEDS)
 
 
-def test_records_after_the_last_epoch_of_a_seed_are_left_out():
-    found = results.checked({"l": [[3, 2, 1], [3, 0, 0]], "epochs": [3, 1]}, SEEDS)
-    assert splits(found) == {"l": [[3, 2, 1], [3, None, None]], "epochs": [3, 1]}
+def test_records_after_last_epoch_are_removed():
+    trials = results.checked({"l": [[3, 2, 1], [3, 0, 0]], "epochs": [3, 1]}, SEEDS)
+    assert content(trials) == {"l": [[3, 2, 1], [3, None, None]], "epochs": [3, 1]}
 
 
-def test_epochs_of_padded_arrays_are_as_given():
-    found = results.checked({"l": np.array([[3, 2, NAN], [3, 2, 1]]), "epochs": tensor(2, 3)}, SEEDS)
-    assert splits(found) == {"l": [[3, 2, None], [3, 2, 1]], "epochs": [2, 3]}
-    assert last_value("l", rising=False).of(found).tolist() == [2, 1]
+def test_epochs_of_padded_arrays_are_those_returned():
+    trials = results.checked({"l": np.array([[3, 2, NAN], [3, 2, 1]]), "epochs": tensor(2, 3)}, SEEDS)
+    assert content(trials) == {"l": [[3, 2, None], [3, 2, 1]], "epochs": [2, 3]}
+    assert last_value("l", rising=False).of(trials).tolist() == [2, 1]
 
 
 # recorded
@@ -303,32 +314,33 @@ def test_epochs_of_padded_arrays_are_as_given():
 
 @pytest.mark.parametrize("recorded", [[1, 5, 10], (1, 5, 10), np.array([1.0, 5, 10]), tensor(1, 5, 10).int()])
 @pytest.mark.parametrize("kind", ["dict", "dict of parts", "Trials"])
-def test_recorded_gives_the_epochs_of_records(recorded: Any, kind: str):
+def test_recorded_states_epochs_of_records(recorded: Any, kind: str):
     curves = {"l": [[4, 3, 2], [4, 3]]}
-    made: Any = {
+    returned: Any = {
         "dict": {**curves, "recorded": recorded},
         "dict of parts": {"curves": curves, "recorded": recorded},
-        "Trials": Trials({}, curves, recorded),
+        "Trials": untyped_trials({}, curves, recorded),
     }[kind]
-    found = results.checked(made, SEEDS)
-    assert splits(found) == {"l": [[4, 3, 2], [4, 3, None]], "epochs": [10, 5]}
-    assert found.recorded is not None
-    assert (found.recorded.tolist(), found.recorded.dtype) == ([1, 5, 10], np.int64)
-    assert value_at("l", 10, rising=False).of(found).tolist() == [2, 3]
+    trials = results.checked(returned, SEEDS)
+    assert content(trials) == {"l": [[4, 3, 2], [4, 3, None]], "epochs": [10, 5]}
+    assert trials.recorded is not None
+    assert trials.recorded.tolist() == [1, 5, 10]
+    assert trials.recorded.dtype == np.int64
+    assert value_at("l", 10, rising=False).of(trials).tolist() == [2, 3]
 
 
-def test_recorded_of_one_seed_is_no_curve():
-    found = results.checked({"l": [4, 3, 2], "recorded": [1, 5, 10]}, [7])
-    assert splits(found) == {"l": [[4, 3, 2]], "epochs": [10]}
+def test_recorded_of_one_seed_is_not_curve():
+    trials = results.checked({"l": [4, 3, 2], "recorded": [1, 5, 10]}, [7])
+    assert content(trials) == {"l": [[4, 3, 2]], "epochs": [10]}
 
 
 @pytest.mark.parametrize(
     ("curve", "epochs"), [([[4, 3, 2], [4, 3, 2]], [12, 10]), ([[4, 3], [4, 3, NAN]], [7, 9]), ([[4, 3], [4]], [5, 4])]
 )
-def test_recorded_allows_epochs_after_a_last_record(curve: Any, epochs: Any):
+def test_recorded_allows_epochs_after_last_record(curve: Any, epochs: Any):
     longest = max(map(len, curve))
-    found = results.checked({"l": curve, "epochs": epochs, "recorded": [1, 5, 10][:longest]}, SEEDS)
-    assert found.metrics["epochs"].tolist() == epochs
+    trials = results.checked({"l": curve, "epochs": epochs, "recorded": [1, 5, 10][:longest]}, SEEDS)
+    assert trials.metrics["epochs"].tolist() == epochs
 
 
 @pytest.mark.parametrize(
@@ -339,11 +351,11 @@ def test_recorded_allows_epochs_after_a_last_record(curve: Any, epochs: Any):
 def test_recorded_is_refused_unless_ascending(recorded: Any):
     message = f"`recorded` must be ascending whole numbers of epochs, got {recorded!r}"
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
-        results.checked(Trials({}, {"l": [[1, 2], [3, 4]]}, recorded), SEEDS)
+        results.checked(untyped_trials({}, {"l": [[1, 2], [3, 4]]}, recorded), SEEDS)
 
 
 @pytest.mark.parametrize(("recorded", "count"), [([], 0), ([1], 1), ([1, 5, 9], 3)])
-def test_recorded_is_refused_unless_of_all_records(recorded: Any, count: int):
+def test_recorded_is_refused_unless_it_names_all_records(recorded: Any, count: int):
     with pytest.raises(results.ResultError, match=f"^`recorded` must name the epochs of all 2 records, got {count}$"):
         results.checked({"l": [[1, 2], [3, 4]], "recorded": recorded}, SEEDS)
 
@@ -353,59 +365,59 @@ def test_recorded_is_refused_unless_of_all_records(recorded: Any, count: int):
 
 def test_dict_is_sorted_by_shapes():
     table = np.ones((2, 3, 3))
-    found = results.checked({"a": [1, 2], "l": [[1, 2], [3]], "t": table, "epochs": [2, 1]}, SEEDS)
-    assert (set(found.metrics), set(found.curves), set(found.tables)) == ({"a", "epochs"}, {"l"}, {"t"})
+    trials = results.checked({"a": [1, 2], "l": [[1, 2], [3]], "t": table, "epochs": [2, 1]}, SEEDS)
+    assert (set(trials.metrics), set(trials.curves), set(trials.tables)) == ({"a", "epochs"}, {"l"}, {"t"})
 
 
-def test_dict_of_parts_is_taken_as_they_are():
-    found = results.checked({"metrics": {"a": [1, 2]}, "tables": {"t": np.ones((2, 3))}}, SEEDS)
-    assert (set(found.metrics), set(found.curves), set(found.tables)) == ({"a"}, set(), {"t"})
+def test_dict_of_parts_is_not_sorted():
+    trials = results.checked({"metrics": {"a": [1, 2]}, "tables": {"t": np.ones((2, 3))}}, SEEDS)
+    assert (set(trials.metrics), set(trials.curves), set(trials.tables)) == ({"a"}, set(), {"t"})
 
 
-def test_result_is_a_copy():
-    given = np.array([1.0, 2.0])
-    found = results.checked({"a": given}, SEEDS)
-    given[:] = 0
-    assert found.metrics["a"].tolist() == [1, 2]
+def test_result_is_copy_of_returned_arrays():
+    returned = np.array([1.0, 2.0])
+    trials = results.checked({"a": returned}, SEEDS)
+    returned[:] = 0
+    assert trials.metrics["a"].tolist() == [1, 2]
 
 
-def test_table_is_refused_unless_one_array_a_seed():
+def test_table_is_refused_unless_one_array_per_seed():
     message = "table 't' must have one array for each of the 2 seeds from 4 to 5, got an array of shape (3, 2)"
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
-        results.checked(Trials({"a": [1, 2]}, {}, None, {"t": np.ones((3, 2))}), SEEDS)
+        results.checked(untyped_trials({"a": [1, 2]}, {}, None, {"t": np.ones((3, 2))}), SEEDS)
 
 
 # trainers that raise
 
 
-def throwing(seeds: Sequence[int]) -> Any:
+def diverge_in_seed_5(seeds: Sequence[int]) -> Any:
     if 5 in seeds:
         raise DivergedError("loss is\nNaN")
     return {"a": list(seeds), "l": [[float(seed)] * seed for seed in seeds]}
 
 
-def test_diverged_seed_has_no_number():
-    found = results.train(Returning(make=throwing), [5])
-    assert (splits(found), found.diverged, len(found)) == ({}, {0: "DivergedError: loss is NaN"}, 1)
-    assert np.isnan(Metric("a", higher_is_better=True).of(found)).tolist() == [True]
+def test_diverged_seed_has_no_numbers():
+    trials = results.train(Returning(make=diverge_in_seed_5), [5])
+    assert (content(trials), trials.diverged, len(trials)) == ({}, {0: "DivergedError: loss is NaN"}, 1)
+    assert np.isnan(Metric("a", higher_is_better=True).of(trials)).tolist() == [True]
 
 
-def test_diverged_seed_of_a_block_leaves_the_others():
-    lab = Returning(make=throwing)
-    found = results.train(lab, [4, 5, 3])
+def test_diverged_seed_does_not_affect_others_of_block():
+    lab = Returning(make=diverge_in_seed_5)
+    trials = results.train(lab, [4, 5, 3])
     assert lab.calls == [[4, 5, 3], [4], [5], [3]]
-    assert splits(found) == {
+    assert content(trials) == {
         "a": [4, None, 3],
         "epochs": [4, None, 3],
         "l": [[4, 4, 4, 4], [None] * 4, [3, 3, 3, None]],
     }
-    assert found.diverged == {1: "DivergedError: loss is NaN"}
-    values = last_value("l", rising=False).of(found)
+    assert trials.diverged == {1: "DivergedError: loss is NaN"}
+    values = last_value("l", rising=False).of(trials)
     assert np.array_equal(values, [4, NAN, 3], equal_nan=True)
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), results.ResultError("no"), KeyboardInterrupt()])
-def test_other_errors_of_a_trainer_are_raised(error: BaseException):
+def test_other_errors_of_trainer_are_raised(error: BaseException):
     def make(seeds: Sequence[int]) -> Any:
         raise error
 
@@ -415,22 +427,10 @@ def test_other_errors_of_a_trainer_are_raised(error: BaseException):
     assert lab.calls == [[4, 5]]
 
 
-def test_diverged_counts_no_refusal_of_results(monkeypatch: pytest.MonkeyPatch):
+def test_diverged_does_not_include_refused_results(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Returning, "diverged", (Exception,))
     with pytest.raises(results.ResultError, match=r"^metric 'a' must have one number"):
         results.train(Returning(make=lambda seeds: {"a": [1, 2, 3]}), SEEDS)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (ValueError("a\n  b"), "ValueError: a b"),
-        (KeyError(), "KeyError"),
-        (OSError(2, "x"), "FileNotFoundError: [Errno 2] x"),
-    ],
-)
-def test_error_is_described_in_one_line(error: Exception, expected: str):
-    assert results.line(error) == expected
 
 
 # blocks
@@ -440,33 +440,33 @@ def joined(*returned: Any) -> Trials:
     return Trials.join([results.checked(one, [seed]) for seed, one in enumerate(returned)])
 
 
-def test_join_fills_unlike_lengths_with_nan():
-    found = joined({"l": [3, 2, 1]}, {"l": [3, 2]})
-    assert splits(found) == {"l": [[3, 2, 1], [3, 2, None]], "epochs": [3, 2]}
-    assert last_value("l", rising=False).of(found).tolist() == [1, 2]
+def test_join_pads_shorter_curves_with_nan():
+    trials = joined({"l": [3, 2, 1]}, {"l": [3, 2]})
+    assert content(trials) == {"l": [[3, 2, 1], [3, 2, None]], "epochs": [3, 2]}
+    assert last_value("l", rising=False).of(trials).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("single", [{"l": [3]}, {"l": 3}, {"l": [[3]]}, {"l": [3], "epochs": 1}], ids=str)
 @pytest.mark.parametrize("first", [True, False])
-def test_join_takes_a_curve_of_one_record(single: Any, first: bool):
-    found = joined(*[single, {"l": [3, 2]}][:: 1 if first else -1])
+def test_join_accepts_curve_of_one_record(single: Any, first: bool):
+    trials = joined(*[single, {"l": [3, 2]}][:: 1 if first else -1])
     rows = [([3, None], 1), ([3, 2], 2)][:: 1 if first else -1]
-    assert splits(found) == {"l": [row for row, _ in rows], "epochs": [epochs for _, epochs in rows]}
+    assert content(trials) == {"l": [row for row, _ in rows], "epochs": [epochs for _, epochs in rows]}
 
 
-def test_join_takes_the_longest_recorded():
-    found = joined({"l": [3, 2], "recorded": [1, 5]}, {"l": [3, 2, 1], "recorded": [1, 5, 9]})
-    assert found.recorded is not None
-    assert (found.recorded.tolist(), found.metrics["epochs"].tolist()) == ([1, 5, 9], [5, 9])
+def test_join_uses_longest_recorded():
+    trials = joined({"l": [3, 2], "recorded": [1, 5]}, {"l": [3, 2, 1], "recorded": [1, 5, 9]})
+    assert trials.recorded is not None
+    assert (trials.recorded.tolist(), trials.metrics["epochs"].tolist()) == ([1, 5, 9], [5, 9])
 
 
 @pytest.mark.parametrize("other", [{"l": [3, 2]}, {"l": [3, 2], "recorded": [1, 4]}], ids=["none", "others"])
 def test_join_refuses_records_of_other_epochs(other: Any):
-    with pytest.raises(MetricError, match=r"^curves were recorded after different epochs"):
+    with pytest.raises(MetricError, match=r"^curves must be recorded after the same epochs for all seeds$"):
         joined({"l": [3, 2], "recorded": [1, 5]}, other)
 
 
-def test_join_refuses_a_metric_of_some_seeds_only():
+def test_join_refuses_metric_of_some_seeds_only():
     with pytest.raises(MetricError, match=r"^metrics: 'b' was returned for seed 1 and not for seed 0$"):
         joined({"a": 1}, {"a": 1, "b": 2})
 
@@ -479,16 +479,16 @@ def test_join_refuses_a_metric_of_some_seeds_only():
         (
             {"x": 1.0, "t": np.zeros((1, 2, 2))},
             {"x": 1.0, "t": np.zeros((1, 3, 3))},
-            "tables: 't' has another shape for some seeds than for others",
+            "tables: 't' must have the same shape for all seeds",
         ),
     ],
 )
-def test_seeds_that_measure_different_things_are_not_joined(one: Any, other: Any, message: str) -> None:
+def test_join_refuses_seeds_with_different_results(one: Any, other: Any, message: str):
     with pytest.raises(MetricError, match=f"^{re.escape(message)}"):
         Trials.join([results.checked(one, [0]), results.checked(other, [1])])
 
 
-def test_seeds_that_diverged_are_joined_as_nan() -> None:
+def test_join_fills_diverged_seeds_with_nan():
     diverged = Trials({}, {}, diverged={0: "ValueError: no luck"})
     joined = Trials.join([diverged, results.checked({"x": 1.0, "loss": [3.0, 2.0]}, [1]), diverged])
     assert (len(joined), sorted(joined.diverged)) == (3, [0, 2])
