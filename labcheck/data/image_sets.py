@@ -47,6 +47,12 @@ REAL: dict[str, Names] = {
     "fashion": Names("FashionMNIST", "fashion-mnist"),
     "cifar": Names("CIFAR10", "cifar10"),
 }
+SIZES = {
+    "MNIST": {"train": 60_000, "test": 10_000},
+    "FashionMNIST": {"train": 60_000, "test": 10_000},
+    "CIFAR10": {"train": 50_000, "test": 10_000},
+}
+"""The number of images in each split of a data set, by its name in torchvision."""
 
 
 def load(dataset: str, data_source: str) -> ImageSet:
@@ -211,7 +217,7 @@ def _validated(
     Raises:
         DataError: They have the wrong number, shape or type, or the labels are not 0 to 9.
     """
-    n = 10_000 if split == "test" else 50_000 if title == "CIFAR10" else 60_000
+    n = SIZES[title][split]
     images, labels = np.asarray(pixels), np.asarray(classes)
     gray = shape[:2] if shape[2] == 1 else shape
     problem = ""

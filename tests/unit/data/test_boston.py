@@ -1,5 +1,7 @@
 """Boston housing: the report's split, and random splits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ SPLITS = {
 
 @pytest.mark.parametrize(("settings", "sizes", "shared"), SPLITS.values(), ids=SPLITS)
 def test_split_has_six_equal_parts_and_is_standardized(
-    settings: dict[str, str], sizes: tuple[int, ...], shared: list[str]
+    settings: dict[str, Any], sizes: tuple[int, ...], shared: list[str]
 ):
     x, y = boston.load()
     assert (x.shape, y.shape) == ((506, 13), (506, 1))
@@ -60,7 +62,7 @@ def test_split_has_six_equal_parts_and_is_standardized(
 
 
 @pytest.mark.parametrize("settings", [settings for settings, *_ in SPLITS.values()], ids=SPLITS)
-def test_split_of_seed_is_same_in_any_stack(settings: dict[str, str]):
+def test_split_of_seed_is_same_in_any_stack(settings: dict[str, Any]):
     together, alone = (Boston(**settings).splits(seeds, torch.float64) for seeds in (range(3), [2]))
     for name, split in alone.items():
         torch.testing.assert_close(split.x[0], together[name].x[2])
