@@ -1,4 +1,4 @@
-"""How far a session is: what loops tell, the notes that its processes keep, and how long it will take."""
+"""Progress: the reports of trainers, the files that processes share, and estimates of durations."""
 
 import contextlib
 import json
@@ -12,235 +12,253 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.comparisons import beats
+from labcheck import Arm, Claim, beats, report_progress
 from labcheck.engine import baselines, progress
 from labcheck.engine.baselines import Baseline
-from labcheck.engine.checks import checks
+from labcheck.engine.checks import build_checks
 from labcheck.engine.planning import plan
-from labcheck.engine.progress import PlannedBlock, ProgressFiles, State, correction, estimate, expected, tell
+from labcheck.engine.progress import (
+    CollectedTest,
+    PlannedBlock,
+    ProgressFiles,
+    State,
+    correction,
+    estimate,
+    expected,
+    progress_callback,
+)
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
-
-from .test_report import ERROR
-from .test_trials import Counted
+from tests.helpers.claims import TEST_ERROR, Counted
 
 TIMED = [PlannedBlock("one", "first", 30.0), PlannedBlock("two", "second", 10.0)]
 CHILD = """
 import sys
 from pathlib import Path
-from labcheck.engine.progress import ProgressFiles, tell
+from labcheck.engine.progress import ProgressFiles, report_progress
 
 with ProgressFiles(Path(sys.argv[1])).training("two"):
-    tell(5, 10)
-    print("told", flush=True)
+    report_progress(5, 10)
+    print("reported", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Notes:
+def files(tmp_path: Path) -> ProgressFiles:
     return ProgressFiles(tmp_path)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The clocks of the notes, which stand still."""
+    """Return the clocks of the progress files, which advance only if a test moves them."""
     clock = SimpleNamespace(now=1000.0, cpu=5.0)
     clocks = SimpleNamespace(monotonic=lambda: clock.now, process_time=lambda: clock.cpu)
     monkeypatch.setattr(progress, "time", clocks)
     return clock
 
 
-def of(*seconds: float | None) -> list[Planned]:
-    """Blocks that took so long."""
-    return [PlannedBlock(str(number), f"block {number}", taken) for number, taken in enumerate(seconds)]
+def planned_blocks(*seconds: float | None) -> list[PlannedBlock]:
+    """Return planned blocks with these CPU seconds."""
+    return [PlannedBlock(str(number), f"block {number}", known) for number, known in enumerate(seconds)]
 
 
-def ended(notes: ProgressFiles, times: dict[int, float], process: int = 1) -> None:
-    """Write the note of a process whose blocks ended after these wall seconds, each in half as many CPU seconds."""
+def write_times(files: ProgressFiles, times: dict[int, float], process: int = 1) -> None:
+    """Write the file of a process whose blocks took these wall seconds, and half of them in CPU seconds."""
     content = [[str(number), wall / 2, wall] for number, wall in times.items()]
-    (notes.folder / f"{process}.times").write_text(json.dumps(content))
+    (files.folder / f"{process}.times").write_text(json.dumps(content))
 
 
-def test_all_done_is_all_and_no_more_in_whatever_order_it_is_counted(
-    notes: ProgressFiles, monkeypatch: pytest.MonkeyPatch
-):
-    plan = of(*(0.1 * number for number in range(1, 30)))
+def test_share_is_one_if_all_blocks_are_finished_in_any_order(files: ProgressFiles, monkeypatch: pytest.MonkeyPatch):
+    plan = planned_blocks(*(0.1 * number for number in range(1, 30)))
     done = [block.key for block in plan]
     for order in (done, done[::-1], sorted(done)):
         monkeypatch.setattr(ProgressFiles, "finished", lambda _, order=order: dict.fromkeys(order).keys())
-        assert notes.state(plan).share == pytest.approx(1)
-        assert notes.state(plan).share <= 1
+        assert files.state(plan).share == pytest.approx(1)
+        assert files.state(plan).share <= 1
 
 
-# what loops tell
+# reports of trainers
 
 
-def test_nobody_has_to_listen():
-    heard: list[tuple[int, int]] = []
-    tell(1, 10)
-    with contextlib.suppress(ZeroDivisionError), progress_callback(lambda *told: heard.append(told)):
-        tell(2, 1 // 0)
-    tell(3, 10)
-    assert heard == []
+def test_report_progress_has_no_effect_outside_of_context():
+    reports: list[tuple[int, int]] = []
+    report_progress(1, 10)
+    with contextlib.suppress(ZeroDivisionError), progress_callback(lambda *numbers: reports.append(numbers)):
+        report_progress(2, 1 // 0)
+    report_progress(3, 10)
+    assert reports == []
 
 
-def test_who_listened_before_hears_again_afterwards(capsys: pytest.CaptureFixture[str]):
-    heard: list[tuple[int, int]] = []
-    with progress_callback(lambda *told: heard.append(told)):
-        tell(1, 3)
+def test_progress_callback_is_restored_after_nested_context(capsys: pytest.CaptureFixture[str]):
+    reports: list[tuple[int, int]] = []
+    with progress_callback(lambda *numbers: reports.append(numbers)):
+        report_progress(1, 3)
         with progress_callback(print):
-            tell(2, 3)
-        tell(3, 3)
-    tell(4, 3)
-    assert heard == [(1, 3), (3, 3)]
+            report_progress(2, 3)
+        report_progress(3, 3)
+    report_progress(4, 3)
+    assert reports == [(1, 3), (3, 3)]
     assert capsys.readouterr().out == "2 3\n"
 
 
 @pytest.mark.parametrize(
-    ("lab", "told"), [(Boston(epochs=3), [1, 2, 3]), (Curve(epochs=115), [*range(1, 101), 110, 115])]
+    ("lab", "expected_epochs"), [(Boston(epochs=3), [1, 2, 3]), (Curve(epochs=115), [*range(1, 101), 110, 115])]
 )
-def test_labs_tell_after_each_epoch_that_they_look_at(lab: Any, told: list[int]):
-    heard: list[tuple[int, int]] = []
-    with progress_callback(lambda *told: heard.append(told)):
+def test_labs_report_progress_after_each_record(lab: Any, expected_epochs: list[int]):
+    reports: list[tuple[int, int]] = []
+    with progress_callback(lambda *numbers: reports.append(numbers)):
         lab.train([0])
-    assert heard == [(epochs, lab.epochs) for epochs in told]
+    assert reports == [(epochs, lab.epochs) for epochs in expected_epochs]
 
 
-# the notes
+# progress files
 
 
-def test_a_session_that_planned_nothing_has_no_plan(notes: ProgressFiles):
-    assert notes.plan() == []
+def test_plan_is_empty_before_it_is_written(files: ProgressFiles):
+    assert files.plan() == []
 
 
-def test_what_one_process_plans_another_reads(notes: ProgressFiles):
+def test_plan_is_read_by_other_process(files: ProgressFiles):
     blocks = [PlannedBlock("one", "größer → b", 1.5), PlannedBlock("two", "", None)]
-    notes.plan(blocks)
-    assert ProgressFiles(notes.folder).plan() == blocks
+    files.write_plan(blocks)
+    assert ProgressFiles(files.folder).plan() == blocks
 
 
-def test_a_block_that_runs_is_shown_with_its_epochs(notes: ProgressFiles):
-    assert notes.state(TIMED) == State(0.0, [])
-    with notes.training("one"):
-        assert notes.state(TIMED) == State(0.0, [])
-        tell(5, 10)
-        assert notes.state(TIMED) == State(30 / 40 / 2, [("first", 5, 10)])
+def test_state_shows_running_block_with_its_epochs(files: ProgressFiles):
+    assert files.state(TIMED) == State(0.0, [])
+    with files.training("one"):
+        assert files.state(TIMED) == State(0.0, [])
+        report_progress(5, 10)
+        assert files.state(TIMED) == State(30 / 40 / 2, [("first", 5, 10)])
 
 
-def test_a_block_that_is_finished_counts_whole_and_runs_no_more(notes: ProgressFiles):
-    with notes.training("one"):
-        tell(5, 10)
-        (notes.folder / "one.npz").touch()
-        assert list(notes.folder.glob("*.now"))
-        assert notes.state(TIMED) == State(30 / 40, [])
-    (notes.folder / "two.npz").touch()
-    assert notes.state(TIMED) == State(1.0, [])
+def test_state_counts_finished_block_as_whole(files: ProgressFiles):
+    with files.training("one"):
+        report_progress(5, 10)
+        (files.folder / "one.npz").touch()
+        assert list(files.folder.glob("*.current"))
+        assert files.state(TIMED) == State(30 / 40, [])
+    (files.folder / "two.npz").touch()
+    assert files.state(TIMED) == State(1.0, [])
 
 
-def test_blocks_that_were_never_timed_are_taken_for_usual_ones(notes: ProgressFiles):
-    blocks = of(30.0, None, 10.0)
-    (notes.folder / "1.npz").touch()
-    assert notes.state(blocks).share == pytest.approx(20 / 60)
-    assert notes.state(of(None, None, None, None)).share == pytest.approx(1 / 4)
+def test_state_counts_untimed_blocks_as_mean_of_others(files: ProgressFiles):
+    blocks = planned_blocks(30.0, None, 10.0)
+    (files.folder / "1.npz").touch()
+    assert files.state(blocks).share == pytest.approx(20 / 60)
+    assert files.state(planned_blocks(None, None, None, None)).share == pytest.approx(1 / 4)
 
 
-def test_blocks_that_are_not_planned_are_not_shown(notes: ProgressFiles):
-    (notes.folder / "other.npz").touch()
-    with notes.training("another"):
-        tell(5, 10)
-        assert notes.state(TIMED) == State(0.0, [])
+def test_state_ignores_blocks_that_are_not_planned(files: ProgressFiles):
+    (files.folder / "other.npz").touch()
+    with files.training("another"):
+        report_progress(5, 10)
+        assert files.state(TIMED) == State(0.0, [])
 
 
-def test_nothing_planned_is_nothing_done(notes: ProgressFiles):
-    assert notes.state([]) == State(0.0, [])
+def test_state_of_empty_plan_is_zero(files: ProgressFiles):
+    assert files.state([]) == State(0.0, [])
 
 
-def test_what_two_processes_train_is_shown_together(notes: ProgressFiles):
+def test_state_shows_blocks_of_two_processes(files: ProgressFiles):
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(notes.folder)], **pipes) as child, notes.training("one"):
-        assert child.stdout.readline() == "told\n"
-        tell(1, 10)
-        state = notes.state(TIMED)
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(files.folder)], **pipes) as child, files.training("one"):
+        assert child.stdout is not None
+        assert child.stdout.readline() == "reported\n"
+        report_progress(1, 10)
+        state = files.state(TIMED)
         assert sorted(state.running) == [("first", 1, 10), ("second", 5, 10)]
         assert state.share == pytest.approx((3 + 5) / 40)
         child.communicate(timeout=60)
-        assert notes.state(TIMED).running == [("first", 1, 10)]
+        assert files.state(TIMED).running == [("first", 1, 10)]
 
 
-def test_a_loop_that_tells_often_is_noted_now_and_then(notes: ProgressFiles, clock: SimpleNamespace):
-    with notes.training("one"):
+def test_training_writes_at_most_one_update_per_interval(files: ProgressFiles, clock: SimpleNamespace):
+    with files.training("one"):
         for epochs, later in [(1, 0.0), (2, 0.1), (3, progress.INTERVAL / 2), (4, progress.INTERVAL), (5, 0.1)]:
             clock.now += later
-            tell(epochs, 10)
-            assert notes.state(TIMED).running == [("first", 4 if epochs > 3 else 1, 10)]
+            report_progress(epochs, 10)
+            assert files.state(TIMED).running == [("first", 4 if epochs > 3 else 1, 10)]
 
 
-def test_each_block_is_noted_from_its_first_word(notes: ProgressFiles, clock: SimpleNamespace):
+def test_training_writes_first_update_of_each_block(files: ProgressFiles, clock: SimpleNamespace):
     for key, label in (("one", "first"), ("two", "second")):
-        with notes.training(key):
-            tell(1, 10)
-            assert notes.state(TIMED).running == [(label, 1, 10)]
+        with files.training(key):
+            report_progress(1, 10)
+            assert files.state(TIMED).running == [(label, 1, 10)]
 
 
-def test_only_its_times_are_left_of_a_block(notes: ProgressFiles):
-    with notes.training("one"):
-        tell(5, 10)
-    with contextlib.suppress(ZeroDivisionError), notes.training("two"):
-        tell(5, 1 // 0)
-    with contextlib.suppress(ZeroDivisionError), notes.training("two"):
-        tell(5, 10)
-        tell(6, 1 // 0)
-    with notes.training("one"):
+def test_training_leaves_only_times_of_block(files: ProgressFiles):
+    with files.training("one"):
+        report_progress(5, 10)
+    with contextlib.suppress(ZeroDivisionError), files.training("two"):
+        report_progress(5, 1 // 0)
+    with contextlib.suppress(ZeroDivisionError), files.training("two"):
+        report_progress(5, 10)
+        report_progress(6, 1 // 0)
+    with files.training("one"):
         pass
-    assert [path.name for path in notes.folder.iterdir()] == [f"{os.getpid()}.times"]
-    assert notes.measured().keys() == {"one"}
+    assert [path.name for path in files.folder.iterdir()] == [f"{os.getpid()}.times"]
+    assert files.measured().keys() == {"one"}
 
 
 @pytest.mark.parametrize("place", ["gone", "gone/deeper", "a file"])
-def test_a_folder_that_cannot_be_written_is_only_not_shown(tmp_path: Path, place: str):
+def test_training_ignores_folder_that_is_not_writable(tmp_path: Path, place: str):
     (tmp_path / "a file").touch()
-    notes = ProgressFiles(tmp_path / place)
-    notes.plan(TIMED)
-    assert notes.plan() == []
-    with notes.training("one"):
-        tell(5, 10)
-        assert notes.state(TIMED) == State(0.0, [])
+    files = ProgressFiles(tmp_path / place)
+    files.write_plan(TIMED)
+    assert files.plan() == []
+    with files.training("one"):
+        report_progress(5, 10)
+        assert files.state(TIMED) == State(0.0, [])
 
 
-@pytest.mark.parametrize("half", ["", "[", '["one", 5'])
-def test_a_note_that_is_half_written_is_only_not_shown(notes: ProgressFiles, half: str):
-    (notes.folder / "1.now").write_text(half)
-    (notes.folder / "2.now").write_text('["two", 5, 10]')
-    assert notes.state(TIMED) == State(5 / 40, [("second", 5, 10)])
+@pytest.mark.parametrize("content", ["", "[", '["one", 5'])
+def test_state_ignores_incomplete_update(files: ProgressFiles, content: str):
+    (files.folder / "1.current").write_text(content)
+    (files.folder / "2.current").write_text('["two", 5, 10]')
+    assert files.state(TIMED) == State(5 / 40, [("second", 5, 10)])
 
 
-@pytest.mark.parametrize("half", ["", '[{"key": "one"'])
-def test_a_plan_that_is_half_written_is_none(notes: ProgressFiles, half: str):
-    (notes.folder / "plan.json").write_text(half)
-    assert notes.plan() == []
+@pytest.mark.parametrize("content", ["", '[{"key": "one"'])
+def test_plan_is_empty_if_incomplete(files: ProgressFiles, content: str):
+    (files.folder / "plan.json").write_text(content)
+    assert files.plan() == []
 
 
-@pytest.mark.parametrize("told", [(0, 0), (5, 0), (np.int64(5), np.int64(10)), (20, 10)])
-def test_whatever_a_loop_tells_does_not_stop_it(notes: ProgressFiles, told: Any):
-    with notes.training("one"):
-        tell(*told)
-        assert 0 <= notes.state(TIMED).share <= 1
+@pytest.mark.parametrize("numbers", [(0, 0), (5, 0), (np.int64(5), np.int64(10)), (20, 10)])
+def test_training_accepts_any_reported_numbers(files: ProgressFiles, numbers: Any):
+    with files.training("one"):
+        report_progress(*numbers)
+        assert 0 <= files.state(TIMED).share <= 1
 
 
-# how long it will take
+@pytest.mark.parametrize("content", ["", '[{"nodeid": "one"'])
+def test_tests_are_empty_if_missing_or_incomplete(files: ProgressFiles, content: str):
+    assert files.tests() == []
+    (files.folder / "tests.json").write_text(content)
+    assert files.tests() == []
 
 
-def test_what_is_expected_counts_unknown_blocks_as_usual_ones():
-    assert expected(of(30.0, None, 10.0, None)) == 80
-    assert expected(of(None, None)) == expected([]) == 0
+def test_collected_tests_are_read_by_other_process(files: ProgressFiles):
+    tests = [CollectedTest("test_a.py::arm[größer]", "lab/a arm[größer]", "lab/a", "quick", selected=True)]
+    files.write_tests(tests)
+    assert ProgressFiles(files.folder).tests() == tests
+
+
+# estimates
+
+
+def test_expected_counts_untimed_blocks_as_mean_of_others():
+    assert expected(planned_blocks(30.0, None, 10.0, None)) == 80
+    assert expected(planned_blocks(None, None)) == expected([]) == 0
 
 
 @pytest.mark.parametrize(
-    ("seconds", "workers", "told"),
+    ("seconds", "workers", "sentence"),
     [
         ([], 1, ""),
         ([None, None], 1, ""),
@@ -254,99 +272,99 @@ def test_what_is_expected_counts_unknown_blocks_as_usual_ones():
         ([20.0, 19.0], 2, "training takes about 20 s"),
         ([15.0, 15.0], 2, ""),
         ([600.0, 1.0, 1.0], 2, "training takes about 10 min"),
-        ([100.0, None, 200.0, None], 1, "training takes about 10 min (2 of 4 blocks were never timed)"),
-        ([8.0, None, None], 1, "training takes about 24 s (2 of 3 blocks were never timed)"),
+        ([100.0, None, 200.0, None], 1, "training takes about 10 min (2 of 4 blocks have never been timed)"),
+        ([8.0, None, None], 1, "training takes about 24 s (2 of 3 blocks have never been timed)"),
     ],
 )
-def test_how_long_it_takes_is_told_in_words(
-    monkeypatch: pytest.MonkeyPatch, seconds: list[float | None], workers: int, told: str
+def test_estimate_is_sentence_about_duration(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float | None], workers: int, sentence: str
 ):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert estimate(of(*seconds), workers) == told
+    assert estimate(planned_blocks(*seconds), workers) == sentence
 
 
-def test_workers_share_one_core_where_no_number_of_cores_is_known(monkeypatch: pytest.MonkeyPatch):
+def test_estimate_assumes_one_core_if_number_is_unknown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert estimate(of(30.0, 30.0), 4) == "training takes about 60 s"
+    assert estimate(planned_blocks(30.0, 30.0), 4) == "training takes about 60 s"
 
 
 @pytest.mark.parametrize(
     ("blocks", "text"),
     [
         ([("a", 600.0)], "training takes about 10 min"),
-        ([("a", None), ("b", 600.0)], "training takes about 20 min (1 of 2 blocks were never timed)"),
+        ([("a", None), ("b", 600.0)], "training takes about 20 min (1 of 2 blocks have never been timed)"),
         ([("a", 600.0, True)], "training takes about 10 min on the machine that recorded the baselines; CORRECTED"),
         (
             [("a", 60.0), ("b", 30.0, True), ("c", None)],
-            "training takes about 2 min on the machine that recorded the baselines (1 of 3 blocks were never timed); "
-            "CORRECTED",
+            "training takes about 2 min on the machine that recorded the baselines "
+            "(1 of 3 blocks have never been timed); CORRECTED",
         ),
-        ([("a", 60.0), ("b", None, True)], "training takes about 2 min (1 of 2 blocks were never timed)"),
+        ([("a", 60.0), ("b", None, True)], "training takes about 2 min (1 of 2 blocks have never been timed)"),
         ([("a", 15.0, True)], ""),
     ],
 )
-def test_estimate_names_the_other_machine_that_timed_blocks(blocks: list[Any], text: str):
+def test_estimate_mentions_other_machine_that_timed_blocks(blocks: list[Any], text: str):
     plan = [PlannedBlock(key, "", *rest) for key, *rest in blocks]
-    assert estimate(plan, 1) == text.replace("CORRECTED", "the estimate is corrected for this one as blocks end")
+    assert estimate(plan, 1) == text.replace("CORRECTED", "the estimate is corrected for this machine as blocks finish")
 
 
-# estimates of this machine
+# corrected estimates
 
 
-def test_plan_keeps_where_its_seconds_were_recorded(notes: ProgressFiles):
+def test_plan_stores_whether_seconds_are_of_other_machine(files: ProgressFiles):
     blocks = [PlannedBlock("one", "", 1.5, elsewhere=True), PlannedBlock("two", "", 2.5)]
-    notes.plan(blocks)
-    assert [block.elsewhere for block in notes.plan()] == [True, False]
+    files.write_plan(blocks)
+    assert [block.elsewhere for block in files.plan()] == [True, False]
 
 
-def test_training_notes_the_times_of_blocks_that_ended(notes: ProgressFiles, clock: SimpleNamespace):
+def test_training_writes_times_of_finished_blocks(files: ProgressFiles, clock: SimpleNamespace):
     for key, wall, cpu in (("one", 50.0, 40.0), ("two", 7.0, 6.5)):
-        with notes.training(key):
-            tell(1, 2)
+        with files.training(key):
+            report_progress(1, 2)
             clock.now, clock.cpu = clock.now + wall, clock.cpu + cpu
-            assert key not in notes.measured()
-    with contextlib.suppress(ZeroDivisionError), notes.training("three"):
+            assert key not in files.measured()
+    with contextlib.suppress(ZeroDivisionError), files.training("three"):
         clock.now += 1 // 0
-    (file,) = notes.folder.iterdir()
+    (file,) = files.folder.iterdir()
     assert json.loads(file.read_text()) == [["one", 40.0, 50.0], ["two", 6.5, 7.0]]
-    assert notes.measured() == {"one": 50.0, "two": 7.0}
+    assert files.measured() == {"one": 50.0, "two": 7.0}
 
 
-def test_measured_joins_the_notes_of_all_processes(notes: ProgressFiles):
-    assert notes.measured() == {}
-    ended(notes, {0: 50.0, 2: 7.0}, process=1)
-    ended(notes, {1: 30.0}, process=2)
-    (notes.folder / "3.times").write_text('[["4", 1')
-    assert notes.measured() == {"0": 50.0, "2": 7.0, "1": 30.0}
+def test_measured_joins_times_of_all_processes(files: ProgressFiles):
+    assert files.measured() == {}
+    write_times(files, {0: 50.0, 2: 7.0}, process=1)
+    write_times(files, {1: 30.0}, process=2)
+    (files.folder / "3.times").write_text('[["4", 1')
+    assert files.measured() == {"0": 50.0, "2": 7.0, "1": 30.0}
 
 
-def test_left_is_unknown_until_a_block_has_ended(notes: ProgressFiles):
-    ended(notes, {7: 50.0})
-    (notes.folder / "0.npz").touch()
-    (notes.folder / "2.now").write_text('["1", 5, 10]')
-    assert notes.remaining(of(10.0, 10.0), 1) is None
+def test_remaining_is_unknown_until_block_has_ended(files: ProgressFiles):
+    write_times(files, {7: 50.0})
+    (files.folder / "0.npz").touch()
+    (files.folder / "2.current").write_text('["1", 5, 10]')
+    assert files.remaining(planned_blocks(10.0, 10.0), 1) is None
 
 
-@pytest.mark.parametrize(("workers", "left"), [(1, 750.0), (2, 375.0), (3, 250.0), (4, 250.0)])
-def test_left_scales_planned_seconds_by_ended_blocks(notes: ProgressFiles, workers: int, left: float):
-    plan = of(80.0, 20.0, 50.0, 50.0, 50.0, 1000.0)
-    ended(notes, {0: 420.0}, process=1)
-    ended(notes, {1: 80.0}, process=2)
-    (notes.folder / "5.npz").touch()  # another session has trained and stored it
-    assert notes.remaining(plan, workers) == pytest.approx(left)
+@pytest.mark.parametrize(("workers", "remaining"), [(1, 750.0), (2, 375.0), (3, 250.0), (4, 250.0)])
+def test_remaining_scales_planned_seconds_by_ended_blocks(files: ProgressFiles, workers: int, remaining: float):
+    plan = planned_blocks(80.0, 20.0, 50.0, 50.0, 50.0, 1000.0)
+    write_times(files, {0: 420.0}, process=1)
+    write_times(files, {1: 80.0}, process=2)
+    (files.folder / "5.npz").touch()  # trained and stored by another session
+    assert files.remaining(plan, workers) == pytest.approx(remaining)
 
 
-def test_left_counts_running_blocks_by_their_epochs(notes: ProgressFiles):
-    ended(notes, {0: 500.0})
-    (notes.folder / "1.now").write_text('["1", 6, 10]')
-    (notes.folder / "2.now").write_text('["0", 6, 10]')
-    (notes.folder / "3.now").write_text('["other", 6, 10]')
-    assert notes.remaining(of(100.0, 100.0), 1) == pytest.approx(200)
-    assert notes.remaining(of(100.0, 100.0, 100.0), 2) == pytest.approx(500)
+def test_remaining_counts_running_blocks_by_their_epochs(files: ProgressFiles):
+    write_times(files, {0: 500.0})
+    (files.folder / "1.current").write_text('["1", 6, 10]')
+    (files.folder / "2.current").write_text('["0", 6, 10]')
+    (files.folder / "3.current").write_text('["other", 6, 10]')
+    assert files.remaining(planned_blocks(100.0, 100.0), 1) == pytest.approx(200)
+    assert files.remaining(planned_blocks(100.0, 100.0, 100.0), 2) == pytest.approx(500)
 
 
 @pytest.mark.parametrize(
-    ("planned", "times", "left"),
+    ("seconds", "times", "remaining"),
     [
         ([None, None, None], {0: 40.0}, 80.0),
         ([None, None, None, None], {0: 40.0, 1: 20.0}, 60.0),
@@ -357,46 +375,46 @@ def test_left_counts_running_blocks_by_their_epochs(notes: ProgressFiles):
         ([10.0], {0: 7.0}, 0.0),
     ],
 )
-def test_left_takes_untimed_blocks_for_usual_ones(
-    notes: ProgressFiles, planned: list[float | None], times: dict[int, float], left: float
+def test_remaining_counts_untimed_blocks_as_mean_of_others(
+    files: ProgressFiles, seconds: list[float | None], times: dict[int, float], remaining: float
 ):
-    ended(notes, times)
-    assert notes.remaining(of(*planned), 1) == pytest.approx(left)
+    write_times(files, times)
+    assert files.remaining(planned_blocks(*seconds), 1) == pytest.approx(remaining)
 
 
-def test_state_weighs_blocks_by_what_they_take_here(notes: ProgressFiles):
-    ended(notes, {2: 80.0})
-    assert notes.state(of(10.0, 10.0, None)).share == pytest.approx(80 / 100)
-    ended(notes, {0: 50.0, 2: 80.0})
-    (notes.folder / "1.now").write_text('["1", 4, 10]')
-    assert notes.state(of(10.0, 10.0, None)) == State(pytest.approx(150 / 180), [("block 1", 4, 10)])
+def test_state_weights_blocks_by_their_seconds_here(files: ProgressFiles):
+    write_times(files, {2: 80.0})
+    assert files.state(planned_blocks(10.0, 10.0, None)).share == pytest.approx(80 / 100)
+    write_times(files, {0: 50.0, 2: 80.0})
+    (files.folder / "1.current").write_text('["1", 4, 10]')
+    assert files.state(planned_blocks(10.0, 10.0, None)) == State(150 / 180, [("block 1", 4, 10)])
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "left", "before", "text"),
+    ("elapsed", "remaining", "before", "text"),
     [
-        (900, 2460, 660, "56 min on this machine, 41 min of them left (11 min were expected)"),
-        (900, 2460, 0, "56 min on this machine, 41 min of them left"),
-        (60, 120, 660, "3 min on this machine, 2 min of them left (11 min were expected)"),
-        (22, 65, 10, "87 s on this machine, 65 s of them left (10 s were expected)"),
+        (900, 2460, 660, "56 min on this machine, 41 min of it remaining (11 min were expected)"),
+        (900, 2460, 0, "56 min on this machine, 41 min of it remaining"),
+        (60, 120, 660, "3 min on this machine, 2 min of it remaining (11 min were expected)"),
+        (22, 65, 10, "87 s on this machine, 65 s of it remaining (10 s were expected)"),
         (900, 59, 60, ""),
         (500, 480, 660, ""),
-        (500, 500, 660, "17 min on this machine, 8 min of them left (11 min were expected)"),
+        (500, 500, 660, "17 min on this machine, 8 min of it remaining (11 min were expected)"),
         (100, 345, 660, ""),
-        (100, 335, 660, "7 min on this machine, 6 min of them left (11 min were expected)"),
+        (100, 335, 660, "7 min on this machine, 6 min of it remaining (11 min were expected)"),
     ],
 )
-def test_correction_is_made_of_an_estimate_that_is_far_off(elapsed: float, left: float, before: float, text: str):
-    assert correction(elapsed, left, before) == (text and f"training takes about {text}")
+def test_correction_is_made_if_estimate_is_far_off(elapsed: float, remaining: float, before: float, text: str):
+    assert correction(elapsed, remaining, before) == (text and f"training takes about {text}")
 
 
-# what is planned
+# plans
 
 
 def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, float] | None) -> Claim:
-    """A claim of two arms, 1 and another one, recorded with 6 seeds in blocks of 4 unless nothing was timed."""
+    """Return a claim whose arms have level 1 and another one, with a baseline of 6 seeds unless no times are given."""
     claim = Claim(
-        id=f"counted/{name}", statement="", source="", lab=Counted, relations=[beats("a", "b", ERROR)],
+        id=f"counted/{name}", statement="", citation="", lab=Counted, relations=[beats("a", "b", TEST_ERROR)],
         arms={"a": Arm(), "b": Arm({"level": level})}, seeds={"quick": 6},
     )  # fmt: skip
     if cpu_seconds is not None:
@@ -405,15 +423,16 @@ def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, floa
     return claim
 
 
-def planned(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
+def planned_seconds(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
     session = Session(TrialStore(tmp_path), tmp_path, seeds=seeds)
-    blocks = plan([check for claim in claims for check in checks(claim)], session).blocks
-    assert [session.store.key(block) for block in blocks] == [told.key for told in blocks.values()]
+    checks = [spec.resolve(session) for claim in claims for spec in build_checks(claim)]
+    blocks = plan(checks).blocks
+    assert [session.store.key(block) for block in blocks] == [planned.key for planned in blocks.values()]
     return [(block.label, block.seconds) for block in blocks.values()]
 
 
-def test_the_plan_names_each_block_once_and_says_how_long_it_took(tmp_path: Path):
-    assert planned(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0})) == [
+def test_plan_has_each_block_once_with_its_seconds(tmp_path: Path):
+    assert planned_seconds(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0})) == [
         ("counted/one a seeds 0-3", 4.0),
         ("counted/one a seeds 4-7", 4.0),
         ("counted/one b seeds 0-3", None),
@@ -421,22 +440,22 @@ def test_the_plan_names_each_block_once_and_says_how_long_it_took(tmp_path: Path
     ]
 
 
-def test_more_seeds_than_recorded_take_longer(tmp_path: Path):
-    blocks = planned(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0, "b": 2.0}), seeds=9)
+def test_plan_has_seconds_per_block_for_more_seeds(tmp_path: Path):
+    blocks = planned_seconds(tmp_path, counted("one", 2.0, tmp_path, {"a": 8.0, "b": 2.0}), seeds=9)
     assert [seconds for _, seconds in blocks] == [4.0] * 3 + [1.0] * 3
 
 
-def test_a_block_of_two_claims_is_planned_once_and_either_may_have_timed_it(tmp_path: Path):
+def test_plan_has_block_of_two_claims_once(tmp_path: Path):
     one, two = counted("one", 2.0, tmp_path, None), counted("two", 3.0, tmp_path, {"a": 8.0, "b": 6.0})
-    assert planned(tmp_path, one, two)[1:4] == [
+    assert planned_seconds(tmp_path, one, two)[1:4] == [
         ("counted/two a seeds 4-7", 4.0),
         ("counted/one b seeds 0-3", None),
         ("counted/one b seeds 4-7", None),
     ]
-    assert [seconds for _, seconds in planned(tmp_path, two, one)] == [4.0, 4.0, 3.0, 3.0, None, None]
+    assert [seconds for _, seconds in planned_seconds(tmp_path, two, one)] == [4.0, 4.0, 3.0, 3.0, None, None]
 
 
-def test_a_baseline_that_cannot_be_read_has_timed_nothing(tmp_path: Path):
+def test_plan_has_no_seconds_of_broken_baseline(tmp_path: Path):
     claim = counted("one", 2.0, tmp_path, {"a": 8.0})
     baselines.path(tmp_path, claim.id, "quick", "none").write_text("{")
-    assert {seconds for _, seconds in planned(tmp_path, claim)} == {None}
+    assert {seconds for _, seconds in planned_seconds(tmp_path, claim)} == {None}
