@@ -1,4 +1,4 @@
-"""Trials of a session: each block is trained once, whole, whoever asks for it; no failure loses a result or hangs."""
+"""The store of trials: each block is trained once, whole, and no failure loses a result or blocks a process."""
 
 import shutil
 import subprocess
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from labcheck.core.lab import Data, Lab
-from labcheck.core.trials import Trials
+from labcheck import Lab, Trials, report_progress
 from labcheck.engine import baselines, progress
 from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
+from tests.helpers.claims import Counted
 from tests.helpers.project import LAB, WITHOUT_TORCH, Project, Recorded, count_lines
 
 CHILD = f"""
@@ -37,32 +37,8 @@ print(sum(store.trials(Toy(level=level), 24, "cpu").metrics["error"].sum() for l
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted(Lab):
-    """Remembers what it was asked to train."""
-
-    name: ClassVar[str] = "counted"
-
-    level: float = 1.0
-    asked: list[tuple[float, Sequence[int]]] = field(default_factory=list, compare=False, repr=False)
-
-    @property
-    def stack(self) -> int:
-        return 4
-
-    @classmethod
-    def data(cls) -> Data:
-        return Data("none", "0")
-
-    def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
-        self.asked.append((self.level, list(seeds)))
-        values = self.level * (1.0 + np.array(seeds))
-        curve = np.outer(values, [1.0, np.nan])
-        return Trials({"error": values, "epochs": np.ones(len(seeds))}, {"loss": curve})
-
-
-@dataclass(frozen=True, kw_only=True)
 class Vandal(Counted):
-    """Removes the folder that its trials would be shared in."""
+    """A lab that removes the folder in which its trials would be shared."""
 
     folder: Path
 
@@ -92,31 +68,31 @@ def store(tmp_path: Path) -> TrialStore:
 
 
 @pytest.mark.parametrize(("seeds", "starts"), [(1, [0]), (4, [0]), (5, [0, 4]), (12, [0, 4, 8])])
-def test_blocks_are_whole_and_as_few_as_hold_the_seeds(store: TrialStore, seeds: int, starts: list[int]):
+def test_store_trains_whole_blocks_that_contain_seeds(store: TrialStore, seeds: int, starts: list[int]):
     lab = Counted()
     assert errors(store, lab, seeds) == [1.0 + seed for seed in range(seeds)]
-    assert lab.asked == [(1.0, [start, start + 1, start + 2, start + 3]) for start in starts]
+    assert lab.calls == [(1.0, [start, start + 1, start + 2, start + 3]) for start in starts]
     assert blocks(lab, seeds, "cpu") == [Block(lab, start // 4, "cpu") for start in starts]
 
 
-def test_a_block_is_trained_once(store: TrialStore):
+def test_store_trains_block_once(store: TrialStore):
     lab = Counted()
     assert errors(store, lab, 6)[:3] == errors(store, lab, 3)
-    assert len(lab.asked) == 2
+    assert len(lab.calls) == 2
 
 
-def test_another_store_of_the_folder_reads_what_is_there(store: TrialStore):
+def test_store_reads_blocks_of_other_store_of_folder(store: TrialStore):
     lab = Counted()
     trained = store.trials(lab, 6, "cpu")
     read = TrialStore(store.folder).trials(lab, 6, "cpu")
-    assert len(lab.asked) == 2
+    assert len(lab.calls) == 2
     for part in ("metrics", "curves"):
         np.testing.assert_equal(getattr(read, part), getattr(trained, part))
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """CPU time that passes only where it is told to."""
+    """Return a clock of CPU time, which advances only if a test moves it."""
     clock = SimpleNamespace(now=5.0)
     monkeypatch.setattr("labcheck.engine.store.time", SimpleNamespace(process_time=lambda: clock.now))
     return clock
@@ -124,7 +100,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 @dataclass(frozen=True, kw_only=True)
 class Slow(Counted):
-    """Takes as many seconds as the number of its last seed."""
+    """A lab whose training takes as many seconds as the number of its last seed."""
 
     clock: SimpleNamespace = field(compare=False, repr=False)
 
@@ -133,52 +109,50 @@ class Slow(Counted):
         return super().train(seeds, device)
 
 
-def test_the_time_of_an_arm_is_that_of_its_blocks(store: TrialStore, clock: SimpleNamespace):
+def test_seconds_are_those_of_whole_blocks(store: TrialStore, clock: SimpleNamespace):
     lab = Slow(clock=clock)
     store.trials(lab, 12, "cpu")
     clock.now += 1000
     assert [store.seconds(lab, seeds, "cpu") for seeds in (1, 4, 5, 12)] == [3, 3, 10, 21]
-    assert len(lab.asked) == 3
+    assert len(lab.calls) == 3
 
 
-def test_a_block_that_another_process_trained_took_the_time_that_it_took_there(
-    store: TrialStore, clock: SimpleNamespace
-):
+def test_seconds_of_block_are_stored_with_it(store: TrialStore, clock: SimpleNamespace):
     lab = Slow(clock=clock)
     store.trials(lab, 8, "cpu")
     assert TrialStore(store.folder).seconds(lab, 8, "cpu") == 10
-    assert len(lab.asked) == 2
+    assert len(lab.calls) == 2
 
 
-def test_a_block_takes_no_time_of_the_one_before(store: TrialStore, clock: SimpleNamespace):
+def test_seconds_of_block_do_not_include_other_blocks(store: TrialStore, clock: SimpleNamespace):
     one, two = Slow(clock=clock), Slow(clock=clock, level=2.0)
     store.expect(needed_by_one_test(one, two, seeds=4))
     assert store.seconds(two, 4, "cpu") == store.seconds(one, 4, "cpu") == 3
 
 
-def test_the_time_of_a_result_that_cannot_be_shared_is_kept(tmp_path: Path):
+def test_seconds_remain_in_process_if_block_cannot_be_shared(tmp_path: Path):
     store = TrialStore(tmp_path / "store")
     store.folder.mkdir()
     lab = Vandal(folder=store.folder)
     seconds = store.seconds(lab, 4, "cpu")
     assert seconds == store.seconds(lab, 4, "cpu") >= 0
-    assert len(lab.asked) == 1
+    assert len(lab.calls) == 1
 
 
-def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
-    seen = []
+def test_store_writes_progress_while_block_trains(store: TrialStore):
+    states = []
 
-    class Telling(Counted):
+    class Reporting(Counted):
         def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
-            progress.report_progress(3, 10)
-            seen.append(store.progress.state(plan))
+            report_progress(3, 10)
+            states.append(store.progress.state(plan))
             return super().train(seeds, device)
 
-    lab = Telling()
+    lab = Reporting()
     block = Block(lab, 1, "cpu")
     plan = [progress.PlannedBlock(store.key(block), "counted/claim a seeds 4-7", 1.0)]
     store.trials(lab, 8, "cpu")
-    assert [state.running for state in seen] == [[], [("counted/claim a seeds 4-7", 3, 10)]]
+    assert [state.running for state in states] == [[], [("counted/claim a seeds 4-7", 3, 10)]]
     assert store.progress.state(plan) == progress.State(1.0, [])
 
 
@@ -186,53 +160,53 @@ def test_what_a_loop_tells_is_noted_while_its_block_trains(store: TrialStore):
     "other", [Block(Counted(level=2.0), 0, "cpu"), Block(Counted(), 1, "cpu"), Block(Counted(), 0, "cuda"),
               Block(Broken(), 0, "cpu")]
 )  # fmt: skip
-def test_other_settings_seeds_devices_and_labs_share_nothing(other: Block, store: TrialStore):
+def test_key_differs_with_settings_seeds_device_and_lab(other: Block, store: TrialStore):
     assert store.key(other) != store.key(Block(Counted(), 0, "cpu"))
     assert store.key(other) == store.key(replace(other))
 
 
-def test_a_result_that_cannot_be_shared_is_kept_and_told(tmp_path: Path):
+def test_block_remains_in_process_if_it_cannot_be_shared(tmp_path: Path):
     store = TrialStore(tmp_path / "store")
     store.folder.mkdir()
     lab = Vandal(folder=store.folder)
     assert errors(store, lab, 2) == [1.0, 2.0]
     assert "trials could not be shared" in store.problem
     assert errors(store, lab, 4) == [1.0, 2.0, 3.0, 4.0]
-    assert len(lab.asked) == 1
+    assert len(lab.calls) == 1
 
 
-def test_where_no_lock_can_be_made_results_stay_in_the_process(tmp_path: Path):
+def test_block_remains_in_process_if_it_cannot_be_locked(tmp_path: Path):
     (tmp_path / "file").touch()
     store = TrialStore(tmp_path, tmp_path / "file" / "store")
     lab = Counted()
     for _ in range(2):
         assert errors(store, lab, 2) == [1.0, 2.0]
     assert "trials could not be shared" in store.problem
-    assert len(lab.asked) == 1
+    assert len(lab.calls) == 1
 
 
-def test_a_block_that_raises_is_trained_once_and_leaves_no_lock(store: TrialStore):
+def test_block_that_raises_is_trained_once(store: TrialStore):
     lab = Broken()
     for again in (store, store, TrialStore(store.folder)):
         with pytest.raises(TrainingError, match=r"^seeds 0-3: ValueError: no luck$") as caught:
             again.trials(lab, 1, "cpu")
         assert 'raise ValueError("no luck")' in caught.value.traceback
         assert "labcheck/" not in caught.value.traceback
-    assert len(lab.asked) == 1
+    assert len(lab.calls) == 1
     assert list(store.folder.glob("*.npz")) == []
 
 
-def test_a_block_that_raised_is_trained_again_on_request(store: TrialStore):
+def test_block_that_raised_is_trained_again_after_retry(store: TrialStore):
     lab = Broken()
     for _ in range(2):
         store.retry(blocks(lab, 1, "cpu"))
         with pytest.raises(TrainingError):
             store.trials(lab, 1, "cpu")
-    assert len(lab.asked) == 2
+    assert len(lab.calls) == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interrupted_block_counts_as_untouched(store: TrialStore, error: type[BaseException]):
+def test_interrupted_block_is_trained_again(store: TrialStore, error: type[BaseException]):
     class Interrupted(Counted):
         def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
             super().train(seeds, device)
@@ -242,13 +216,13 @@ def test_an_interrupted_block_counts_as_untouched(store: TrialStore, error: type
     for _ in range(2):
         with pytest.raises(error):
             store.trials(lab, 1, "cpu")
-    assert len(lab.asked) == 2
+    assert len(lab.calls) == 2
     assert list(store.folder.glob("*.failed")) == []
 
 
-def test_a_block_whose_test_ran_out_of_time_is_not_trained_ahead(store: TrialStore):
+def test_block_that_timed_out_is_not_trained_ahead(store: TrialStore):
     class OutOfTimeError(BaseException):
-        """As pytest's own, no Exception."""
+        """An exception that is no Exception, as that of a timeout in pytest."""
 
     class Endless(Counted):
         def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
@@ -262,23 +236,23 @@ def test_a_block_whose_test_ran_out_of_time_is_not_trained_ahead(store: TrialSto
     other = TrialStore(store.folder)
     other.expect(needed_by_one_test(lab, seeds=4))
     other.train_ahead()
-    assert len(lab.asked) == 1
-    with pytest.raises(OutOfTimeError):  # another test may have more time
+    assert len(lab.calls) == 1
+    with pytest.raises(OutOfTimeError):  # a test that needs it may have more time
         other.trials(lab, 4, "cpu")
 
 
-def test_a_block_that_only_finished_tests_need_is_not_trained_ahead(store: TrialStore):
+def test_block_of_finished_tests_is_not_trained_ahead(store: TrialStore):
     lab = Counted()
     first, second = blocks(lab, 8, "cpu")
     store.expect({first: {"a", "b"}, second: {"a"}})
     TrialStore(store.folder).finish("a")
     store.train_ahead()
-    assert [list(seeds) for _, seeds in lab.asked] == [[0, 1, 2, 3]]
+    assert [list(seeds) for _, seeds in lab.calls] == [[0, 1, 2, 3]]
 
 
-def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialStore):
-    asked: list[tuple[float, Sequence[int]]] = []
-    needed, broken, later = Counted(asked=asked), Broken(level=2.0, asked=asked), Counted(level=3.0, asked=asked)
+def test_store_trains_other_block_while_needed_one_is_locked(store: TrialStore):
+    calls: list[tuple[float, list[int]]] = []
+    needed, broken, later = Counted(calls=calls), Broken(level=2.0, calls=calls), Counted(level=3.0, calls=calls)
     store.expect(needed_by_one_test(needed, broken, later, seeds=4))
     path = store.folder / f"{store.key(Block(needed, 0, 'cpu'))}.npz"
     other = TrialStore(store.folder / "other")
@@ -288,34 +262,34 @@ def test_who_needs_a_block_that_another_trains_does_not_wait_idle(store: TrialSt
         thread = threading.Thread(target=store.trials, args=(needed, 4, "cpu"), daemon=True)
         thread.start()
         wait_for(lambda: list(store.folder.glob("*.npz")))
-        assert [level for level, _ in asked] == [2.0, 3.0]
-        next(other.folder.glob("*.npz")).rename(path)  # the other one is done
+        assert [level for level, _ in calls] == [2.0, 3.0]
+        next(other.folder.glob("*.npz")).rename(path)  # the other process has finished
     thread.join(timeout=30)
     assert not thread.is_alive()
     assert errors(store, needed, 2) == [7.0, 14.0]
-    assert [level for level, _ in asked] == [2.0, 3.0]
+    assert [level for level, _ in calls] == [2.0, 3.0]
 
 
-def test_what_is_trained_ahead_is_what_was_expected_and_nobody_is_at(store: TrialStore):
+def test_train_ahead_trains_expected_blocks_without_lock(store: TrialStore):
     lab = Counted()
     store.expect(needed_by_one_test(lab, seeds=16))
     store.trials(lab, 4, "cpu")
     with FileLock(store.folder / f"{store.key(Block(lab, 2, 'cpu'))}.lock"):
         store.train_ahead()
-    assert [list(seeds) for _, seeds in lab.asked] == [[0, 1, 2, 3], [4, 5, 6, 7], [12, 13, 14, 15]]
+    assert [list(seeds) for _, seeds in lab.calls] == [[0, 1, 2, 3], [4, 5, 6, 7], [12, 13, 14, 15]]
     store.train_ahead()
-    assert len(lab.asked) == 3
+    assert len(lab.calls) == 3
 
 
-def test_nothing_is_trained_ahead_once_the_session_ends(store: TrialStore):
+def test_train_ahead_stops_when_session_ends(store: TrialStore):
     lab = Counted()
     store.expect(needed_by_one_test(lab, seeds=16))
     store.progress.end()
     store.train_ahead()
-    assert lab.asked == []
+    assert lab.calls == []
 
 
-def test_what_others_trained_is_not_read_ahead(store: TrialStore):
+def test_train_ahead_does_not_load_stored_blocks(store: TrialStore):
     lab = Counted()
     TrialStore(store.folder).trials(lab, 16, "cpu")
     store.expect(needed_by_one_test(lab, seeds=20))
@@ -323,11 +297,11 @@ def test_what_others_trained_is_not_read_ahead(store: TrialStore):
     assert list(store._loaded) == [store.key(Block(lab, 4, "cpu"))]
 
 
-def test_nothing_is_trained_ahead_that_cannot_be_shared(store: TrialStore):
+def test_train_ahead_stops_if_blocks_cannot_be_shared(store: TrialStore):
     lab = Vandal(folder=store.folder)
     store.expect(needed_by_one_test(lab, seeds=16))
     store.train_ahead()
-    assert len(lab.asked) == 1
+    assert len(lab.calls) == 1
 
 
 def wait_for(condition: Any) -> None:
@@ -354,21 +328,21 @@ def test_two_processes_train_each_block_once(tmp_path: Path, monkeypatch: pytest
         wait_for(lambda: all((tmp_path / name / "ready").exists() for name in ("one", "two")))
         for name in ("one", "two"):
             (tmp_path / name / "go").touch()
-        told = [side.communicate(timeout=60) for side in sides]
+        outputs = [side.communicate(timeout=60) for side in sides]
     finally:
         for side in sides:
             side.kill()
-    assert [side.returncode for side in sides] == [0, 0], told
-    assert told[0] == told[1]
+    assert [side.returncode for side in sides] == [0, 0], outputs
+    assert outputs[0] == outputs[1]
     lines = (tmp_path / "trained.log").read_text().splitlines()
     assert len(lines) == len(set(lines)) == 12
 
 
-# in a session
+# sessions
 
 
 @pytest.mark.parametrize("workers", ["alone", "shared"])
-def test_a_session_trains_each_block_once(workers: str, request: pytest.FixtureRequest):
+def test_session_trains_each_block_once(workers: str, request: pytest.FixtureRequest):
     session: Recorded = request.getfixturevalue(workers)
     starts = [
         (1, 0),
@@ -379,59 +353,61 @@ def test_a_session_trains_each_block_once(workers: str, request: pytest.FixtureR
         (2, 12),
         (3, 0),
         (3, 6),
-    ]  # ten seeds of level 3, 16 of the others
+    ]  # 10 seeds of level 3, 16 of each other
     assert sorted(session.trained) == sorted(f"{level} {list(range(start, start + 6))}" for level, start in starts)
 
 
 @pytest.mark.parametrize(("seeds", "trained"), [("1", 1), ("6", 1), ("7", 2)])
-def test_a_number_of_seeds_trains_whole_blocks(project: Project, seeds: str, trained: int):
+def test_session_trains_whole_blocks_for_number_of_seeds(project: Project, seeds: str, trained: int):
     project.run("test_order.py::arm[low-quick]", "--claims-seeds", seeds)
     assert project.trained() == ["1 [0, 1, 2, 3, 4, 5]", "1 [6, 7, 8, 9, 10, 11]"][:trained]
 
 
-def test_a_session_trains_only_what_is_selected(project: Project):
+def test_session_trains_only_selected_arms(project: Project):
     project.run("test_top.py::arm[top-quick]")
     assert {line[0] for line in project.trained()} == {"3"}
 
 
-def test_a_session_leaves_no_trials_behind(project: Project, monkeypatch: pytest.MonkeyPatch):
+def test_session_removes_its_folder(project: Project, monkeypatch: pytest.MonkeyPatch):
     temporary = project.folder / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     project.change("metrics['error'] *= len(os.listdir('tmp'))")
     project.recorded("test_order.py")
     assert list(temporary.glob("labcheck-*")) == []
-    assert 0 not in baselines.read(project.file("order")).arms["low"]["metrics"]["error"]  # it was there
+    assert (
+        0 not in baselines.read(project.file("order")).arms["low"]["metrics"]["error"]
+    )  # the folder existed during training
 
 
-def test_what_takes_longest_is_trained_ahead_first(project: Project, monkeypatch: pytest.MonkeyPatch):
+def test_session_expects_longest_blocks_first(project: Project, monkeypatch: pytest.MonkeyPatch):
     project.recorded("test_order.py").edit("order", lambda stored: stored.cpu_seconds.update(low=1.0, high=2.0))
     ahead: list[float] = []
     monkeypatch.setattr(TrialStore, "expect", lambda store, blocks: ahead.extend(block.lab.level for block in blocks))
     project.run()
-    assert ahead == [3.0] * 2 + [2.0] * 3 + [1.0] * 3  # of top nothing is known
+    assert ahead == [3.0] * 2 + [2.0] * 3 + [1.0] * 3  # the arm top has no baseline
 
 
 TOGETHER = """
 import time
 from pathlib import Path
-(Path('here') / str(os.getpid())).touch()
-while time.time() < UNTIL and len(os.listdir('here')) < 2: time.sleep(.01)
+(Path('pids') / str(os.getpid())).touch()
+while time.time() < UNTIL and len(os.listdir('pids')) < 2: time.sleep(.01)
 """
 
 
-def test_a_worker_without_tests_trains_for_the_others(project: Project):
-    """Each block waits until a second process trains one."""
-    (project.folder / "here").mkdir()
+def test_worker_without_tests_trains_for_others(project: Project):
+    """Each block is trained until a second process trains one, too."""
+    (project.folder / "pids").mkdir()
     project.change(TOGETHER.replace("UNTIL", str(time.time() + 60)))
     result = project.run_in_subprocess("-n", "2", "test_order.py::arm[low-quick]", "--claims-update", "first")
     assert count_lines(result, "created: 2/2 workers") == 1
     assert sorted(project.trained()) == [f"1 {list(range(start, start + 6))}" for start in (0, 12, 6)]
-    assert len(list((project.folder / "here").iterdir())) == 2
+    assert len(list((project.folder / "pids").iterdir())) == 2
 
 
-def test_the_first_failure_ends_a_run_that_shall_end_with_it(project: Project):
-    """The first worker has high and top, and the other one, when its test is done, does not train for top."""
+def test_run_with_x_does_not_train_ahead_after_failure(project: Project):
+    """The first worker has the tests of high and top; the other worker must not train top after its own test."""
     before = len(project.recorded().trained())
     project.change("import time; time.sleep(.3)\nif lab.level == 2: raise ValueError('no luck')")
     tests = ["test_order.py::arm[high-quick]", "test_order.py::arm[low-quick]", "test_top.py::arm[top-quick]"]
@@ -440,9 +416,9 @@ def test_the_first_failure_ends_a_run_that_shall_end_with_it(project: Project):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_lab_that_raises_fails_its_tests_only(project: Project, workers: str):
+def test_lab_that_raises_fails_only_its_tests(project: Project, workers: str):
     project.change("if lab.level == 2: raise ValueError('no luck')")
-    run = project.run_apart if workers == "2" else project.run
+    run = project.run_in_subprocess if workers == "2" else project.run
     result = run("-n", workers, "--claims-update", "it crashes")
     result.assert_outcomes(passed=5, failed=2)
     assert count_lines(result, "ValueError: no luck") >= 2
