@@ -59,7 +59,7 @@ def needed_by_one_test(*labs: Lab, seeds: int) -> dict[Block, set[str]]:
 
 
 def errors(store: TrialStore, lab: Lab, seeds: int) -> list[float]:
-    return store.trials(lab, seeds, "cpu").metrics["error"].tolist()
+    return [float(value) for value in store.trials(lab, seeds, "cpu").metrics["error"]]
 
 
 @pytest.fixture
