@@ -1,4 +1,4 @@
-"""Benchmarks take minutes and say nothing about correctness: they run only when asked for."""
+"""Fixtures and selection of benchmarks, which take minutes and run only with --benchmark-only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,15 +8,16 @@ import pytest
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip benchmarks unless they are requested, since they do not test correctness."""
     if not config.getoption("--benchmark-only"):
         for item in items:
             if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="a benchmark: run it with --benchmark-only"))
+                item.add_marker(pytest.mark.skip(reason="a benchmark, which runs only with --benchmark-only"))
 
 
 @pytest.fixture(autouse=True)
-def _pinned() -> Iterator[None]:
-    """One thread, as in training."""
+def _deterministic() -> Iterator[None]:
+    """Set the state that training depends on, such as one thread."""
     from labcheck.engine import environment
 
     with environment.deterministic():
@@ -24,7 +25,7 @@ def _pinned() -> Iterator[None]:
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """What stands in the head of pytest-benchmark's JSON."""
+    """Add torch and the GPU to the machine info in pytest-benchmark's JSON."""
     import torch
 
     machine_info["torch"] = torch.__version__

@@ -1,4 +1,4 @@
-"""Timing beside a reference: every round is preceded by one of it, so that a noisy machine slows both."""
+"""Timing of functions in pairs: each round follows one of a reference, so that a busy machine slows down both."""
 
 import statistics
 import time
@@ -12,32 +12,38 @@ ROUNDS = 5
 
 def times_faster(
     benchmark: Any,
-    own: Callable[[], Any],
+    function: Callable[[], Any],
     reference: Callable[[], Any],
     *,
     models: int = 1,
     device: str = "cpu",
     precision: str = "float32",
 ) -> str:
-    """CPU seconds of `reference` by those of `own`: the median of the rounds, with their range, in words.
+    """Measure how many times as fast as a reference a function is, in CPU time.
 
-    The median, the range and what was measured on are left in `extra_info`.
+    The median of the ratios, their range, and the fingerprint of the environment are also stored in `extra_info`.
 
     Args:
-        models: how many `own` trains where `reference` trains one.
-        precision: that of a lab.
+        benchmark: The fixture of pytest-benchmark.
+        function: The function to measure.
+        reference: The function to compare with.
+        models: The number of models that `function` trains while `reference` trains one.
+        device: The device of the fingerprint.
+        precision: The precision of the fingerprint, as labs name it.
+
+    Returns:
+        A text with the median ratio of the rounds and its range, such as "2.00 times as fast (1.90 to 2.10)".
     """
     seconds: list[float] = []
 
-    def before() -> None:
+    def run_reference() -> None:
         start = time.process_time()
         reference()
         seconds.append(time.process_time() - start)
 
-    benchmark.pedantic(own, setup=before, rounds=ROUNDS, warmup_rounds=1)
-    ratios = [
-        models * theirs / ours for theirs, ours in zip(seconds[-ROUNDS:], benchmark.stats.stats.data, strict=True)
-    ]
+    benchmark.pedantic(function, setup=run_reference, rounds=ROUNDS, warmup_rounds=1)
+    pairs = zip(seconds[-ROUNDS:], benchmark.stats.stats.data, strict=True)
+    ratios = [models * reference_seconds / function_seconds for reference_seconds, function_seconds in pairs]
     ratio, interval = statistics.median(ratios), [min(ratios), max(ratios)]
     benchmark.extra_info.update({"times": ratio, "times_range": interval, **environment.fingerprint(device, precision)})
     return f"{ratio:.2f} times as fast ({interval[0]:.2f} to {interval[1]:.2f})"

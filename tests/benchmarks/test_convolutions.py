@@ -1,4 +1,4 @@
-"""Milliseconds of a training step: labcheck's convolutional nets against the eager float32 loop that people write."""
+"""Benchmarks of training steps of the convolutional nets against the usual eager float32 loop."""
 
 import time
 from collections import OrderedDict
@@ -13,34 +13,39 @@ from torch.nn import functional
 
 from labcheck.data.examples import generators, permutations
 from labcheck.labs.cifar import Cifar
-from labcheck.labs.images import ConvolutionLab
 from labcheck.labs.mnist import Mnist
 from labcheck.nn.scratch.losses import CrossEntropy
+from tests.benchmarks.pairs import times_faster
 
-from .pairs import times_faster
 
-
-def usual_cnn(module: nn.Module) -> nn.Module:
-    """With each ReLU before its pooling, as it is mostly written."""
+def usual_cnn(module: Any) -> nn.Module:
+    """Return the net in its usual form, with each ReLU before its pooling."""
     features = dict(module.features.named_children())
     blocks = [features[f"{kind}{block}"] for block in (1, 2) for kind in ("conv", "relu", "pool")]
     return nn.Sequential(*blocks, nn.Flatten(), features["full1"], nn.ReLU(), module.full2)
 
 
-def usual_resnet(module: nn.Module) -> nn.Module:
+def usual_resnet(module: Any) -> nn.Module:
+    """Return the net for standardized images."""
     return nn.Sequential(OrderedDict(module.named_children()) | {"standardize": nn.Identity()})
 
 
 Steps = Callable[[], list[float]]
-"""Trains for some steps and gives their losses."""
+"""A function that takes some training steps and returns their losses."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A lab, its net as people write it, and how many steps are timed."""
+    """A lab to measure.
 
-    lab: ConvolutionLab
-    usual: Callable[[nn.Module], nn.Module]
+    Attributes:
+        lab: The lab.
+        usual: A function that turns the lab's net into its usual form.
+        steps: The number of steps to measure.
+    """
+
+    lab: Mnist | Cifar
+    usual: Callable[[Any], nn.Module]
     steps: int
 
 
@@ -50,16 +55,17 @@ CASES = {
 }
 
 
-def indices(lab: ConvolutionLab, steps: int) -> list[Tensor]:
-    """The rows of the first minibatches of seed 0, (1, B) each."""
+def indices(lab: Mnist | Cifar, steps: int) -> list[Tensor]:
+    """Return the indices of the first minibatches of seed 0, (1, B) each."""
     order = permutations(len(lab.splits([0])["train"]), generators([0], "order"))
     return list(torch.split(order, lab.batch, dim=1)[:steps])
 
 
-def plainly(case: Case, lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> Steps:
-    """The usual loop over tensors in memory."""
-    part, module = lab.splits([0], dtype)["train"], lab.module(0).to(dtype)
-    whole = part.batch(torch.arange(len(part)).unsqueeze(0))
+def usual_steps(case: Case, lab: Mnist | Cifar, steps: int, dtype: torch.dtype) -> Steps:
+    """Return steps of the usual loop over tensors in memory."""
+    split = lab.splits([0], dtype)["train"]
+    module: Any = lab.module(0).to(dtype)
+    whole = split.batch(torch.arange(len(split)).unsqueeze(0))
     x = ((whole.x[0] - module.standardize.mean) / module.standardize.std).contiguous()
     y, rows = whole.y[0, :, 0], [index[0] for index in indices(lab, steps)]
     net = case.usual(module)
@@ -81,26 +87,27 @@ def plainly(case: Case, lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> 
     return train
 
 
-def ours(lab: ConvolutionLab, steps: int, dtype: torch.dtype) -> Steps:
-    """What labcheck's loop does."""
-    part, model, optimizer = lab.splits([0], dtype)["train"], lab.model([0], dtype), lab.new_optimizer()
-    loss, rates, rows = CrossEntropy(), torch.tensor([lab.lr], dtype=torch.float64), indices(lab, steps)
+def labcheck_steps(lab: Mnist | Cifar, steps: int, dtype: torch.dtype) -> Steps:
+    """Return the steps of labcheck's training loop."""
+    split, model, optimizer = lab.splits([0], dtype)["train"], lab.model([0], dtype), lab.new_optimizer()
+    loss, lrs, rows = CrossEntropy(), torch.tensor([lab.lr], dtype=torch.float64), indices(lab, steps)
 
     def train() -> list[float]:
         losses = []
         for index in rows:
-            batch = part.batch(index)
+            batch = split.batch(index)
             losses.append(model.gradient(batch.x, batch.y, loss)["loss"].item())
-            optimizer.step(model.values, model.gradients, rates)
+            optimizer.step(model.values, model.gradients, lrs)
         return losses
 
     return train
 
 
-def prepared(name: str, case: Case, steps: int, dtype: torch.dtype = torch.float32) -> Steps:
+def make_steps(name: str, case: Case, steps: int, dtype: torch.dtype = torch.float32) -> Steps:
+    """Return the steps of a contestant, "eager_float32" or "labcheck_<arithmetic>"."""
     if name == "eager_float32":
-        return plainly(case, replace(case.lab, arithmetic="float32"), steps, dtype)
-    return ours(replace(case.lab, arithmetic=name.removeprefix("labcheck_")), steps, dtype)
+        return usual_steps(case, replace(case.lab, arithmetic="float32"), steps, dtype)
+    return labcheck_steps(replace(case.lab, arithmetic=name.removeprefix("labcheck_")), steps, dtype)
 
 
 @pytest.mark.benchmark(timer=time.process_time)
@@ -109,11 +116,13 @@ def prepared(name: str, case: Case, steps: int, dtype: torch.dtype = torch.float
 def test_milliseconds_per_step(benchmark: Any, group: str, name: str) -> None:
     case = CASES[group]
     benchmark.group = f"{group}, {case.steps} steps"
-    double = prepared("labcheck_float32", case, 3, torch.float64)()
-    assert double == pytest.approx(prepared("eager_float32", case, 3, torch.float64)(), rel=1e-9)
-    assert prepared(name, case, 3)() == pytest.approx(double, rel=0.05)
-    usual, own = prepared("eager_float32", case, case.steps), prepared(name, case, case.steps)
-    told = times_faster(benchmark, own, usual, precision=replace(case.lab, arithmetic="auto").precision("cpu"))
+    double = make_steps("labcheck_float32", case, 3, torch.float64)()
+    assert double == pytest.approx(make_steps("eager_float32", case, 3, torch.float64)(), rel=1e-9)
+    assert make_steps(name, case, 3)() == pytest.approx(double, rel=0.05)
+    usual, measured = make_steps("eager_float32", case, case.steps), make_steps(name, case, case.steps)
+    comparison = times_faster(
+        benchmark, measured, usual, precision=replace(case.lab, arithmetic="auto").precision("cpu")
+    )
     milliseconds = 1000 * benchmark.stats.stats.median / case.steps
     benchmark.extra_info["milliseconds_per_step"] = milliseconds
-    print(f"\n{group} {name}: {milliseconds:.1f} ms a step, {told} as eager float32")
+    print(f"\n{group} {name}: {milliseconds:.1f} ms per step, {comparison} as eager float32")

@@ -1,10 +1,10 @@
-"""Trials per second: labcheck's stacked loop against the loops that students write.
+"""Benchmarks of the stacked training loop against the loops that students write, in trials per second.
 
-Minibatches with BatchNorm (trig), minibatches with Adam (sine), and all samples in every step (curve).
+The cases are minibatches with BatchNorm (trig), minibatches with Adam (sine), and full batches (curve).
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,18 +26,18 @@ from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
 from labcheck.nn.scratch.losses import Loss
 from labcheck.nn.scratch.network import Network
 from labcheck.nn.training import Recipe, train
-
-from .pairs import times_faster
+from tests.benchmarks.pairs import times_faster
 
 
 @dataclass(frozen=True)
 class Case:
-    """A lab, cut short.
+    """A lab to measure, with fewer epochs.
 
     Attributes:
-        epochs: the name of its setting for them, and how many are timed.
-        usual: the loop that the others are compared with.
-        stacks: how many seeds at once.
+        lab: The lab.
+        epochs: The name of its setting for the number of epochs, and the number to measure.
+        usual: The loop with which the others are compared.
+        stacks: The numbers of seeds that train side by side.
     """
 
     lab: StackedLab
@@ -46,8 +46,8 @@ class Case:
     stacks: tuple[int, ...]
 
     def recipe(self, lab: StackedLab) -> Recipe:
-        """The lab's, with one part to evaluate."""
-        return replace(lab.recipe(), monitor=lab.recipe().watch[:1])
+        """Return the recipe of the lab, with a single split to evaluate."""
+        return replace(lab.recipe(), monitor=lab.recipe().monitor[:1])
 
 
 CASES = {
@@ -58,7 +58,7 @@ CASES = {
 
 
 class InOrder(Sampler[int]):
-    """The order in which a lab visits the samples of seed 0."""
+    """The order of the samples of seed 0 in a lab."""
 
     def __init__(self, n: int, lab: StackedLab):
         self.n, [self.order] = n, lab.orders([0])
@@ -71,7 +71,7 @@ class InOrder(Sampler[int]):
 
 
 class InMemory:
-    """Minibatches as rows of the tensors that are there anyway; all of them at once where that is the batch."""
+    """Minibatches that are rows of tensors in memory, or these tensors where a batch has all samples."""
 
     def __init__(self, x: Tensor, y: Tensor, lab: StackedLab, batch: int):
         self.x, self.y, self.batch, [self.order] = x, y, batch, lab.orders([0])
@@ -85,13 +85,14 @@ class InMemory:
 
 
 def batches(name: str, x: Tensor, y: Tensor, lab: StackedLab, batch: int) -> Iterable[Any]:
+    """Return the minibatches of an epoch, from a DataLoader or from memory."""
     if name == "dataloader":
         return DataLoader(TensorDataset(x, y), batch_size=batch, sampler=InOrder(len(x), lab))
     return InMemory(x, y, lab, batch)
 
 
 def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
-    """Seed 0's, with the biases that people write before BatchNorm, which cancels them."""
+    """Return the net of seed 0, with the usual biases before BatchNorm, which cancels them."""
     model = as_torch(lab.network([0], dtype), 0)
     for module in model:
         if isinstance(module, nn.Linear) and module.bias is None:
@@ -99,11 +100,13 @@ def usual_net(lab: StackedLab, dtype: torch.dtype) -> nn.Sequential:
     return model
 
 
-def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[float]:
-    """Train seed 0 the usual way; its losses, after as many epochs as labcheck takes them."""
+def usual_losses(name: str, case: Case, lab: Any, dtype: torch.dtype) -> list[float]:
+    """Train seed 0 in the usual way, and return its monitored losses after the epochs that labcheck records."""
     recipe = case.recipe(lab)
-    parts = lab.splits([0], dtype)
-    (x, y), (x_seen, y_seen) = ((parts[part].x[0], parts[part].y[0]) for part in ("train", recipe.monitor[0]))
+    splits = lab.splits([0], dtype)
+    (x, y), (x_monitored, y_monitored) = (
+        (splits[split].x[0], splits[split].y[0]) for split in ("train", recipe.monitor[0])
+    )
     model, criterion = usual_net(lab, dtype), nn.MSELoss()
     if isinstance(lab, Sine):
         optimizer: torch.optim.Optimizer = torch.optim.Adam(
@@ -125,15 +128,15 @@ def plainly(name: str, case: Case, lab: StackedLab, dtype: torch.dtype) -> list[
         if recipe.record_at and epoch not in recipe.record_at:
             continue
         with torch.no_grad():
-            seen = criterion(model(x_seen), y_seen)
+            monitored = criterion(model(x_monitored), y_monitored)
         if plateau:
-            plateau.step(seen)
-        losses.append(seen.item())
+            plateau.step(monitored)
+        losses.append(monitored.item())
     return losses
 
 
-class ByAutograd(Network):
-    """The same stack, its gradients not derived by hand."""
+class AutogradNetwork(Network):
+    """A stacked network whose gradients are computed by autograd."""
 
     def gradient(self, x: Tensor, y: Tensor, loss: Loss) -> dict[str, Tensor]:
         leaf, h, start = self.values.detach().requires_grad_(), x.mT, 0
@@ -146,40 +149,48 @@ class ByAutograd(Network):
 
 
 def forward(layer: Layer, values: list[Tensor], h: Tensor) -> Tensor:
+    """Return the output of a layer, computed with operations that autograd can differentiate."""
     match layer:
         case Linear():
             weight, *bias = values
             return torch.baddbmm(bias[0], weight, h) if bias else torch.bmm(weight, h)
         case BatchNorm():
             flat = h.reshape(1, -1, h.shape[2])
-            weight, bias = (value.reshape(-1) for value in values)
-            return functional.batch_norm(flat, None, None, weight, bias, training=True).view_as(h)
+            scale, shift = (value.reshape(-1) for value in values)
+            return functional.batch_norm(flat, None, None, scale, shift, training=True).view_as(h)
         case _:
-            return {ReLU: torch.relu, Sigmoid: torch.sigmoid, Tanh: torch.tanh}[type(layer)](h)
+            functions: dict[type[Layer], Callable[[Tensor], Tensor]] = {
+                ReLU: torch.relu,
+                Sigmoid: torch.sigmoid,
+                Tanh: torch.tanh,
+            }
+            return functions[type(layer)](h)
 
 
-def stacked(
+def labcheck_losses(
     models: int, case: Case, lab: StackedLab, dtype: torch.dtype, network: type[Network] = Network
 ) -> list[float]:
-    """labcheck's loop; the losses of seed 0."""
+    """Train a stack with labcheck's loop, and return the monitored losses of seed 0."""
     seeds, recipe = range(models), case.recipe(lab)
-    parts = {name: part for name, part in lab.splits(seeds, dtype).items() if name in ("train", *recipe.monitor)}
+    splits = {name: split for name, split in lab.splits(seeds, dtype).items() if name in ("train", *recipe.monitor)}
     model = network(lab.layers(), generators(seeds, "init"), dtype)
-    history = train(model, parts, lab.orders(seeds), recipe)
+    history = train(model, splits, lab.orders(seeds), recipe)
     return history.curves[f"{recipe.monitor[0]}_loss"][0].tolist()
 
 
-def cut(case: Case, epochs: int) -> StackedLab:
-    """The lab with so many epochs, or with those that are timed if that is 0."""
-    setting, timed = case.epochs
-    return replace(case.lab, **{setting: epochs or timed})
+def shorten(case: Case, epochs: int) -> StackedLab:
+    """Return the lab with this number of epochs, or with the number to measure if it is 0."""
+    setting, measured = case.epochs
+    changes: dict[str, Any] = {setting: epochs or measured}
+    return replace(case.lab, **changes)
 
 
 def run(name: str, case: Case, epochs: int = 0, dtype: torch.dtype = torch.float32) -> list[float]:
-    lab = cut(case, epochs)
+    """Train with a contestant, the number of seeds of a stack or the name of a usual loop, and return the losses."""
+    lab = shorten(case, epochs)
     if name.isdecimal():
-        return stacked(int(name), case, lab, dtype)
-    return plainly(name, case, lab, dtype)
+        return labcheck_losses(int(name), case, lab, dtype)
+    return usual_losses(name, case, lab, dtype)
 
 
 CONTESTANTS = [
@@ -196,20 +207,22 @@ def test_trials_per_second(benchmark: Any, group: str, name: str) -> None:
     benchmark.group = f"{group}, {case.epochs[1]} epochs"
     assert run(name, case, 3, torch.float64) == pytest.approx(run(case.usual, case, 3, torch.float64), rel=1e-9)
     models = int(name) if name.isdecimal() else 1
-    told = times_faster(benchmark, lambda: run(name, case), lambda: run(case.usual, case), models=models)
+    comparison = times_faster(benchmark, lambda: run(name, case), lambda: run(case.usual, case), models=models)
     benchmark.extra_info["trials_per_second"] = models / benchmark.stats.stats.median
-    print(f"\n{group} {name}: {told} as {case.usual}, {models / benchmark.stats.stats.median:.1f} trials per second")
+    print(
+        f"\n{group} {name}: {comparison} as {case.usual}, {models / benchmark.stats.stats.median:.1f} trials per second"
+    )
 
 
-@pytest.mark.benchmark(group="a stack's backward pass derived by hand, against autograd", timer=time.process_time)
+@pytest.mark.benchmark(group="backward pass of a stack from scratch, against autograd", timer=time.process_time)
 @pytest.mark.parametrize("models", [1, 20])
 @pytest.mark.parametrize("group", CASES)
-def test_derived_backward(benchmark: Any, group: str, models: int) -> None:
+def test_backward_from_scratch(benchmark: Any, group: str, models: int) -> None:
     case = CASES[group]
 
     def losses(network: type[Network], epochs: int = 0, dtype: torch.dtype = torch.float32) -> list[float]:
-        return stacked(models, case, cut(case, epochs), dtype, network)
+        return labcheck_losses(models, case, shorten(case, epochs), dtype, network)
 
-    assert losses(Network, 3, torch.float64) == pytest.approx(losses(ByAutograd, 3, torch.float64), rel=1e-9)
-    told = times_faster(benchmark, lambda: losses(Network), lambda: losses(ByAutograd))
-    print(f"\n{group}, a stack of {models}: {told} as with autograd")
+    assert losses(Network, 3, torch.float64) == pytest.approx(losses(AutogradNetwork, 3, torch.float64), rel=1e-9)
+    comparison = times_faster(benchmark, lambda: losses(Network), lambda: losses(AutogradNetwork))
+    print(f"\n{group}, a stack of {models}: {comparison} as with autograd")
