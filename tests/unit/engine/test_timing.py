@@ -1,4 +1,4 @@
-"""Time: arms in turn, by the clock of the processor; of it only verdicts are kept."""
+"""Relations about CPU time: arms are measured in turn, and only verdicts are stored."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -10,23 +10,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
-from labcheck.core.claims import Arm, Claim
-from labcheck.core.comparisons import beats
-from labcheck.core.lab import Data, Lab
-from labcheck.core.metrics import CPU_SECONDS, Metric
-from labcheck.core.trials import Trials
+from labcheck import CPU_SECONDS, Arm, Claim, Data, Lab, Trials, beats
 from labcheck.engine import baselines, environment, timing
-from labcheck.engine.checks import ArmCheck, Check, RelationCheck, checks
+from labcheck.engine.checks import ArmCheck, Check, CheckResult, RelationCheck, build_checks
 from labcheck.engine.planning import Plan, plan
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
-
-ERROR = Metric("error", higher_is_better=False)
+from tests.helpers.claims import TEST_ERROR
 
 
 @dataclass
 class Workshop:
-    """What was trained, in order, and the clock of the processor, which trainings alone move."""
+    """A record of trainings in order, and a clock of CPU time, which only trainings advance."""
 
     clock: float = 100.0
     trained: list[tuple[float, int, bool, str]] = field(default_factory=list)
@@ -38,7 +33,7 @@ WORKSHOP = Workshop()
 
 @dataclass(frozen=True, kw_only=True)
 class Paced(Lab):
-    """Takes as many seconds as it is told."""
+    """A lab that takes a set number of seconds per epoch."""
 
     name: ClassVar[str] = "paced"
 
@@ -66,12 +61,12 @@ class Paced(Lab):
 
 @pytest.fixture(autouse=True)
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    """A new one, on a machine that needs no preparation; a clock on the wall hangs nowhere."""
+    """Return a new workshop. There is no clock of wall time, and the state of torch is left as it is."""
     for name, value in asdict(Workshop()).items():
         setattr(WORKSHOP, name, value)
     clocks = SimpleNamespace(process_time=lambda: WORKSHOP.clock)
     monkeypatch.setattr(timing, "time", clocks)
-    monkeypatch.setattr(environment, "pinned", lambda *args: nullcontext())
+    monkeypatch.setattr(environment, "deterministic", lambda *args: nullcontext())
     return WORKSHOP
 
 
@@ -81,33 +76,31 @@ def seconds(repetitions: int, **paces: float) -> dict[str, list[float]]:
     return {name: trials.metrics["cpu_seconds"].tolist() for name, trials in timed.items()}
 
 
-# in turn
+# measurements in turn
 
 
-def test_all_arms_train_once_before_any_trains_again(workshop: Workshop) -> None:
+def test_each_arm_trains_before_any_trains_again(workshop: Workshop):
     seconds(3, a=1, b=5, c=2)
     assert [pace for pace, *_ in workshop.trained] == [1, 5, 2] * 4
 
 
-def test_the_first_time_is_not_counted(workshop: Workshop) -> None:
+def test_first_round_is_not_counted(workshop: Workshop):
     workshop.slow = lambda seed: 50.0 if len(workshop.trained) <= 2 else 1.0
     assert seconds(2, a=1, b=5) == {"a": [2, 2], "b": [10, 10]}
     assert [seed for pace, seed, *_ in workshop.trained if pace == 1] == [0, 0, 1]
 
 
-def test_each_repetition_is_a_brief_training_of_one_seed_on_the_device(workshop: Workshop) -> None:
+def test_repetition_is_brief_training_of_one_seed_on_device(workshop: Workshop):
     timing.measure_in_turn({"a": Paced()}, 2, "cuda:1")
     assert workshop.trained == [(1, seed, True, "cuda:1") for seed in (0, 0, 1)]
 
 
-def test_time_is_of_the_training_and_of_nothing_else(workshop: Workshop) -> None:
+def test_seconds_are_those_of_training(workshop: Workshop):
     workshop.slow = lambda seed: 1.0 + seed
     assert seconds(3, a=1, b=5) == {"a": [2, 4, 6], "b": [10, 20, 30]}
 
 
-def test_what_else_the_machine_does_between_trainings_does_not_count(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_seconds_do_not_include_time_between_trainings(workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
     brief = Paced.brief
 
     def slowly(lab: Paced) -> Paced:
@@ -118,7 +111,7 @@ def test_what_else_the_machine_does_between_trainings_does_not_count(
     assert seconds(2, a=1) == {"a": [2, 2]}
 
 
-def test_repetitions_stand_in_the_place_of_seeds() -> None:
+def test_timed_trials_have_repetitions_in_place_of_seeds():
     trials = timing.measure_in_turn({"a": Paced()}, 3, "cpu")["a"]
     assert len(trials) == 3
     assert {name: values.tolist() for name, values in trials.metrics.items()} == {
@@ -131,12 +124,12 @@ def test_repetitions_stand_in_the_place_of_seeds() -> None:
 # checks
 
 FASTER = beats("quick", "slow", CPU_SECONDS, by=0.1)
-BETTER = beats("quick", "slow", ERROR)
+BETTER = beats("quick", "slow", TEST_ERROR)
 
 
 def claim(quick: float = 1.0, slow: float = 2.0, quoted: Any = None) -> Claim:
     return Claim(
-        id="paced/time", statement="", source="", lab=Paced, relations=[FASTER, BETTER], seeds={"quick": 6},
+        id="paced/time", statement="", citation="", lab=Paced, relations=[FASTER, BETTER], seeds={"quick": 6},
         arms={"quick": Arm({"pace": quick}, quoted or {}), "slow": Arm({"pace": slow})},
     )  # fmt: skip
 
@@ -146,80 +139,87 @@ def session(folder: Path, **settings: Any) -> Session:
     return Session(TrialStore(folder / "store"), folder / "baselines", **settings)
 
 
-def timed(found: Claim) -> RelationCheck:
-    [check] = [check for check in checks(found) if isinstance(check, RelationCheck) and check.relation.timed]
+def resolve(claim: Claim, session: Session) -> list[Check]:
+    return [spec.resolve(session) for spec in build_checks(claim)]
+
+
+def timed(claim: Claim, session: Session) -> RelationCheck:
+    """Return the check of the relation about CPU time."""
+    [check] = [check for check in resolve(claim, session) if isinstance(check, RelationCheck) and check.relation.timed]
     return check
 
 
-def record(folder: Path, found: Claim) -> baselines.Baseline:
-    """Write what all checks of the claim measure."""
-    here = session(folder, update=True)
-    first, *others = [check.run(here).finding for check in checks(found)]
+def run_timed(claim: Claim, session: Session) -> CheckResult:
+    return timed(claim, session).run()
+
+
+def record(folder: Path, claim: Claim) -> baselines.Baseline:
+    """Write a baseline with the results of all checks of a claim, and return it."""
+    updating = session(folder, update=True)
+    first, *others = [check.run().result for check in resolve(claim, updating)]
     for other in others:
-        first.add(other)
-    baselines.write(first.today, baselines.path(here.baselines, found.id, "quick", "none"))
-    return first.today
+        first.merge(other)
+    baselines.write(first.current, baselines.path(updating.baselines, claim.id, "quick", "none"))
+    return first.current
 
 
-def test_relations_about_cpu_seconds_are_timed_and_others_are_not() -> None:
+def test_relation_is_timed_if_it_compares_cpu_seconds():
     assert FASTER.timed
-    assert beats("a", "b", ERROR, other=CPU_SECONDS).timed
+    assert beats("a", "b", TEST_ERROR, other=CPU_SECONDS).timed
     assert not BETTER.timed
 
 
-def test_nothing_is_planned_for_a_timed_relation(tmp_path: Path) -> None:
-    assert plan([timed(claim())], session(tmp_path)) == Plan()
-    everything = plan(checks(claim()), session(tmp_path)).blocks
-    assert len(everything) == 2 * 2
-    assert {block.lab.short for block in everything} == {False}
+def test_timed_relation_has_no_planned_blocks(tmp_path: Path):
+    assert plan([timed(claim(), session(tmp_path))]) == Plan()
+    blocks = plan(resolve(claim(), session(tmp_path))).blocks
+    assert len(blocks) == 2 * 2
+    assert {block.lab for block in blocks} == {Paced(pace=1.0), Paced(pace=2.0)}
 
 
-def test_nothing_is_stored_of_a_timed_relation_and_nothing_that_is_stored_is_used(
-    tmp_path: Path, workshop: Workshop
-) -> None:
-    here = session(tmp_path, update=True)
+def test_timed_relation_does_not_use_stored_trials(tmp_path: Path, workshop: Workshop):
+    check = timed(claim(), session(tmp_path, update=True))
     for _ in range(2):
         workshop.trained.clear()
-        timed(claim()).run(here)
+        check.run()
         assert [(pace, seed) for pace, seed, *_ in workshop.trained] == [
             (pace, seed) for seed in (0, *range(6)) for pace in (1, 2)
         ]
     assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_as_many_repetitions_as_seeds_are_asked_for(tmp_path: Path, workshop: Workshop) -> None:
-    finding = timed(claim()).run(session(tmp_path, update=True, seeds=9)).finding
-    assert finding.today.relations[FASTER.name]["n"] == 9
+def test_timed_relation_has_one_repetition_per_seed(tmp_path: Path, workshop: Workshop):
+    result = run_timed(claim(), session(tmp_path, update=True, seeds=9)).result
+    assert result.current.relations[FASTER.name]["n"] == 9
     assert len(workshop.trained) == 2 * (1 + 9)
 
 
-def test_a_timed_relation_stores_its_verdict_and_no_seconds(tmp_path: Path) -> None:
-    finding = timed(claim()).run(session(tmp_path, update=True)).finding
-    assert finding.today.relations == {
+def test_timed_relation_stores_verdict_without_seconds(tmp_path: Path):
+    result = run_timed(claim(), session(tmp_path, update=True)).result
+    assert result.current.relations == {
         FASTER.name: {"verdict": "REPRODUCED", "tag": "", "holds": 6, "ties": 0, "n": 6}
     }  # fmt: skip
-    assert finding.today.arms == {}
-    assert finding.today.cpu_seconds == {}
-    judged = finding.judged[FASTER.name]
+    assert result.current.arms == {}
+    assert result.current.cpu_seconds == {}
+    judged = result.judged[FASTER.name]
     assert (judged["effect"]["kind"], judged["effect"]["median"]) == ("ratio", 0.5)
     assert [term["median"] for term in judged["terms"]] == [2, 4]
 
 
-def test_an_arm_stores_no_seconds_among_its_metrics(tmp_path: Path) -> None:
-    found = claim()
-    stored = record(tmp_path, found)
+def test_arm_has_no_seconds_among_its_metrics(tmp_path: Path):
+    timing_claim = claim()
+    stored = record(tmp_path, timing_claim)
     assert {name: list(arm["metrics"]) for name, arm in stored.arms.items()} == {"quick": ["error"], "slow": ["error"]}
     assert stored.cpu_seconds.keys() == {"quick", "slow"}
-    assert found.metrics("quick") == [ERROR]
+    assert timing_claim.metrics("quick") == [TEST_ERROR]
 
 
-def test_seconds_that_a_report_prints_are_no_error_of_the_arm(tmp_path: Path) -> None:
-    found = claim(quoted={"Table 1": {CPU_SECONDS: 2.5, ERROR: 1.0}})
-    arm = next(check for check in checks(found) if isinstance(check, ArmCheck) and check.arm == "quick")
-    answer = arm.run(session(tmp_path, update=True))
-    assert answer.drifts == answer.failures == []
-    assert {"metric": "error", "value": 1.0, "where": "Table 1", "percentile": 50.0} in answer.finding.quoted["quick"]
-    judged = timed(found).run(session(tmp_path, update=True)).finding.judged[FASTER.name]
+def test_quoted_seconds_are_compared_by_relation_only(tmp_path: Path):
+    quoting = claim(quoted={"Table 1": {CPU_SECONDS: 2.5, TEST_ERROR: 1.0}})
+    checks = resolve(quoting, session(tmp_path, update=True))
+    arm = next(check for check in checks if isinstance(check, ArmCheck) and check.arm == "quick").run()
+    assert arm.drifts == arm.failures == []
+    assert arm.result.quoted == {"quick": [{"metric": "error", "value": 1.0, "where": "Table 1", "percentile": 50.0}]}
+    judged = run_timed(quoting, session(tmp_path, update=True)).result.judged[FASTER.name]
     assert judged["terms"][0]["quoted"] == [2.5]
 
 
@@ -232,33 +232,33 @@ def test_seconds_that_a_report_prints_are_no_error_of_the_arm(tmp_path: Path) ->
         ((1.0, 1.05), "NOT_REPRODUCED", True),
     ],
 )
-def test_only_the_verdict_is_compared(
+def test_timed_relation_compares_only_verdict(
     tmp_path: Path, paces: tuple[float, float], verdict: str, fails: bool, workshop: Workshop
-) -> None:
+):
     record(tmp_path, claim())
-    answer = timed(claim(*paces)).run(session(tmp_path))
-    assert answer.finding.today.relations[FASTER.name]["verdict"] == verdict
-    assert answer.notes == answer.failures == []
+    outcome = run_timed(claim(*paces), session(tmp_path))
+    assert outcome.result.current.relations[FASTER.name]["verdict"] == verdict
+    assert outcome.notes == outcome.failures == []
     if fails:
-        assert len(answer.drifts) == 1
-        assert answer.drifts[0].startswith(f"{FASTER.name}: {verdict}, stored REPRODUCED")
+        assert len(outcome.drifts) == 1
+        assert outcome.drifts[0].startswith(f"{FASTER.name}: {verdict}, stored REPRODUCED")
     else:
-        assert answer.drifts == []
+        assert outcome.drifts == []
 
 
-def test_a_verdict_that_time_leaves_open_is_only_said(tmp_path: Path, workshop: Workshop) -> None:
+def test_timed_relation_that_becomes_inconclusive_is_noted(tmp_path: Path, workshop: Workshop):
     record(tmp_path, claim())
     calls = iter([1.0, 1.0, *[1.0, 1.0] * 4, *[5.0, 1.0] * 2])
     workshop.slow = lambda seed: next(calls)
-    answer = timed(claim()).run(session(tmp_path))
-    assert answer.finding.today.relations[FASTER.name]["holds"] == 4
-    assert answer.drifts == answer.failures == []
-    assert answer.notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
+    outcome = run_timed(claim(), session(tmp_path))
+    assert outcome.result.current.relations[FASTER.name]["holds"] == 4
+    assert outcome.drifts == outcome.failures == []
+    assert outcome.notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
 
 
-def test_arms_of_a_claim_about_time_are_compared_as_all_are(tmp_path: Path) -> None:
+def test_arms_of_claim_about_time_are_compared(tmp_path: Path):
     record(tmp_path, claim())
-    drifted: list[Check] = [check for check in checks(claim(slow=3.0)) if check.name.startswith("arm")]
-    results = [check.run(session(tmp_path)).drifts for check in drifted]
-    assert results[0] == []
-    assert len(results[1]) > 0
+    checks = [check for check in resolve(claim(slow=3.0), session(tmp_path)) if isinstance(check, ArmCheck)]
+    drifts = {check.arm: check.run().drifts for check in checks}
+    assert drifts["quick"] == []
+    assert len(drifts["slow"]) > 0
