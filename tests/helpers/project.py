@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from labcheck.engine import baselines, environment
+from tests.helpers.report import visible_text
 
 FINGERPRINT = json.dumps(environment.fingerprint("cpu"))
 
@@ -158,6 +160,10 @@ class Project:
         """Return the content of report.json, which must not contain NaN."""
         return _json(self.folder / folder / "report.json")
 
+    def page_text(self, folder: str = "out") -> str:
+        """Return the visible text of report.html."""
+        return visible_text((self.folder / folder / "report.html").read_text(encoding="utf-8"))
+
 
 class Recorded(NamedTuple):
     """The result of a run of the project with --claims-update and --claims-report."""
@@ -183,6 +189,18 @@ def limited_file_size(size: int) -> Iterator[None]:
 def count_lines(result: pytest.RunResult, text: str) -> int:
     """Return the number of lines of the output that contain a text."""
     return sum(text in line for line in [*result.outlines, *result.errlines])
+
+
+def output(result: pytest.RunResult) -> str:
+    """Return everything that a run printed."""
+    return "\n".join([*result.outlines, *result.errlines])
+
+
+def assert_no_internals(result: pytest.RunResult) -> None:
+    """Assert that the output has no internal error, and no frame of labcheck except of its labs and nets."""
+    text = output(result)
+    assert "INTERNALERROR" not in text
+    assert "labcheck/" not in re.sub(r"labcheck/(labs|nn)/\w+\.py", "", text.replace("/labcheck/\n", ""))
 
 
 def is_in_one_line(result: pytest.RunResult, text: str) -> bool:

@@ -31,6 +31,10 @@ ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
 ONE, TWO = "relation[a beats b on error", "relation[b beats a on error"
 """The names of the tests of the relations of `ordered_claim`, without their scale."""
 RUN = RunInfo()
+TIMES = {"finished": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "cpu_seconds": {}}
+"""The times of a report."""
+WILD = "<b>wild</b> & 'free'"
+"""A name that must be escaped."""
 
 
 @dataclass(frozen=True, kw_only=True)
