@@ -1,4 +1,4 @@
-"""What a lab's results depend on: whose data, files and packages, and which labs share results."""
+"""Provenance: the data, files, packages and settings that results depend on, and which labs share results."""
 
 import importlib
 import sys
@@ -12,9 +12,7 @@ from typing import Any, ClassVar
 import pytest
 import scipy.special
 
-from labcheck.core.lab import Data, Lab
-from labcheck.core.trials import Trials
-from labcheck.data import DataError
+from labcheck import Data, DataError, Lab, Trials
 from labcheck.engine.provenance import Provenance, identity
 from labcheck.labs.sine import Sine
 
@@ -25,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 IMPORTS
 
-from labcheck.core.lab import Data, Lab
+from labcheck import Data, Lab
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +43,18 @@ class User(Lab):
 
 @dataclass(frozen=True, kw_only=True)
 class Known(Lab):
-    """Its data is a setting."""
+    """A lab whose data is a setting; an exception class is raised."""
 
     name: ClassVar[str] = "known"
 
-    found: Any = DRAWN
+    dataset: Any = DRAWN
     x: Any = 0
 
     def data(self) -> Data:
-        if isinstance(self.found, type):
-            raise self.found("no\nluck")
-        return self.found
+        if isinstance(self.dataset, type):
+            raise self.dataset("no\nluck")
+        data: Data = self.dataset
+        return data
 
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
         raise NotImplementedError
@@ -68,7 +67,7 @@ class Slotted(Known):
 
 @dataclass
 class Writer:
-    """Writes and imports a user's module, anew each time."""
+    """A writer of a user's module, which is written and imported again each time."""
 
     folder: Path
 
@@ -97,15 +96,15 @@ def key(lab: Lab, *, lasting: bool = True, device: str = "cpu") -> str:
 # data
 
 
-def data_of(*found: Any) -> Data:
-    return Provenance().data_of([Known(found=one) for one in found])
+def data_of(*datasets: Any) -> Data:
+    return Provenance().data_of([Known(dataset=dataset) for dataset in datasets])
 
 
-def test_data_of_one_kind_is_itself():
+def test_data_of_equal_arms_is_theirs():
     assert data_of(Data("a", "0"), Data("a", "0")) == Data("a", "0")
 
 
-def test_data_of_several_arms_is_named_after_all():
+def test_data_of_several_arms_has_all_names():
     both = data_of(Data("b", "1"), Data("a", "0"), Data("b", "1"))
     assert both.name == "a+b"
     assert len(both.digest) == 16
@@ -113,103 +112,117 @@ def test_data_of_several_arms_is_named_after_all():
     assert data_of(Data("a", "0"), Data("b", "2")).digest != both.digest
 
 
-def test_data_of_one_name_has_the_digest_of_all():
+def test_data_of_one_name_has_digest_of_all():
     both = data_of(Data("a", "0"), Data("a", "1"))
     assert both.name == "a"
     assert both.digest not in ("0", "1", "")
 
 
 @pytest.mark.parametrize(("count", "name"), [(3, "a+b+c"), (4, "a+3 more"), (5, "a+4 more")])
-def test_data_of_many_arms_has_a_short_name(count: int, name: str):
+def test_data_of_many_arms_has_short_name(count: int, name: str):
     assert data_of(*(Data(letter, letter) for letter in "abcde"[:count])).name == name
 
 
-def test_data_of_several_arms_has_no_digest_where_one_has_none():
+def test_data_of_several_arms_has_no_digest_if_one_has_none():
     assert data_of(Data("a", "0"), Data("b", "")) == Data("a+b", "")
 
 
-def test_data_is_of_each_arm_with_its_settings():
-    found = [Provenance().data(Known(found=Data(name, name))).name for name in ("a", "b")]
-    assert found == ["a", "b"]
+@pytest.mark.parametrize("stand_ins", [(False, False), (True, False), (False, True), (True, True)])
+def test_data_of_several_arms_is_stand_in_if_one_is(stand_ins: tuple[bool, bool]):
+    datasets = [Data(name, name, stand_in) for name, stand_in in zip("ab", stand_ins, strict=True)]
+    assert data_of(*datasets).stand_in is any(stand_ins)
+    assert [data_of(dataset).stand_in for dataset in datasets] == list(stand_ins)
 
 
-def test_data_is_asked_once_a_lab(monkeypatch: pytest.MonkeyPatch):
-    asked: list[Any] = []
-    monkeypatch.setattr(Known, "data", lambda self: asked.append(self.x) or Data("a", "0"))
+def test_data_depends_on_settings_of_arm():
+    names = [Provenance().data(Known(dataset=Data(name, name))).name for name in ("a", "b")]
+    assert names == ["a", "b"]
+
+
+def test_data_is_called_once_per_lab(monkeypatch: pytest.MonkeyPatch):
+    calls: list[str] = []
+
+    def data(lab: Known) -> Data:
+        calls.append(repr(lab.x))
+        return Data("a", "0")
+
+    monkeypatch.setattr(Known, "data", data)
     provenance = Provenance()
     for x in (0, 0, 1, 1.0, True, 0):
         provenance.data(Known(x=x))
-    assert [repr(x) for x in asked] == ["0", "1", "1.0", "True"]
+    assert calls == ["0", "1", "1.0", "True"]
 
 
-@pytest.mark.parametrize("found", [None, "drawn", ("drawn",), ("drawn", 0), ("drawn", None), (1, "0"), ["drawn", "0"]])
-def test_data_is_refused_unless_two_texts(found: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Known, "data", lambda self: found)
+@pytest.mark.parametrize(
+    "returned", [None, "drawn", ("drawn",), ("drawn", 0), ("drawn", None), (1, "0"), ["drawn", "0"]]
+)
+def test_data_is_refused_unless_two_strings(returned: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Known, "data", lambda self: returned)
     with pytest.raises(DataError) as caught:
         Provenance().data(Known())
-    assert str(caught.value) == f"known: data() must return Data(name, digest), two texts, got {found!r}"
+    assert str(caught.value) == f"known: data() must return Data(name, digest), two strings, got {returned!r}"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a\nb", "a\ud800", "a:b", "-a"], ids=ascii)
-def test_name_of_data_is_refused_unless_of_a_file(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_data_name_is_refused_unless_part_of_file_name(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Known, "data", lambda self: Data(name, "0"))
     with pytest.raises(DataError) as caught:
         Provenance().data(Known())
-    assert str(caught.value).startswith("known: the name of data is part of a file's name and must be of letters, ")
+    assert str(caught.value).startswith("known: the name of data must consist of letters, digits, ' ', ")
     assert str(caught.value).endswith(f"got {name!a}")
 
 
 @pytest.mark.parametrize("name", ["a", "größe", "my data-2_x.csv", "a+b"])
-def test_name_of_data_may_be_that_of_a_file(name: str):
-    assert Provenance().data(Known(found=Data(name, "0"))).name == name
+def test_data_name_is_accepted_as_part_of_file_name(name: str):
+    assert Provenance().data(Known(dataset=Data(name, "0"))).name == name
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [(ValueError, "known: data() raised ValueError: no luck"), (OSError, "known: data() raised OSError: no luck")],
 )
-def test_error_of_data_is_named_in_a_line(error: type[Exception], message: str):
+def test_data_error_is_described_in_one_line(error: type[Exception], message: str):
     with pytest.raises(DataError) as caught:
-        Provenance().data(Known(found=error))
+        Provenance().data(Known(dataset=error))
     assert str(caught.value) == message
 
 
-def test_error_of_missing_data_is_kept():
+def test_data_error_of_missing_data_is_raised_unchanged():
     with pytest.raises(DataError, match=r"^no\nluck$"):
-        Provenance().data(Known(found=DataError))
+        Provenance().data(Known(dataset=DataError))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_interrupt_of_data_is_no_data_error(error: type[BaseException]):
+def test_data_interrupt_is_raised_unchanged(error: type[BaseException]):
     with pytest.raises(error):
-        Provenance().data(Known(found=error))
+        Provenance().data(Known(dataset=error))
 
 
 @pytest.mark.parametrize(("digest", "resumable"), [("0", True), ("", False)])
-def test_lab_is_resumable_with_a_digest(digest: str, resumable: bool):
-    assert Provenance().resumable(Known(found=Data("a", digest))) is resumable
+def test_lab_is_resumable_if_data_has_digest(digest: str, resumable: bool):
+    assert Provenance().resumable(Known(dataset=Data("a", digest))) is resumable
 
 
-# files and packages that a lab names
+# files and packages that a lab declares
 
 
 def test_depends_on_files_changes_digest_and_key(writer: Writer):
     (writer.folder / "configs").mkdir()
     file = writer.folder / "configs" / "net.yaml"
-    found, keys = [Provenance().data(writer.lab())], [key(writer.lab())]
+    datasets, keys = [Provenance().data(writer.lab())], [key(writer.lab())]
     for text in ("lr: 1", "lr: 22"):
         file.write_text(text)
         lab = writer.lab(depends=["configs/*.yaml"])
-        found.append(Provenance().data(lab))
+        datasets.append(Provenance().data(lab))
         keys.append(key(lab))
     (file.parent / "more.yaml").write_text("")
-    found.append(Provenance().data(lab))
-    assert {data.name for data in found} == {"drawn"}
-    assert len({data.digest for data in found}) == 4
+    datasets.append(Provenance().data(lab))
+    assert {data.name for data in datasets} == {"drawn"}
+    assert len({data.digest for data in datasets}) == 4
     assert len(set(keys)) == 3
 
 
-def test_depends_on_files_gives_no_digest_where_data_has_none(writer: Writer):
+def test_depends_on_files_adds_no_digest_if_data_has_none(writer: Writer):
     (writer.folder / "net.yaml").write_text("")
     lab = writer.lab(depends=["net.yaml"], digest="")
     assert Provenance().data(lab) == Data("drawn", "")
@@ -217,7 +230,7 @@ def test_depends_on_files_gives_no_digest_where_data_has_none(writer: Writer):
 
 
 @pytest.mark.parametrize("name", ["scipy", "SciPy"])
-def test_depends_on_packages_is_in_the_fingerprint(name: str, writer: Writer):
+def test_depends_on_package_is_in_fingerprint(name: str, writer: Writer):
     lab = writer.lab(depends=[name])
     assert Provenance().fingerprint([lab], "cpu")["packages"] == SCIPY
     assert Provenance().data(lab) == Data("drawn", "0")
@@ -227,62 +240,60 @@ def test_depends_on_packages_is_in_the_fingerprint(name: str, writer: Writer):
 @pytest.mark.parametrize(
     ("depends", "message"),
     [
-        ("scipy", "user: depends: must be a sequence of texts, got 'scipy'"),
-        ([1], "user: depends: each entry must be a text, got 1"),
+        ("scipy", "user: depends: must be a sequence of strings, got 'scipy'"),
+        ([1], "user: depends: each entry must be a string, got 1"),
         (["no-such.yaml"], "user: depends: 'no-such.yaml' matches no file in "),
     ],
 )
-def test_depends_is_refused_in_a_line(depends: Any, message: str, writer: Writer):
+def test_depends_is_refused_in_one_line(depends: Any, message: str, writer: Writer):
     lab = writer.lab(depends=depends)
-    for ask in (lambda: Provenance().data(lab), lambda: Provenance().fingerprint([lab], "cpu")):
+    for look_up in (lambda: Provenance().data(lab), lambda: Provenance().fingerprint([lab], "cpu")):
         with pytest.raises(DataError) as caught:
-            ask()
+            look_up()
         assert str(caught.value).startswith(message)
 
 
 # packages that a lab imports
 
 
-def test_packages_of_a_users_lab_are_in_the_fingerprint(writer: Writer):
-    plain, importing = writer.lab(), writer.lab("import numpy, torch, pytest\nimport scipy.special")
+def test_fingerprint_has_packages_of_lab_of_user(writer: Writer):
+    importing = writer.lab("import numpy, torch, pytest\nimport scipy.special")
     assert Provenance().fingerprint([importing], "cpu")["packages"] == SCIPY
-    found = Provenance().fingerprint([importing, Sine()], "cpu")
-    assert found["packages"] == SCIPY
+    assert Provenance().fingerprint([importing, Sine()], "cpu")["packages"] == SCIPY
     assert "packages" not in Provenance().fingerprint([writer.lab()], "cpu")
-    assert plain.name == "user"
 
 
-def test_packages_of_a_shipped_lab_are_not_in_the_fingerprint():
+def test_fingerprint_has_no_packages_of_shipped_lab():
     assert "packages" not in Provenance().fingerprint([Sine()], "cpu")
 
 
 @pytest.mark.parametrize("value", [scipy.special.softmax, (scipy.special.softmax,), {"a": [scipy.special.softmax]}])
-def test_package_of_a_setting_is_in_the_fingerprint(value: Any, writer: Writer):
+def test_fingerprint_has_package_of_setting(value: Any, writer: Writer):
     lab = writer.lab()
-    configured = type(lab).configure("", {}, {"x": value})
+    configured = type(lab).configure("", {"x": value})
     assert Provenance().fingerprint([configured], "cpu")["packages"] == SCIPY
 
 
-def test_package_of_a_setting_in_a_slot_is_found():
-    before, found = (
+def test_fingerprint_has_package_of_setting_in_slot():
+    before, packages = (
         str(Provenance().fingerprint([Slotted(y=value)], "cpu")["packages"])
-        for value in (0, sys.modules["filelock"].FileLock)  # which nothing here imports
+        for value in (0, sys.modules["filelock"].FileLock)  # imported by nothing here
     )
-    assert f"filelock {metadata.version('filelock')}" in found
+    assert f"filelock {metadata.version('filelock')}" in packages
     assert "filelock" not in before
 
 
-def test_precision_of_all_labs_is_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch):
+def test_fingerprint_has_precision_of_all_labs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Known, "precision", lambda self, device: f"float{self.x}")
-    found = Provenance().fingerprint([Known(x=64), Known(x=32), Known(x=64)], "cpu")
-    assert found["precision"] == "float32, float64, matmul highest"
+    fingerprint = Provenance().fingerprint([Known(x=64), Known(x=32), Known(x=64)], "cpu")
+    assert fingerprint["precision"] == "float32, float64, matmul highest"
 
 
 # identities and keys
 
 
 @pytest.mark.parametrize("lasting", [False, True])
-def test_key_tells_settings_apart_that_are_equal(lasting: bool):
+def test_key_differs_for_equal_settings_of_other_types(lasting: bool):
     values = [1, 1.0, True, "1", (1,), (1.0,), 0.0, -0.0, None, float("nan"), float("inf")]
     provenance = Provenance()
     keys = [provenance.key(Known(x=value), "cpu", lasting) for value in values]
@@ -290,21 +301,21 @@ def test_key_tells_settings_apart_that_are_equal(lasting: bool):
     assert keys == [provenance.key(Known(x=value), "cpu", lasting) for value in values]
 
 
-def test_key_differs_with_the_device():
+def test_key_differs_with_device():
     assert key(Known(), lasting=False) != key(Known(), lasting=False, device="cuda")
 
 
-def test_key_depends_on_data_only_where_lasting(monkeypatch: pytest.MonkeyPatch):
+def test_key_depends_on_data_only_if_lasting(monkeypatch: pytest.MonkeyPatch):
     keys = []
     for digest in ("0", "1"):
         monkeypatch.setattr(Known, "data", lambda self, digest=digest: Data("a", digest))
         keys.append((key(Known()), key(Known(), lasting=False)))
-    (first, passing), (second, other) = keys
-    assert first != second
-    assert passing == other
+    (lasting, passing), (other_lasting, other_passing) = keys
+    assert lasting != other_lasting
+    assert passing == other_passing
 
 
-def test_key_depends_on_source_where_lasting(writer: Writer):
+def test_key_depends_on_source_only_if_lasting(writer: Writer):
     labs = [writer.lab("y = 1"), writer.lab("y = 22")]
     assert key(labs[0], lasting=False) == key(labs[1], lasting=False)
     first = key(writer.lab("y = 1"))
@@ -312,7 +323,7 @@ def test_key_depends_on_source_where_lasting(writer: Writer):
     assert first != key(writer.lab("y = 22"))
 
 
-def test_identity_is_of_class_and_settings():
+def test_identity_consists_of_class_and_settings():
     @dataclass(frozen=True, kw_only=True)
     class Other(Known):
         pass
