@@ -1,10 +1,11 @@
-"""The source code, packages and files that results depend on: what changes them, and what does not."""
+"""Module source: the code, packages and files that results depend on."""
 
+import ast
 import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from labcheck.engine import module_source as module
-from labcheck.engine.module_source import dependencies, sources
+from labcheck.engine.module_source import find_dependencies, find_source
 
 FILES = {
     "lab.py": "from parts import NUMBER\nimport numpy\n",
@@ -34,7 +35,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in which lab.py imports all the others but one."""
+    """Return a project in which lab.py imports all files but other.py."""
     project = tmp_path / "project"
     write(project, FILES)
     monkeypatch.syspath_prepend(project)
@@ -46,7 +47,7 @@ Install = Callable[..., Path]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install a distribution in a folder of its own, which becomes the first of sys.path."""
+    """Return a function that installs a distribution in a new folder, which becomes the first of sys.path."""
 
     def install(name: str, version: str, files: dict[str, str], **metadata: str) -> Path:
         site = tmp_path / f"{name} {version}"
@@ -61,31 +62,31 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def changes(folder: Path, file: str, *modules: str) -> bool:
-    """Whether the digest of modules, of lab if none is named, changes with a file."""
-    before = sources(*modules or ["lab"]).digest
+    """Return whether the digest of modules, by default of lab, changes with a file."""
+    before = find_source(*modules or ["lab"]).digest
     with (folder / file).open("a") as opened:
         opened.write("# changed\n")
-    return sources(*modules or ["lab"]).digest != before
+    return find_source(*modules or ["lab"]).digest != before
 
 
-# What counts
+# own source
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_digest_changes_with_imported_files_alone(file: str, folder: Path):
-    assert sources("lab") == sources("lab")
+def test_digest_changes_with_imported_files_only(file: str, folder: Path):
+    assert find_source("lab") == find_source("lab")
     assert changes(folder, file) is (file != "other.py")
 
 
-def test_digest_changes_with_import_in_several_steps(folder: Path):
+def test_digest_changes_with_indirect_import(folder: Path):
     write(folder, {"later.py": "import other\n"})
     assert changes(folder, "other.py")
 
 
 def test_digest_changes_when_code_moves(folder: Path):
-    before = sources("lab").digest
+    before = find_source("lab").digest
     write(folder, {"later.py": FILES["parts/deep/numbers.py"], "parts/deep/numbers.py": FILES["later.py"]})
-    assert sources("lab").digest != before
+    assert find_source("lab").digest != before
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,8 @@ def test_digest_changes_when_code_moves(folder: Path):
      ("labcheck.engine.checks", False), ("labcheck.plugin.reporter", False), ("labcheck.labs.mnist", False),
      ("torch", False)]
 )  # fmt: skip
-def test_modules_are_those_that_our_lab_imports(imported: str, counts: bool):
-    assert (imported in sources("labcheck.labs.trig").modules) is counts
+def test_modules_of_shipped_lab_are_those_that_it_imports(imported: str, counts: bool):
+    assert (imported in find_source("labcheck.labs.trig").modules) is counts
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_modules_are_those_that_our_lab_imports(imported: str, counts: bool):
     ],
 )
 @pytest.mark.parametrize("package", ["regular", "namespace"])
-def test_digest_follows_import_however_it_is_written(text: str, package: str, folder: Path):
+def test_digest_follows_each_form_of_import(text: str, package: str, folder: Path):
     write(folder, {"lab.py": text, "tree/branch/leaf.py": ""})
     if package == "regular":
         write(folder, {"tree/__init__.py": "", "tree/branch/__init__.py": ""})
@@ -136,92 +137,97 @@ def test_digest_follows_relative_import(text: str, folder: Path):
     assert changes(folder, "tree/fruit.py" if "fruit" in text else "tree/branch/leaf.py")
 
 
-def test_digest_changes_with_own_extension_module(folder: Path):
+def test_digest_changes_with_extension_module(folder: Path):
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     write(folder, {"lab.py": "import fast", f"fast{suffix}": "import later"})
-    assert sources("lab").modules == ("fast", "lab")
+    assert find_source("lab").modules == ("fast", "lab")
     assert changes(folder, f"fast{suffix}")
 
 
 @pytest.mark.parametrize(
     "content", [b"def f(:\n", b"import later\nx = '\xff'\n", b"# coding: klingon\n", b"x = 1\0\n", b"(" * 1000]
 )
-def test_digest_counts_bytes_of_file_that_does_not_parse(content: bytes, folder: Path):
+def test_digest_changes_with_file_that_does_not_parse(content: bytes, folder: Path):
     (folder / "lab.py").write_bytes(content)
-    assert sources("lab").modules == ("lab",)
+    assert find_source("lab").modules == ("lab",)
     assert changes(folder, "lab.py")
 
 
-def test_digest_reads_source_in_its_own_encoding(folder: Path):
+def test_digest_reads_source_in_declared_encoding(folder: Path):
     (folder / "lab.py").write_bytes("# coding: latin-1\nimport later\nx = 'é'\n".encode("latin-1"))
-    assert sources("lab").modules == ("lab", "later")
+    assert find_source("lab").modules == ("lab", "later")
 
 
-def test_digest_ignores_warnings_of_the_parser(folder: Path):
+def test_digest_ignores_warnings_of_parser(folder: Path):
     write(folder, {"lab.py": "import later\nx = '\\d'\n"})  # pytest turns the SyntaxWarning into an error
-    assert sources("lab").modules == ("lab", "later")
+    assert find_source("lab").modules == ("lab", "later")
 
 
-def test_digest_survives_imports_that_lead_nowhere(folder: Path):
-    write(folder, {"lab.py": "from ..... import x\nimport nowhere.to_be.found\nfrom later import *\n"})
-    assert sources("lab").modules == ("lab", "later")
+def test_digest_ignores_imports_of_missing_modules(folder: Path):
+    write(folder, {"lab.py": "from ..... import x\nimport nowhere.at.all\nfrom later import *\n"})
+    assert find_source("lab").modules == ("lab", "later")
 
 
-def test_digest_survives_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_digest_accepts_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(path: Path) -> bytes:
         raise PermissionError(path)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert sources("lab").modules == ("lab",)
+    assert find_source("lab").modules == ("lab",)
 
 
-def test_own_module_counts_under_name_of_standard_library(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_own_module_may_have_name_of_standard_module(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "this", raising=False)
     write(folder, {"lab.py": "import this, os.path, sys, json.decoder, distutils.core", "this.py": ""})
-    assert sources("lab").modules == ("lab", "this")
+    assert find_source("lab").modules == ("lab", "this")
     assert changes(folder, "this.py")
 
 
-def test_file_is_parsed_once_for_each_state(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_file_is_parsed_once_per_state(folder: Path, monkeypatch: pytest.MonkeyPatch):
     parsed: list[object] = []
     parse = module._imports
-    monkeypatch.setattr(module, "_imports", lambda tree: [parsed.append(tree), *parse(tree)][1:])
-    sources("lab")
+
+    def count_and_parse(tree: ast.Module) -> Iterator[str]:
+        parsed.append(tree)
+        return parse(tree)
+
+    monkeypatch.setattr(module, "_imports", count_and_parse)
+    find_source("lab")
     first = len(parsed)
-    sources("lab", "later")
+    find_source("lab", "later")
     assert first == len(parsed) == len(FILES) - 1
     assert changes(folder, "lab.py")
     assert len(parsed) == first + 1
 
 
-# Nothing is imported
+# no imports
 
 
-def test_sources_imports_nothing(folder: Path):
+def test_find_source_imports_nothing(folder: Path):
     package = "from pathlib import Path\nPath(__file__).with_name('executed').touch()\n"
     write(folder, {"lab.py": "def f():\n    import a.b\nimport antigravity, distutils, later\nfrom sys import path\n"})
     write(folder, {"a/__init__.py": package, "a/b/__init__.py": package, "a/b/c.py": ""})
-    sources("lab")  # with its caches, which read metadata through the standard library
+    find_source("lab")  # fills caches, which imports modules of the standard library
     before = set(sys.modules)
-    assert sources("lab").modules == ("a", "a.b", "lab", "later")
+    assert find_source("lab").modules == ("a", "a.b", "lab", "later")
     assert changes(folder, "a/b/__init__.py")
     assert set(sys.modules) == before
     assert not {"lab", "a", "antigravity", "setuptools"} & before
     assert not list(folder.rglob("executed"))
 
 
-def test_module_on_no_path_is_found_where_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_module_outside_of_path_has_file_of_loaded_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write(tmp_path, {"far/__init__.py": "", "far/away.py": "from . import near\n", "far/near.py": ""})
     for name, file in (("far", "far/__init__.py"), ("far.away", "far/away.py")):
         spec = importlib.util.spec_from_file_location(name, tmp_path / file)
         assert spec is not None
         monkeypatch.setitem(sys.modules, name, importlib.util.module_from_spec(spec))
-    assert sources("far.away").modules == ("far", "far.away", "far.near")
+    assert find_source("far.away").modules == ("far", "far.away", "far.near")
     assert changes(tmp_path, "far/near.py", "far.away")
 
 
 class Hostile:
-    """An object that raises whatever is done to it."""
+    """An object each of whose attributes raises."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(name)
@@ -230,7 +236,7 @@ class Hostile:
 
 
 class Lazy(ModuleType):
-    """A module that would be loaded by a look at it."""
+    """A module that each access of an attribute would load."""
 
     def __getattribute__(self, name: str) -> Any:
         raise AssertionError(name)
@@ -251,147 +257,147 @@ REPLACEMENTS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
 @pytest.mark.parametrize("replaced", ["lab", "parts", "parts.deep"])
-def test_sources_survive_object_in_place_of_module(
+def test_find_source_ignores_object_in_place_of_module(
     replaced: str, replacement: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    before = sources("lab")
+    before = find_source("lab")
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, replaced, REPLACEMENTS[replacement]())
-        after = sources("lab")
+        after = find_source("lab")
     assert after == before
 
 
-# Packages
+# packages
 
 
 @pytest.mark.parametrize("where", ["lab.py", "later.py", "parts/deep/numbers.py"])
-def test_packages_have_versions_wherever_they_are_imported(where: str, folder: Path, install: Install):
+def test_packages_have_versions_in_any_importing_module(where: str, folder: Path, install: Install):
     write(folder, {where: FILES[where] + "\ndef f():\n    from extra.part import x\n"})
     install("Extra-Lib", "1.0", {"extra/__init__.py": "import other", "extra/part.py": ""})
-    first = sources("lab")
+    first = find_source("lab")
     assert first.packages["Extra-Lib"] == first.foreign["Extra-Lib"] == "1.0"
     assert not {"extra", "other"} & set(first.modules)
     install("Extra-Lib", "2.0", {"extra/__init__.py": "", "extra/part.py": ""})
-    second = sources("lab")
+    second = find_source("lab")
     assert (second.packages["Extra-Lib"], second.digest) == ("2.0", first.digest)
 
 
-def test_packages_count_by_name_without_list_of_files(folder: Path, install: Install):
+def test_packages_are_known_by_name_without_list_of_files(folder: Path, install: Install):
     site = install("extra", "1.0", {"extra.py": ""})
     (site / "extra-1.0.dist-info" / "RECORD").unlink()
     write(folder, {"lab.py": "import extra"})
-    assert sources("lab").packages == {"extra": "1.0"}
+    assert find_source("lab").packages == {"extra": "1.0"}
 
 
 def test_packages_are_sorted(folder: Path, install: Install):
     write(folder, {"lab.py": "import zebra, ape, numpy"})
     for name in ("zebra", "ape"):
         install(name, "1", {f"{name}.py": ""})
-    assert list(sources("lab").packages) == ["ape", "numpy", "zebra"]
+    assert list(find_source("lab").packages) == ["ape", "numpy", "zebra"]
 
 
-def test_packages_of_shared_namespace_are_told_apart(folder: Path, install: Install):
+def test_packages_of_shared_namespace_are_distinguished(folder: Path, install: Install):
     write(folder, {"lab.py": "import shared.one, shared.mine", "shared/mine.py": ""})
     one = install("shared-one", "1", {"shared/one.py": ""})
     write(one, {"shared_two-2.dist-info/METADATA": "Name: shared-two\nVersion: 2\n", "shared/two.py": ""})
     write(one, {"shared_two-2.dist-info/RECORD": "shared/two.py,,\n"})
-    found = sources("lab")
-    assert found.packages == {"shared-one": "1"}
-    assert found.modules == ("lab", "shared.mine")
+    source = find_source("lab")
+    assert source.packages == {"shared-one": "1"}
+    assert source.modules == ("lab", "shared.mine")
 
 
-@pytest.mark.parametrize("how", ["editable", "beside its metadata", "named", "shadowed", "broken"])
-def test_distribution_counts_by_source(how: str, folder: Path, install: Install):
+@pytest.mark.parametrize("kind", ["editable", "beside its metadata", "named", "shadowed", "broken"])
+def test_distribution_under_development_counts_as_source(kind: str, folder: Path, install: Install):
     write(folder, {"lab.py": "import extra"})
     editable = json.dumps({"url": "file:///extra", "dir_info": {"editable": True}})
-    metadata = {"direct_url__json": editable} if how == "editable" else {}
+    metadata = {"direct_url__json": editable} if kind == "editable" else {}
     place = install("extra", "1.0", {"extra.py": "import later\n"}, **metadata)
-    if how == "beside its metadata":  # as python -m build and pip install --editable leave it
+    if kind == "beside its metadata":  # left by python -m build and by pip install --editable
         write(place, {"extra.egg-info/PKG-INFO": "Name: extra\nVersion: 1.0\n"})
-    elif how == "shadowed":
+    elif kind == "shadowed":
         write(folder, {"extra.py": "import later\n"})
         sys.path.insert(0, str(folder))
         place = folder
-    elif how == "broken":
+    elif kind == "broken":
         (place / "extra-1.0.dist-info" / "METADATA").unlink()
-    modules = ["lab", "extra"] if how == "named" else ["lab"]
-    found = sources(*modules)
-    assert (found.packages, found.modules) == ({}, ("extra", "lab", "later"))
+    modules = ["lab", "extra"] if kind == "named" else ["lab"]
+    source = find_source(*modules)
+    assert (source.packages, source.modules) == ({}, ("extra", "lab", "later"))
     assert changes(place, "extra.py", *modules)
 
 
-def test_foreign_packages_are_those_that_others_import(folder: Path, install: Install):
+def test_foreign_packages_are_those_of_modules_outside_labcheck(folder: Path, install: Install):
     install("extra", "1.0", {"extra.py": ""})
     text = "import numpy, torch, pytest\nfrom labcheck.labs.mnist import Mnist\n"
     write(folder, {"lab.py": text})
-    found = sources("lab")
-    assert {"numpy", "torch", "pytest", "torchvision"} <= found.packages.keys()
-    assert found.foreign == {}
+    source = find_source("lab")
+    assert {"numpy", "torch", "pytest", "torchvision"} <= source.packages.keys()
+    assert source.foreign == {}
     write(folder, {"lab.py": text + "import extra, torchvision\n"})
-    foreign = sources("lab").foreign
-    assert foreign == {"extra": "1.0", "torchvision": found.packages["torchvision"]}
+    foreign = find_source("lab").foreign
+    assert foreign == {"extra": "1.0", "torchvision": source.packages["torchvision"]}
 
 
-# What a lab names
+# declared dependencies
 
 
-def test_dependencies_find_packages_by_either_name(folder: Path, install: Install):
+def test_dependencies_have_packages_by_either_name(folder: Path, install: Install):
     install("Extra-Lib", "1.0", {"extra/__init__.py": ""})
     for name in ("Extra-Lib", "extra-lib", "extra"):
-        assert dependencies("lab", [name]).packages == {"Extra-Lib": "1.0"}
-        assert dependencies("lab", [name]).files_digest == ""
-    assert list(dependencies("lab", ("pytest", "numpy", "extra")).packages) == ["Extra-Lib", "numpy", "pytest"]
-    assert dependencies("lab", ()).packages == {}
+        assert find_dependencies("lab", [name]).packages == {"Extra-Lib": "1.0"}
+        assert find_dependencies("lab", [name]).files_digest == ""
+    assert list(find_dependencies("lab", ("pytest", "numpy", "extra")).packages) == ["Extra-Lib", "numpy", "pytest"]
+    assert find_dependencies("lab", ()).packages == {}
 
 
 @pytest.mark.parametrize("entry", ["data/*.csv", "data/a.csv", "data/**", "../project/data/?.csv", "{folder}/data/*"])
-def test_dependencies_change_with_named_files(entry: str, folder: Path):
+def test_dependencies_change_with_declared_files(entry: str, folder: Path):
     write(folder, {"data/a.csv": "1", "data/b.txt": "2"})
     entries = [entry.format(folder=folder)]
-    seen = [dependencies("lab", entries)]
+    states = [find_dependencies("lab", entries)]
     write(folder, {"data/a.csv": "3"})
-    seen.append(dependencies("lab", entries))
+    states.append(find_dependencies("lab", entries))
     write(folder, {"other.txt": "4"})
-    assert dependencies("lab", entries) == seen[-1]
-    assert seen[0] != seen[1]
-    assert len(seen[0].files_digest) == len(sources("lab").digest) == 16
+    assert find_dependencies("lab", entries) == states[-1]
+    assert states[0] != states[1]
+    assert len(states[0].files_digest) == len(find_source("lab").digest) == 16
 
 
 def test_dependencies_change_when_file_is_renamed(folder: Path):
     write(folder, {"data/a.csv": "1"})
-    before = dependencies("lab", ["data/*"])
+    before = find_dependencies("lab", ["data/*"])
     (folder / "data/a.csv").rename(folder / "data/b.csv")
-    assert dependencies("lab", ["data/*"]) != before
+    assert find_dependencies("lab", ["data/*"]) != before
 
 
-def test_dependencies_are_the_same_where_the_project_moves(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_dependencies_are_equal_in_moved_project(folder: Path, monkeypatch: pytest.MonkeyPatch):
     write(folder, {"data/a.csv": "1", "data/b.csv": "2"})
-    before = [dependencies("lab", ["data/*"]), dependencies("lab", [f"{folder}/data/*"])]
+    before = [find_dependencies("lab", ["data/*"]), find_dependencies("lab", [f"{folder}/data/*"])]
     moved = folder.rename(folder.with_name("moved"))
     monkeypatch.syspath_prepend(moved)
-    assert [dependencies("lab", ["data/*"]), dependencies("lab", [f"{moved}/data/*"])] == before
+    assert [find_dependencies("lab", ["data/*"]), find_dependencies("lab", [f"{moved}/data/*"])] == before
 
 
 @pytest.mark.parametrize("entry", ["configs/*.yaml", "parts", "nowhere.csv", ""])
-def test_dependencies_refuse_entry_that_is_nowhere(entry: str, folder: Path):
+def test_dependencies_refuse_entry_without_match(entry: str, folder: Path):
     with pytest.raises(ValueError, match=r"^depends: ") as caught:
-        dependencies("lab", ["numpy", entry])
-    remedy = "; of a folder, name what is in it: 'parts/*'" if entry == "parts" else ""
+        find_dependencies("lab", ["numpy", entry])
+    remedy = "; for a folder, name its files: 'parts/*'" if entry == "parts" else ""
     assert str(caught.value) == f"depends: {entry!r} matches no file in {folder} and is no installed package{remedy}"
 
 
 @pytest.mark.parametrize(
     ("depends", "message"),
     [
-        ("data.csv", "depends: must be a sequence of texts, got 'data.csv'"),
-        (None, "depends: must be a sequence of texts, got None"),
-        ({"numpy"}, "depends: must be a sequence of texts, got {'numpy'}"),
-        (["numpy", 3], "depends: each entry must be a text, got 3"),
+        ("data.csv", "depends: must be a sequence of strings, got 'data.csv'"),
+        (None, "depends: must be a sequence of strings, got None"),
+        ({"numpy"}, "depends: must be a sequence of strings, got {'numpy'}"),
+        (["numpy", 3], "depends: each entry must be a string, got 3"),
     ],
 )
-def test_dependencies_refuse_what_is_no_sequence_of_texts(depends: Any, message: str, folder: Path):
+def test_dependencies_refuse_other_types(depends: Any, message: str, folder: Path):
     with pytest.raises(ValueError, match=r"^depends: ") as caught:
-        dependencies("lab", depends)
+        find_dependencies("lab", depends)
     assert str(caught.value) == message
 
 
@@ -401,4 +407,4 @@ def test_dependencies_refuse_file_that_cannot_be_read(folder: Path, monkeypatch:
 
     monkeypatch.setattr(module, "_file_digest", refuse)
     with pytest.raises(ValueError, match=r"^depends: 'lab.py' cannot be read: .*Permission denied$"):
-        dependencies("lab", ["lab.py"])
+        find_dependencies("lab", ["lab.py"])
