@@ -103,8 +103,15 @@ def record_one(folder: Path, subject: str, arms: dict[str, Arm], seeds: int = 4,
     return asdict(run_check(spec, Session(TrialStore(folder), folder / "none")))
 
 
-def record_all(folder: Path, *relations: Relation, name: str = "one", **arms: Arm) -> list[dict[str, Any]]:
-    """Return the records of all checks of a claim about arms that have equally many values."""
+def record_all(folder: Path, name: str, /, *relations: Relation, **arms: Arm) -> list[dict[str, Any]]:
+    """Return the records of all checks of a claim about arms that have equally many values.
+
+    Args:
+        folder: An empty folder.
+        name: The second half of the claim's id.
+        relations: The relations.
+        arms: The arms by name.
+    """
     claim = literal_claim(relations, arms, len(next(iter(arms.values())).settings["values"]), name)
     session = Session(TrialStore(folder), folder / "none", update=True)
     return [asdict(run_check(spec, session)) for spec in build_checks(claim)]

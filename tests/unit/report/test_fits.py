@@ -36,13 +36,13 @@ def fit_of(*records: list[dict[str, Any]]) -> Fit:
 
 def test_repeated_printed_number_counts_once(tmp_path: Path):
     base, other = printing(range(8), 1.5, 1.5, 2.5), printing(range(1, 9), 1.5)
-    one = record_all(tmp_path, beats("base", "b", ERROR), base=base, b=other)
-    two = record_all(tmp_path, beats("b", "norm", ERROR), name="two", norm=base, b=other)
+    one = record_all(tmp_path, "one", beats("base", "b", ERROR), base=base, b=other)
+    two = record_all(tmp_path, "two", beats("b", "norm", ERROR), norm=base, b=other)
     assert fit_of(one) == fit_of(one, two) == fit_of(two, one) == Fit("literal", "quick", "none", 3, 3)
 
 
 def test_printed_number_counts_with_most_seeds(tmp_path: Path):
-    few = record_all(tmp_path, A_BEATS_B, a=printing([1.0] * 9, 1.0), b=printing([1.0] * 9))
+    few = record_all(tmp_path, "one", A_BEATS_B, a=printing([1.0] * 9, 1.0), b=printing([1.0] * 9))
     many = json.loads(json.dumps(few).replace("literal/one", "literal/first"))
     for record in many:
         record["current"]["seeds"] = 10
@@ -60,12 +60,12 @@ def test_printed_number_counts_with_most_seeds(tmp_path: Path):
 )
 def test_number_is_inside_from_half_percent(tmp_path: Path, below: int, equal: int, n: int, inside: int):
     values = [1.0] * below + [2.0] * equal + [3.0] * (n - below - equal)
-    records = record_all(tmp_path, A_BEATS_B, a=printing(values, 2.0), b=printing(values))
+    records = record_all(tmp_path, "one", A_BEATS_B, a=printing(values, 2.0), b=printing(values))
     assert fit_of(records) == Fit("literal", "quick", "none", 1, inside)
 
 
 def test_scales_and_data_sets_have_separate_fits(tmp_path: Path):
-    quick = record_all(tmp_path, A_BEATS_B, a=printing(range(8), 1.5), b=printing(range(8)))
+    quick = record_all(tmp_path, "one", A_BEATS_B, a=printing(range(8), 1.5), b=printing(range(8)))
     full = json.loads(json.dumps(quick).replace('"scale": "quick"', '"scale": "full"'))
     other = json.loads(json.dumps(quick).replace('"name": "none"', '"name": "real"'))
     fits = gather([*quick, *full, *other]).fits
@@ -75,12 +75,12 @@ def test_scales_and_data_sets_have_separate_fits(tmp_path: Path):
 
 
 def test_claim_without_printed_numbers_has_no_fit(tmp_path: Path):
-    assert gather(record_all(tmp_path, A_BEATS_B, **BETTER)).fits == []
+    assert gather(record_all(tmp_path, "one", A_BEATS_B, **BETTER)).fits == []
 
 
 def test_fewer_than_eight_seeds_have_no_fit(tmp_path: Path):
     eight, seven = (
-        record_all(tmp_path, A_BEATS_B, name=f"of-{n}", a=printing(range(n), 1.5), b=printing(range(n))) for n in (8, 7)
+        record_all(tmp_path, f"of-{n}", A_BEATS_B, a=printing(range(n), 1.5), b=printing(range(n))) for n in (8, 7)
     )
     assert fit_of(eight) == fit_of(eight, seven)
     assert gather(seven).fits == []
@@ -89,14 +89,14 @@ def test_fewer_than_eight_seeds_have_no_fit(tmp_path: Path):
 def test_numbers_of_replay_have_no_fit(tmp_path: Path):
     once = printing(range(8), 1.5)
     again = replace(once, replay=True)
-    results = gather(record_all(tmp_path, A_BEATS_B, a=again, b=printing(range(8), 2.5, 3.5)))
+    results = gather(record_all(tmp_path, "one", A_BEATS_B, a=again, b=printing(range(8), 2.5, 3.5)))
     assert [fit.numbers for fit in results.fits] == [2]
     arms = document(results, RUN)["claims"][0]["arms"]
     assert [(arm["replay"], len(arm["quoted"])) for arm in arms] == [(True, 1), (False, 2)]
 
 
 def test_numbers_on_stand_in_data_have_no_fit(tmp_path: Path):
-    records = record_all(tmp_path, A_BEATS_B, **FAR)
+    records = record_all(tmp_path, "one", A_BEATS_B, **FAR)
     stand_ins = json.loads(json.dumps(records).replace('"stand_in": false', '"stand_in": true'))
     assert stand_ins != records
     real, stand_in = gather(records), gather(stand_ins)
@@ -144,8 +144,8 @@ def test_settings_are_doubted_if_most_of_five_lie_outside(numbers: int, inside: 
 
 
 def test_doubted_settings_refute_no_claim_of_lab(tmp_path: Path):
-    records = record_all(tmp_path, A_BEATS_B, B_BEATS_A, **FAR)
-    other = record_all(tmp_path, B_BEATS_A, name="two", **BETTER)
+    records = record_all(tmp_path, "one", A_BEATS_B, B_BEATS_A, **FAR)
+    other = record_all(tmp_path, "two", B_BEATS_A, **BETTER)
     results = gather([*records, *other])
     one, two = results.claims
     report = document(results, RUN)
@@ -166,7 +166,7 @@ def test_doubted_settings_refute_no_claim_of_lab(tmp_path: Path):
 
 
 def test_doubt_changes_no_result_that_baselines_store(tmp_path: Path):
-    (result,) = gather(record_all(tmp_path, A_BEATS_B, B_BEATS_A, **FAR)).claims
+    (result,) = gather(record_all(tmp_path, "one", A_BEATS_B, B_BEATS_A, **FAR)).claims
     assert {name: (judged["verdict"], judged["tag"]) for name, judged in result.current.relations.items()} == {
         "a beats b on error": ("NOT_REPRODUCED", "reversed"), "b beats a on error": ("REPRODUCED", ""),
     }  # fmt: skip
@@ -174,7 +174,7 @@ def test_doubt_changes_no_result_that_baselines_store(tmp_path: Path):
 
 def test_four_numbers_outside_leave_verdict(tmp_path: Path):
     few = {**FAR, "a": printing([2.0] * 16, 5.0, 6.0, 7.0, 8.0)}
-    (result,) = gather(record_all(tmp_path, A_BEATS_B, **few)).claims
+    (result,) = gather(record_all(tmp_path, "one", A_BEATS_B, **few)).claims
     assert result.verdict == "NOT_REPRODUCED"
 
 

@@ -62,7 +62,7 @@ def test_open_relation_shows_seeds_to_decide(tmp_path: Path):
 
 def test_printed_number_shows_p_value(tmp_path: Path):
     a = Arm({"values": tuple(range(1, 20))}, {"Table 1": {ERROR: 2.5}})
-    lines = terminal.table(gather(record_all(tmp_path, consistent_with("a", 2.5, ERROR), a=a)).claims)
+    lines = terminal.table(gather(record_all(tmp_path, "one", consistent_with("a", 2.5, ERROR), a=a)).claims)
     assert [cells(line) for line in lines[1:]] == [
         ["literal/one", "REPRODUCED", "1 / 0 / 0", "19", "none"],
         ["", "REPRODUCED", "p=0.3", "a is consistent with the printed error 2.5; ours 10, printed 2.5"],
@@ -74,7 +74,7 @@ def test_every_relation_has_row(tmp_path: Path):
     better, worse, lost = (Arm({"values": (value,) * 16}) for value in (1.0, 2.0, NAN))
     arms = dict.fromkeys(["norm+xavier", "ReLU", "5×5", "3×3", "drop"], better)
     arms |= dict.fromkeys(["none", "Tanh", "no drop"], worse) | {"lr 0.1": lost}
-    lines = terminal.table(gather(record_all(tmp_path, *SENTENCES.values(), **arms)).claims)
+    lines = terminal.table(gather(record_all(tmp_path, "one", *SENTENCES.values(), **arms)).claims)
     assert [cells(line)[1:] for line in lines[2:]] == [["REPRODUCED", "16/16", sentence] for sentence in SENTENCES]
 
 
