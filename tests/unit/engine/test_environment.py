@@ -1,4 +1,4 @@
-"""Training in any global state of a process gives the same values, and leaves that state as it was."""
+"""The global state of a process: training has equal results in any state, and restores it."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from labcheck.core.lab import Data, Lab
-from labcheck.core.trials import Trials
+from labcheck import Data, Lab, Trials
 from labcheck.engine import environment, results
 from labcheck.labs.boston import Boston
 from labcheck.labs.sine import Sine
@@ -20,10 +19,10 @@ Enter = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserFunction(Lab):
-    """A user's trainer, which draws from the global streams and returns what torch gives it."""
+class UserTrainer(Lab):
+    """A user's lab that draws from the global random generators and returns tensors."""
 
-    name: ClassVar[str] = "own"
+    name: ClassVar[str] = "user"
 
     def data(self) -> Data:
         return Data("drawn", "0")
@@ -44,31 +43,31 @@ class UserFunction(Lab):
         return {"loss": curve, "test": loss, "small": small, "large": np.exp(np.float64(seed))}
 
 
-def set_and_undo(put: Callable[[Any], Any], value: Any, before: Any) -> Enter:
+def set_and_restore(set_: Callable[[Any], Any], value: Any, before: Any) -> Enter:
     def enter(stack: ExitStack) -> None:
-        stack.callback(put, before)
-        put(value)
+        stack.callback(set_, before)
+        set_(value)
 
     return enter
 
 
 def attribute(owner: Any, name: str, value: Any) -> Enter:
-    return set_and_undo(lambda value: setattr(owner, name, value), value, getattr(owner, name))
+    return set_and_restore(lambda value: setattr(owner, name, value), value, getattr(owner, name))
 
 
 def numpy_errors(stack: ExitStack) -> None:
     stack.callback(lambda before: np.seterr(**before), np.seterr(all="raise"))
 
 
-def streams(stack: ExitStack) -> None:
+def seeded_generators(stack: ExitStack) -> None:
     random.seed(99)
     np.random.seed(99)
     torch.manual_seed(99)
 
 
 def frozen_flags(stack: ExitStack) -> None:
-    """As torch's own tests have it, whose helpers some projects import."""
-    flags = torch.backends.disable_global_flags.__globals__  # it cannot be undone otherwise
+    """Freeze the flags as helpers of torch's own tests do, which some projects import."""
+    flags = torch.backends.disable_global_flags.__globals__  # there is no function that unfreezes them
     stack.callback(flags.update, {name: flag for name, flag in flags.items() if name.endswith("mutation_flag")})
     torch.backends.disable_global_flags()
 
@@ -78,36 +77,36 @@ def several(*enters: Enter) -> Enter:
 
 
 BACKENDS: Any = torch.backends
-ODD: dict[str, Enter] = {
-    "threads": set_and_undo(torch.set_num_threads, 2, torch.get_num_threads()),
-    "dtype": set_and_undo(torch.set_default_dtype, torch.float64, torch.float32),
-    "half dtype": set_and_undo(torch.set_default_dtype, torch.bfloat16, torch.float32),
-    "meta device": set_and_undo(torch.set_default_device, "meta", None),
+STATES: dict[str, Enter] = {
+    "threads": set_and_restore(torch.set_num_threads, 2, torch.get_num_threads()),
+    "dtype": set_and_restore(torch.set_default_dtype, torch.float64, torch.float32),
+    "half dtype": set_and_restore(torch.set_default_dtype, torch.bfloat16, torch.float32),
+    "meta device": set_and_restore(torch.set_default_device, "meta", None),
     "within a device": lambda stack: stack.enter_context(torch.device("meta")),
     "no oneDNN": attribute(BACKENDS.mkldnn, "enabled", False),
-    "no gradients": set_and_undo(torch.set_grad_enabled, False, True),
+    "no gradients": set_and_restore(torch.set_grad_enabled, False, True),
     "within no_grad": lambda stack: stack.enter_context(torch.no_grad()),
     "inference mode": lambda stack: stack.enter_context(torch.inference_mode()),
     "autocast": lambda stack: stack.enter_context(torch.autocast("cpu", torch.bfloat16)),
-    "NumPy raises": numpy_errors,
-    "medium precision": set_and_undo(torch.set_float32_matmul_precision, "medium", "highest"),
+    "NumPy errors": numpy_errors,
+    "medium precision": set_and_restore(torch.set_float32_matmul_precision, "medium", "highest"),
     "tf32": attribute(BACKENDS, "fp32_precision", "tf32"),
-    "bf16 of oneDNN": attribute(BACKENDS.mkldnn, "fp32_precision", "bf16"),
-    "bf16 of convolutions": attribute(BACKENDS.mkldnn.conv, "fp32_precision", "bf16"),
-    "tf32 of cuDNN": attribute(BACKENDS.cudnn, "fp32_precision", "tf32"),
-    "deterministic": set_and_undo(torch.use_deterministic_algorithms, True, False),
-    "no denormals": set_and_undo(torch.set_flush_denormal, True, False),
-    "streams": streams,
+    "oneDNN bf16": attribute(BACKENDS.mkldnn, "fp32_precision", "bf16"),
+    "convolution bf16": attribute(BACKENDS.mkldnn.conv, "fp32_precision", "bf16"),
+    "cuDNN tf32": attribute(BACKENDS.cudnn, "fp32_precision", "tf32"),
+    "deterministic": set_and_restore(torch.use_deterministic_algorithms, True, False),
+    "no denormals": set_and_restore(torch.set_flush_denormal, True, False),
+    "random generators": seeded_generators,
     "frozen flags": frozen_flags,
 }
-ODD["all"] = several(
-    *(ODD[name] for name in ("threads", "dtype", "meta device", "no oneDNN", "no gradients", "autocast"))
+STATES["all"] = several(
+    *(STATES[name] for name in ("threads", "dtype", "meta device", "no oneDNN", "no gradients", "autocast"))
 )
 
 
-@pytest.fixture(params=ODD.values(), ids=ODD)
-def odd(request: pytest.FixtureRequest) -> Iterator[None]:
-    """An odd global state, which ends with the test."""
+@pytest.fixture(params=STATES.values(), ids=list(STATES))
+def _changed_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Change the global state for the duration of a test."""
     with ExitStack() as stack:
         stack.callback(environment._forbid_low_precision)
         request.param(stack)
@@ -115,7 +114,7 @@ def odd(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def state() -> dict[str, Any]:
-    """What `pinned` restores."""
+    """Return the state that `deterministic` restores."""
     return {
         "threads": torch.get_num_threads(),
         "dtype": torch.get_default_dtype(),
@@ -133,7 +132,7 @@ def state() -> dict[str, Any]:
     }
 
 
-PINNED = {
+DETERMINISTIC = {
     "threads": 1,
     "dtype": torch.float32,
     "device": torch.device("cpu"),
@@ -145,7 +144,7 @@ PINNED = {
     "autocast": False,
     "NumPy": {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
 }
-LOW = {"tf32", "bf16"}
+LOW_PRECISIONS = {"tf32", "bf16"}
 
 
 def precisions() -> set[str]:
@@ -154,33 +153,33 @@ def precisions() -> set[str]:
     return {part.fp32_precision for part in [*parts, BACKENDS.mkldnn.matmul]}
 
 
-@pytest.mark.usefixtures("odd")
-def test_pinned_sets_and_restores_the_state():
+@pytest.mark.usefixtures("_changed_state")
+def test_deterministic_sets_and_restores_state():
     before = state()
     with environment.deterministic("cpu", 3):
         within = state()
-        assert not precisions() & LOW
+        assert not precisions() & LOW_PRECISIONS
         assert torch.get_float32_matmul_precision() == "highest"
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cudnn.allow_tf32
-    assert {name: within[name] for name in PINNED} == PINNED
+    assert {name: within[name] for name in DETERMINISTIC} == DETERMINISTIC
     assert state() == before
 
 
-@pytest.mark.usefixtures("odd")
-def test_pinned_restores_the_state_when_its_body_raises():
+@pytest.mark.usefixtures("_changed_state")
+def test_deterministic_restores_state_if_its_body_raises():
     before = state()
     with pytest.raises(ValueError, match="no"), environment.deterministic("cpu", 3):
         raise ValueError("no")
     assert state() == before
 
 
-def test_pinned_restores_what_its_body_sets():
+def test_deterministic_restores_state_that_its_body_changes():
     before = state()
     with environment.deterministic("cpu", 3):
         torch.set_num_threads(2)
         torch.set_default_dtype(torch.float64)
-        torch.backends.mkldnn.enabled = False
+        BACKENDS.mkldnn.enabled = False
         torch.set_grad_enabled(False)
         torch.set_flush_denormal(True)
         torch.use_deterministic_algorithms(True)
@@ -191,7 +190,7 @@ def test_pinned_restores_what_its_body_sets():
     assert state() == before
 
 
-def test_pinned_can_be_nested():
+def test_deterministic_can_be_nested():
     with environment.deterministic("cpu", 3):
         before = state()
         with environment.deterministic("cpu", 4):
@@ -199,8 +198,8 @@ def test_pinned_can_be_nested():
         assert state() == before
 
 
-@pytest.mark.usefixtures("odd")
-def test_pinned_starts_the_streams_from_the_seed():
+@pytest.mark.usefixtures("_changed_state")
+def test_deterministic_seeds_random_generators():
     def draws(seed: int) -> tuple[float, ...]:
         with environment.deterministic("cpu", seed):
             return random.random(), float(np.random.rand()), float(torch.rand(()))
@@ -210,7 +209,7 @@ def test_pinned_starts_the_streams_from_the_seed():
 
 
 LABS: dict[str, Lab] = {
-    "own": UserFunction(),
+    "user": UserTrainer(),
     "boston": Boston(epochs=2, hidden_layers=2),
     "sine": Sine(samples=200, epochs=2, best_every=1),
 }
@@ -226,26 +225,26 @@ def expected() -> dict[str, Trials]:
 
 
 @pytest.mark.parametrize("name", LABS)
-@pytest.mark.usefixtures("odd")
-def test_training_gives_equal_values_in_any_state(name: str, expected: dict[str, Trials]):
-    found = trained(LABS[name])
+@pytest.mark.usefixtures("_changed_state")
+def test_training_has_equal_results_in_any_state(name: str, expected: dict[str, Trials]):
+    trials = trained(LABS[name])
     for kind in ("metrics", "curves", "tables"):
-        arrays, others = getattr(found, kind), getattr(expected[name], kind)
+        arrays, others = getattr(trials, kind), getattr(expected[name], kind)
         assert arrays.keys() == others.keys()
         for key, array in arrays.items():
             assert np.array_equal(array, others[key], equal_nan=True), key
-    assert np.isfinite(next(iter(found.curves.values()))).all()
+    assert np.isfinite(next(iter(trials.curves.values()))).all()
 
 
-def test_training_differs_between_seeds(expected: dict[str, Trials]):
-    assert results.train(LABS["own"], [3]).metrics["test"] != expected["own"].metrics["test"]
+def test_training_has_different_results_for_other_seed(expected: dict[str, Trials]):
+    assert results.train(LABS["user"], [3]).metrics["test"] != expected["user"].metrics["test"]
 
 
-@pytest.mark.usefixtures("odd")
+@pytest.mark.usefixtures("_changed_state")
 def test_fingerprint_is_equal_in_any_state():
-    found = environment.fingerprint("cpu", "float32")
-    assert found.pop("cpu")
-    assert found == {
+    fingerprint = environment.fingerprint("cpu", "float32")
+    assert fingerprint.pop("cpu")
+    assert fingerprint == {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": "cpu",
         "numpy": np.__version__,
