@@ -72,7 +72,8 @@ def usual_steps(case: Case, lab: Mnist | Cifar, steps: int, dtype: torch.dtype) 
     if lab.optimizer == "adam":
         optimizer: torch.optim.Optimizer = torch.optim.Adam(net.parameters(), lr=lab.lr)
     else:
-        optimizer = torch.optim.SGD(net.parameters(), lr=lab.lr, momentum=lab.momentum)
+        decay = lab.weight_decay if isinstance(lab, Cifar) else 0.0
+        optimizer = torch.optim.SGD(net.parameters(), lr=lab.lr, momentum=lab.momentum, weight_decay=decay)
 
     def train() -> list[float]:
         losses = []
