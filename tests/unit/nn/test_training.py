@@ -86,13 +86,13 @@ OPTIMIZERS: dict[str, tuple[Callable[[], Any], Callable[..., torch.optim.Optimiz
     "momentum": (momentum, lambda p: torch.optim.SGD(p, LR, momentum=0.9, fused=True)),
     "adam": (Adam, lambda p: torch.optim.Adam(p, LR, fused=True)),
 }
-"""Ours and torch's."""
+"""The factory from scratch, and torch's."""
 SCHEDULES: dict[str, tuple[Callable[[], Schedule], Callable[[torch.optim.Optimizer], Any]]] = {
     "constant": (Schedule, lambda o: None),
     "step": (lambda: StepSchedule(10), lambda o: torch.optim.lr_scheduler.StepLR(o, 10)),
     "plateau": (plateau, lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=2)),
 }
-"""Ours and torch's."""
+"""The factory from scratch, and torch's."""
 
 
 @pytest.mark.parametrize("norm", ["plain", "batch", "running"])
