@@ -75,7 +75,7 @@ class Claim:
     """A sentence of a report, with the arms that it compares and the relations that it asserts.
 
     Attributes:
-        id: "<lab>/<claim>".
+        id: The name of its lab and its own, `"<lab>/<claim>"`.
         statement: The sentence.
         citation: The place in the report that states it.
         lab: The class whose settings the arms set.

@@ -157,14 +157,15 @@ def mean_rebound(curve: str, start: int = 0, stop: int | None = None, *, rising:
     """Return how much a positive curve moves in the wrong direction: the mean increase of its logarithm per record.
 
     For a curve that should rise, it is the mean decrease. Moves in the right direction count as 0, so a curve that
-    only falls has no rebound, however steep it is.
+    only falls has no rebound, however steep it is. A seed that trained fewer epochs has NaN, and a curve that is not
+    finite an infinite rebound.
 
     Args:
+        curve: The name of the curve.
         start: The first record, counted from 0 as in a slice; a negative one counts from the end. Unless all records
             are used, the curve must have one after every epoch.
         stop: The record after the last one; None for the end.
-
-    A seed that trained fewer epochs has NaN, and a curve that is not finite an infinite rebound.
+        rising: Whether the curve should rise.
     """
     window = slice(start, stop)
 
@@ -193,8 +194,10 @@ def geometric_mean(curve: str, start: int = 0, stop: int | None = None, *, risin
     A seed that stopped before keeps its last value, as in `value_at`; epochs counted from the end are its own.
 
     Args:
+        curve: The name of the curve.
         start: The first epoch, counted from 0 as in a slice; a negative one counts from the end.
         stop: The epoch after the last one; None for the end.
+        rising: Whether the curve should rise, so that higher values are better.
     """
     window = slice(start, stop)
     length = start + 1 if stop is None else stop
