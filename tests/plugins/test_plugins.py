@@ -1,4 +1,4 @@
-"""Sessions with the plugins that users have: what is repeated, timed out, shuffled, covered or shown counts once."""
+"""Sessions with other plugins: a test that they repeat, time out, shuffle, cover or show counts once."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -11,11 +11,9 @@ import pytest
 for plugin in ("pytest_cov", "pytest_html", "pytest_randomly", "pytest_rerunfailures", "pytest_timeout"):
     pytest.importorskip(plugin)
 
-from tests.helpers.project import WITHOUT_TORCH, Project, Recorded  # noqa: E402
+from tests.helpers.project import WITHOUT_TORCH, Project, Recorded, assert_no_internals  # noqa: E402
+from tests.helpers.report import SCHEMA  # noqa: E402
 from tests.unit.conftest import _not_on_a_build_server, alone, project  # noqa: E402, F401
-
-from ..unit.test_page import SCHEMA  # noqa: E402
-from ..unit.test_real_use import assert_clear  # noqa: E402
 
 WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
 DRIFT = "metrics['error'] *= 1.01 if lab.level == 2 else 1"
@@ -26,7 +24,7 @@ with open("where.log", "a") as log:
 if lab.level == 2:
     {end}
 """
-"""ProgressFiles in which test each block is trained, and ends the second arm's."""
+"""Code that logs the test in which each block is trained, and ends the test or process of the second arm."""
 SHAKY = """
 import pytest
 
@@ -44,12 +42,12 @@ def pytest_runtest_teardown(item):
     if item.name == "arm[high-quick]":
         {teardown}
 """
-"""For a conftest: fails around the test of an arm."""
+"""A conftest that fails in setup or teardown of an arm's test."""
 
 
 @pytest.fixture
 def recorded(project: Project, alone: Recorded) -> Project:  # noqa: F811
-    """The project with its baselines."""
+    """Return the project with its baselines."""
     project.monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     for name, text in alone.baselines.items():
         file = project.folder / name
@@ -59,31 +57,31 @@ def recorded(project: Project, alone: Recorded) -> Project:  # noqa: F811
 
 
 def run(project: Project, *args: str) -> pytest.RunResult:  # noqa: F811
-    """In a process of its own, without the plugin flaky, which would take the place of pytest-rerunfailures."""
+    """Run pytest in a separate process, without the plugin flaky, which would replace pytest-rerunfailures."""
     result = project.run_in_subprocess("-p", "no:randomly", "-p", "no:flaky", "-p", "no:benchmark", *args)
-    assert_clear(result)
+    assert_no_internals(result)
     return result
 
 
 def once(code: str) -> str:
-    """What happens the first time that the second arm is trained."""
+    """Return code that runs when the second arm is first trained."""
     return f"if lab.level == 2 and not os.path.exists('happened'):\n    open('happened', 'w').close()\n    {code}"
 
 
 def problems(project: Project) -> list[tuple[str, str]]:  # noqa: F811
-    """Test and kind of each problem that the report shows."""
+    """Return test and kind of each problem in the report."""
     report = project.report()
     jsonschema.validate(report, SCHEMA)
     return [(problem["test"], problem["kind"]) for problem in report["problems"]]
 
 
 def drifts(file: Path) -> int:
-    """How many properties of JUnit XML name a drift."""
-    return sum(known.get("name") == "drift" for known in ElementTree.parse(file).iter("property"))
+    """Return the number of properties in JUnit XML that describe a drift."""
+    return sum(entry.get("name") == "drift" for entry in ElementTree.parse(file).iter("property"))
 
 
 def values(file: Path) -> dict[str, Any]:
-    """What a baseline holds besides the time that it took."""
+    """Return the content of a baseline without CPU times."""
     stored: dict[str, Any] = json.loads(file.read_text())
     return {name: value for name, value in stored.items() if name not in ("cpu_seconds", "digest")}
 
@@ -92,7 +90,7 @@ def values(file: Path) -> dict[str, Any]:
 
 
 @WORKERS
-def test_a_drift_that_is_repeated_is_reported_once(recorded: Project, workers: str):
+def test_repeated_drift_is_reported_once(recorded: Project, workers: str):
     recorded.change(DRIFT)
     options = ("--reruns", "3", "--claims-report", "out", "--junitxml", "results.xml")
     result = run(recorded, "-n", workers, *options)
@@ -103,11 +101,11 @@ def test_a_drift_that_is_repeated_is_reported_once(recorded: Project, workers: s
 
 
 @WORKERS
-def test_a_claim_that_works_on_its_second_try_is_recorded(recorded: Project, workers: str):
+def test_claim_that_passes_on_second_try_is_recorded(recorded: Project, workers: str):
     before = values(recorded.file("order"))
     recorded.file("order").unlink()
     recorded.change(once("raise ValueError('no luck')"))
-    # by file, or two workers at once meet the error, each in a test of its own
+    # by file, or both workers meet the error, each in another test
     options = ("--dist", "loadfile", "--reruns", "2", "--claims-update", "first", "--claims-report", "out")
     result = run(recorded, "-n", workers, *options)
     assert result.parseoutcomes() == {"passed": 7, "rerun": 1}
@@ -115,7 +113,7 @@ def test_a_claim_that_works_on_its_second_try_is_recorded(recorded: Project, wor
     assert problems(recorded) == []
 
 
-def test_a_worker_that_dies_once_costs_no_result(recorded: Project):
+def test_worker_that_dies_once_loses_no_result(recorded: Project):
     before = values(recorded.file("order"))
     recorded.file("order").unlink()
     recorded.change(once("os._exit(3)"))
@@ -140,7 +138,7 @@ def test_only_the_last_attempt_is_reported(recorded: Project, setup: str, teardo
     assert drifts(recorded.folder / "results.xml") == (expected == [(HIGH, "drift")])
 
 
-def test_an_error_after_a_drift_is_reported_besides_it(recorded: Project):
+def test_error_after_drift_is_reported_too(recorded: Project):
     conftest = WITHOUT_TORCH + SHAKY.format(setup="pass", teardown="assert False, 'shaky'")
     (recorded.folder / "conftest.py").write_text(conftest)
     recorded.change(DRIFT)
@@ -148,7 +146,7 @@ def test_an_error_after_a_drift_is_reported_besides_it(recorded: Project):
     assert problems(recorded) == [(HIGH, "drift"), (HIGH, "error")]
 
 
-def test_a_drift_that_is_expected_is_not_repeated(recorded: Project):
+def test_expected_drift_is_not_repeated(recorded: Project):
     mark = f"def pytest_itemcollected(item): item.name == '{HIGH}' and item.add_marker('xfail')\n"
     (recorded.folder / "conftest.py").write_text(WITHOUT_TORCH + mark)
     recorded.change(DRIFT)
@@ -168,21 +166,19 @@ def test_a_drift_that_is_expected_is_not_repeated(recorded: Project):
         ("1", "os._exit(3)", "signal"),
     ],
 )
-def test_a_block_that_ends_its_test_is_trained_in_no_other_place(
-    recorded: Project, workers: str, end: str, method: str
-):
-    """Not by the worker that takes the place of one that died; a second one might train the block ahead at first."""
+def test_block_that_ends_its_test_is_not_trained_ahead(recorded: Project, workers: str, end: str, method: str):
+    """The worker that replaces one that died does not train it; with two, the other might train it ahead at first."""
     recorded.change(LOST.format(end=end))
     run(recorded, "-n", workers, "--timeout", "3", "--timeout-method", method, "--claims-report", "out")
     failed = {test for test, kind in problems(recorded)}
-    assert failed >= {HIGH, "relation[low beats high on error-quick]"}  # and who trains it for them
+    assert failed >= {HIGH, "relation[low beats high on error-quick]"}  # and of tests that need it
     trained = (recorded.folder / "where.log").read_text().splitlines()
     tests = [line.partition("::")[2].removesuffix(" (call)") for line in trained if line.startswith("2 ")]
     assert sorted(tests) == sorted(failed)
 
 
-def test_torch_is_there_before_the_first_clock_starts(recorded: Project):
-    """Its import takes longer than a cheap test may."""
+def test_torch_is_imported_before_first_test(recorded: Project):
+    """The import takes longer than the timeout of a short test."""
     watch = (
         "import pytest, sys\n@pytest.hookimpl(tryfirst=True)\n"
         "def pytest_runtest_protocol(): assert 'torch' in sys.modules\n"
@@ -195,7 +191,7 @@ def test_torch_is_there_before_the_first_clock_starts(recorded: Project):
 # pytest-randomly
 
 
-def test_the_order_of_tests_changes_nothing(recorded: Project):
+def test_order_of_tests_changes_nothing(recorded: Project):
     before = [values(recorded.file(name)) for name in ("order", "top")]
     for name in ("order", "top"):
         recorded.file(name).unlink()
@@ -207,7 +203,7 @@ def test_the_order_of_tests_changes_nothing(recorded: Project):
 
 
 @WORKERS
-def test_pages_of_other_plugins_show_what_failed(recorded: Project, workers: str):
+def test_pages_of_other_plugins_show_failures(recorded: Project, workers: str):
     recorded.change(DRIFT)
     options = ("--cov", "toy", "--cov-report", "json", "--html", "page.html", "--claims-report", "out")
     result = run(recorded, "-n", workers, "test_order.py", *options)
