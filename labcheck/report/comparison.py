@@ -8,7 +8,7 @@ from typing import Any
 from labcheck.core import drift, verdicts
 from labcheck.engine import baselines
 from labcheck.report.document import SCHEMA
-from labcheck.report.formatting import format_number
+from labcheck.report.formatting import INCOMPLETE, format_number
 from labcheck.report.summary import median
 
 Report = Mapping[str, Any]
@@ -93,7 +93,7 @@ def _name(one: Report, other: Report | None = None) -> str:
 
 def _verdicts(one: Report, other: Report) -> Iterator[str]:
     if one["verdict"] != other["verdict"]:
-        yield f"{one['verdict'] or 'not all measured'} → {other['verdict'] or 'not all measured'}"
+        yield f"{one['verdict'] or INCOMPLETE} → {other['verdict'] or INCOMPLETE}"
     olds, news = ({relation["name"]: relation for relation in claim["relations"]} for claim in (one, other))
     for name in olds | news:
         texts = [_describe(relations.get(name)) for relations in (olds, news)]

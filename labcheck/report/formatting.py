@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+INCOMPLETE = "INCOMPLETE"
+"""The text in place of a verdict while a relation that could change it is missing."""
+
 
 def format_number(value: float | None, digits: int = 3) -> str:
     """Return a number with N significant digits; None and NaN are "not finite"."""

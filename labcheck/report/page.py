@@ -13,14 +13,12 @@ from markupsafe import Markup
 from labcheck.core.verdicts import Verdict, tally
 from labcheck.engine.files import write_atomically
 from labcheck.report import figures
-from labcheck.report.formatting import format_effect, format_number, format_setting
+from labcheck.report.formatting import INCOMPLETE, format_effect, format_number, format_setting
 from labcheck.report.summary import median
 
 ClaimEntry = Mapping[str, Any]
 
 VERDICTS = [*Verdict, None]
-INCOMPLETE = "INCOMPLETE"
-"""What the page shows in place of a verdict while a relation that could change it is missing."""
 MEANINGS = {
     "reversed": "it fails in more seeds than it holds",
     "no effect": "it holds about as often as it fails",

@@ -7,7 +7,7 @@ from typing import Any
 
 from labcheck.core.verdicts import Verdict, tally
 from labcheck.engine.claim_results import ClaimResult
-from labcheck.report.formatting import format_number
+from labcheck.report.formatting import INCOMPLETE, format_number
 
 WIDTH = 120
 HEADER = ("claim", "verdict", "reproduced / not / open", "seeds", "data")
@@ -40,7 +40,7 @@ def _row(result: ClaimResult, several: bool) -> tuple[str, ...]:
     counts = Counter(judged["verdict"] for judged in result.judged.values())
     return (
         result.claim["id"] + (f" ({result.current.scale})" if several else ""),
-        str(result.verdict or "INCOMPLETE"),
+        str(result.verdict or INCOMPLETE),
         " / ".join(str(counts[word]) for word in (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)),
         str(result.current.seeds),
         result.current.data["name"],

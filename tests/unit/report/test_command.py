@@ -100,7 +100,7 @@ def test_changed_verdict_is_listed_with_relation(compare: Compare) -> None:
         order(report)["relations"][0].update(verdict="INCONCLUSIVE", holds=9)
 
     code, (claim, relation) = compare(undecided)
-    assert (code, claim) == (1, "toy/order (quick on drawn): REPRODUCED → not all measured")
+    assert (code, claim) == (1, "toy/order (quick on drawn): REPRODUCED → INCOMPLETE")
     medians = "median 0.989 : 2.05"
     assert relation == (
         "toy/order (quick on drawn): low beats high on error: "
