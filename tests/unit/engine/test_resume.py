@@ -1,4 +1,4 @@
-"""--claims-resume: what is trained is kept, found again by all that it depends on, and lost to no accident."""
+"""--claims-resume: trained blocks are stored, identified by all that they depend on, and survive accidents."""
 
 import random
 import shutil
@@ -10,167 +10,173 @@ from typing import Any
 import pytest
 
 from labcheck.engine import environment
-from tests.helpers.project import LAB, Project, count_lines, limited_file_size
+from tests.helpers.project import LAB, Project, count_lines, is_in_one_line, limited_file_size
 
 RESUME = "--claims-resume"
-KEPT = "kept for --claims-resume"
+STORED = "--claims-resume: {} blocks of seeds are kept, "
 BLOCKS = 8
-"""Of the project: those of the arms low, high and top."""
+"""The number of blocks of the project: those of the arms low, high and top."""
 
 
-def resumed(project: Project, *args: str) -> pytest.RunResult:
-    """A run that resumes; pytest's cache is in the project."""
+def resume(project: Project, *args: str) -> pytest.RunResult:
+    """Run the project with --claims-resume; pytest's cache is in the project."""
     return project.pytester.runpytest_inprocess(RESUME, "--claims-report", "out", *args)
 
 
-def evidence(project: Project) -> dict[str, Any]:
-    """report.json but for times."""
+def timeless_report(project: Project) -> dict[str, Any]:
+    """Return the content of report.json without times."""
     return {key: value for key, value in project.report().items() if key != "times"}
 
 
 @pytest.fixture
-def interrupted(project: Project) -> Project:
-    """A project with baselines of which one arm was trained before a run was interrupted."""
-    project.recorded()
-    project.trained_before = len(project.trained())
-    resumed(project, "test_order.py::arm[low-quick]")
+def partly_trained(project: Project) -> Project:
+    """Return a project with baselines, one arm of which has been trained with --claims-resume."""
+    resume(project.recorded(), "test_order.py::arm[low-quick]")
     return project
 
 
-def trained_since(project: Project) -> list[str]:
-    return project.trained()[project.trained_before :]
+def count_trained(project: Project) -> int:
+    """Return the number of blocks that were trained since the baselines were recorded."""
+    return len(project.trained()) - BLOCKS
 
 
-def test_what_was_trained_is_not_trained_again(interrupted: Project):
-    first = resumed(interrupted)
+def test_resumed_run_does_not_train_stored_blocks_again(partly_trained: Project):
+    first = resume(partly_trained)
     assert first.ret == pytest.ExitCode.OK
-    assert count_lines(first, f"3 of {BLOCKS} blocks of seeds are there from an earlier run") == 1
-    assert count_lines(first, f"{KEPT}: {BLOCKS} blocks of seeds, 0.0 MB in ") == 1
-    assert len(trained_since(interrupted)) == BLOCKS
-    found = evidence(interrupted)
-    again = resumed(interrupted)
+    assert count_lines(first, f"3 of {BLOCKS} blocks of seeds are available from an earlier run") == 1
+    assert count_lines(first, STORED.format(BLOCKS) + "0.0 MB in ") == 1
+    assert count_trained(partly_trained) == BLOCKS
+    expected = timeless_report(partly_trained)
+    again = resume(partly_trained)
     assert count_lines(again, f"{BLOCKS} of {BLOCKS} blocks") == 1
-    assert len(trained_since(interrupted)) == BLOCKS
-    assert evidence(interrupted) == found
-    interrupted.run("--claims-report", "out")
-    assert evidence(interrupted) == found
+    assert count_trained(partly_trained) == BLOCKS
+    assert timeless_report(partly_trained) == expected
+    partly_trained.run("--claims-report", "out")
+    assert timeless_report(partly_trained) == expected
 
 
-def test_without_the_option_nothing_of_an_earlier_run_is_used(interrupted: Project):
-    before = len(interrupted.trained())
-    result = interrupted.run()
-    assert len(interrupted.trained()) == before + BLOCKS
-    assert count_lines(result, KEPT) == count_lines(result, "earlier run") == 0
+def test_run_without_option_does_not_use_stored_blocks(partly_trained: Project):
+    before = len(partly_trained.trained())
+    result = partly_trained.run()
+    assert len(partly_trained.trained()) == before + BLOCKS
+    assert count_lines(result, "--claims-resume") == count_lines(result, "earlier run") == 0
 
 
-def test_workers_share_what_is_kept(interrupted: Project):
-    result = resumed(interrupted, "-n", "1")
+def test_resumed_run_shares_stored_blocks_with_workers(partly_trained: Project):
+    result = resume(partly_trained, "-n", "1")
     assert result.ret == pytest.ExitCode.OK
-    assert count_lines(result, f"3 of {BLOCKS} blocks") == count_lines(result, f"{KEPT}: {BLOCKS} blocks") == 1
-    assert len(trained_since(interrupted)) == BLOCKS
+    assert count_lines(result, f"3 of {BLOCKS} blocks") == count_lines(result, STORED.format(BLOCKS)) == 1
+    assert count_trained(partly_trained) == BLOCKS
 
 
-def test_cache_clear_forgets(interrupted: Project):
-    result = resumed(interrupted, "--cache-clear")
+def test_cache_clear_removes_stored_blocks(partly_trained: Project):
+    result = resume(partly_trained, "--cache-clear")
     assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
-    assert len(trained_since(interrupted)) == BLOCKS + 3
+    assert count_trained(partly_trained) == BLOCKS + 3
 
 
 @pytest.mark.parametrize("changed", ["code", "data", "environment", "settings"])
-def test_a_result_of_other_circumstances_is_not_used(interrupted: Project, changed: str):
+def test_resumed_run_does_not_use_blocks_after_change(partly_trained: Project, changed: str):
     options: list[str] = []
     if changed == "code":
-        (interrupted.folder / "toy.py").write_text(LAB + "# changed\n")
+        (partly_trained.folder / "toy.py").write_text(LAB + "# changed\n")
     elif changed == "data":
         new = "from toy import Data, Toy\nToy.data = lambda self=None: Data('drawn', 'new')\n"
-        (interrupted.folder / "conftest.py").write_text(new)
+        (partly_trained.folder / "conftest.py").write_text(new)
     elif changed == "environment":
         elsewhere = {**environment.fingerprint("cpu"), "cpu": "another"}
-        interrupted.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances: elsewhere)
+        partly_trained.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances: elsewhere)
     else:
         options = ["--claims-set", "toy.noise=0.2"]
-    assert count_lines(resumed(interrupted, *options), f"0 of {BLOCKS} blocks") == 1
-    assert len(trained_since(interrupted)) == BLOCKS + 3
+    assert count_lines(resume(partly_trained, *options), f"0 of {BLOCKS} blocks") == 1
+    assert count_trained(partly_trained) == BLOCKS + 3
 
 
-def test_a_lab_without_a_digest_is_trained_again_and_says_so(project: Project):
+def test_lab_without_digest_is_trained_again_with_note(project: Project):
     (project.folder / "toy.py").write_text(LAB.replace('Data("drawn", "0123456789abcdef")', 'Data("drawn", "")'))
     project.recorded()
     for workers in ("0", "2"):
         before = len(project.trained())
-        result = resumed(project, "-n", workers)
+        result = resume(project, "-n", workers)
         assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
-        assert count_lines(result, "toy: its trials are not kept for --claims-resume, as data() returns no digest") == 1
+        note = "toy: trials are not kept for --claims-resume, because data() returns no digest"
+        assert count_lines(result, note) == 1
         assert len(project.trained()) == before + BLOCKS
 
 
-@pytest.mark.parametrize("file", ["toy.yaml", "tables/one.csv"])
-def test_a_file_that_a_lab_names_is_looked_at(project: Project, file: str):
+@pytest.mark.parametrize(("file", "workers"), [("toy.yaml", "0"), ("tables/one.csv", "2")])
+def test_resumed_run_notices_change_of_declared_file(project: Project, file: str, workers: str):
     path = project.folder / file
     path.parent.mkdir(exist_ok=True)
     path.write_text("level: 1")
-    names = LAB.replace("    level: float", '    depends: ClassVar = ["*.yaml", "tables/*"]\n\n    level: float')
-    (project.folder / "toy.py").write_text(names if file == "toy.yaml" else names.replace('"*.yaml", ', ""))
+    declaring = LAB.replace("    level: float", '    depends: ClassVar = ["*.yaml", "tables/*"]\n\n    level: float')
+    (project.folder / "toy.py").write_text(declaring if file == "toy.yaml" else declaring.replace('"*.yaml", ', ""))
     if file == "toy.yaml":
         (project.folder / "tables").mkdir()
         (project.folder / "tables" / "two.csv").touch()
     project.recorded()
-    resumed(project)
-    assert count_lines(resumed(project), f"{BLOCKS} of {BLOCKS} blocks") == 1
+    resume(project)
+    assert count_lines(resume(project), f"{BLOCKS} of {BLOCKS} blocks") == 1
     path.write_text("level: 2")
-    result = resumed(project)
+    result = resume(project)
     assert count_lines(result, f"0 of {BLOCKS} blocks") == 1
-    assert count_lines(result, "arm 'low' has drifted: trained on other data (digest") > 0
+    assert count_lines(result, "arm 'low' has drifted: trained on different data (digest") > 0
     path.unlink()
-    gone = resumed(project, "-n", "2")
-    assert gone.ret == pytest.ExitCode.USAGE_ERROR
-    assert count_lines(gone, "ERROR: toy: depends: ") == 1
+    missing = resume(project, "-n", workers)
+    assert missing.ret == pytest.ExitCode.USAGE_ERROR
+    assert is_in_one_line(missing, "ERROR: toy: depends: ")
 
 
-@pytest.mark.parametrize("how", ["empty", "cut", "one byte", "no results"])
-def test_a_broken_file_is_trained_again(interrupted: Project, how: str):
-    for file in (interrupted.folder / ".pytest_cache" / "d" / "labcheck").glob("*.npz"):
-        content = file.read_bytes()
-        middle = len(content) // 3
-        flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
-        file.write_bytes(
-            {"empty": b"", "cut": content[:-100], "one byte": flipped, "no results": b"something else"}[how]
-        )
-    assert resumed(interrupted).ret == pytest.ExitCode.OK
-    found = evidence(interrupted)
-    interrupted.run("--claims-report", "out")
-    assert evidence(interrupted) == found
+@pytest.mark.parametrize("content", ["empty", "truncated", "one byte changed", "another format"])
+def test_broken_block_is_trained_again(partly_trained: Project, content: str):
+    for file in (partly_trained.folder / ".pytest_cache" / "d" / "labcheck").glob("*.npz"):
+        whole = file.read_bytes()
+        place = len(whole) // 3
+        contents = {
+            "empty": b"",
+            "truncated": whole[:-100],
+            "one byte changed": whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :],
+            "another format": b"something else",
+        }
+        file.write_bytes(contents[content])
+    assert resume(partly_trained).ret == pytest.ExitCode.OK
+    expected = timeless_report(partly_trained)
+    partly_trained.run("--claims-report", "out")
+    assert timeless_report(partly_trained) == expected
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "remedy"),
     [
         (["-o", "cache_dir=toy.py/cache"], "name another folder, -o cache_dir=DIR"),
         (["-p", "no:cacheprovider"], "leave out -p no:cacheprovider"),
     ],
 )
-def test_where_nothing_can_be_kept_nothing_is_trained(project: Project, options: list[str], told: str):
-    result = resumed(project, *options)
+def test_run_is_refused_if_blocks_cannot_be_stored(project: Project, options: list[str], remedy: str):
+    result = resume(project, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert count_lines(result, told) == 1
+    assert count_lines(result, remedy) == 1
     assert project.trained() == []
 
 
-def test_a_disk_that_fills_up_costs_no_results(project: Project):
+def test_full_disk_loses_no_results(project: Project):
     project.recorded()
-    project.change("metrics.update({f'large {i}': metrics['error'] for i in range(2000)})")
-    with limited_file_size(200_000):
-        result = resumed(project)
+    project.change("metrics.update({f'large {i}': metrics['error'] for i in range(200)})")
+    with limited_file_size(30_000):
+        result = project.pytester.runpytest_inprocess(RESUME)
     assert result.ret == pytest.ExitCode.OK
-    assert count_lines(result, "trials could not be shared, free some space in") == 1
-    assert count_lines(result, f"{KEPT}: 0 blocks") == 1
+    assert count_lines(result, "trials could not be shared: [Errno 27] File too large; free some space in ") == 1
+    assert count_lines(result, STORED.format(0)) == 1
 
 
-# kill -9
+# killed processes
 
 HARNESS = """
 import os, signal, sys, time
-import pytest, torch, labcheck.engine.checks, labcheck.report.terminal
+import pytest, torch, labcheck.engine.checks, labcheck.report.page, labcheck.report.terminal
+from labcheck.engine.module_source import find_source
+
+find_source("labcheck.engine.results")  # caches the installed distributions, so that kills hit what follows
 
 def session():
     child = os.fork()
@@ -191,13 +197,13 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_kills_at_any_moment_lose_the_block_in_flight_and_change_nothing(project: Project):
+def test_kills_lose_only_block_in_training(project: Project):
     project.recorded("--claims-report", "whole")
     project.change("import time; time.sleep(.03)")
     command = [sys.executable, "-c", HARNESS, RESUME, "-q", "-p", "no:benchmark", "--claims-report", "out"]
     unkilled = project.report("whole")
     rng = random.Random()
-    project.monkeypatch.setenv("TMPDIR", str(project.folder))  # what is killed leaves its session's folder
+    project.monkeypatch.setenv("TMPDIR", str(project.folder))  # a killed session leaves its folder
     with subprocess.Popen(
         command, cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as harness:
@@ -221,12 +227,12 @@ def test_kills_at_any_moment_lose_the_block_in_flight_and_change_nothing(project
             killed += kills
 
 
-def test_a_killed_worker_costs_the_block_in_flight(project: Project):
+def test_killed_worker_loses_only_block_in_training(project: Project):
     project.recorded()
     before = len(project.trained())
     once = "if lab.level == 2 and not os.path.exists('died'): open('died', 'w').close(); os.kill(os.getpid(), 9)"
     project.change(once)
     killed = project.pytester.runpytest_subprocess(RESUME, "-n", "2", "--max-worker-restart", "0", timeout=120)
     assert killed.ret == pytest.ExitCode.TESTS_FAILED
-    assert resumed(project).ret == pytest.ExitCode.OK
+    assert resume(project).ret == pytest.ExitCode.OK
     assert len(project.trained()) - before == BLOCKS + 1
