@@ -54,7 +54,7 @@ class TorchModel(Model):
 def _channels_last(weight: Tensor) -> Tensor:
     """Return a view (out, H, W, in) of the weight of a convolution (out, in, H, W), or any other tensor unchanged.
 
-    In this order it is stored, as convolutions are fastest where channels come last in memory.
+    Weights are stored in this order, because convolutions are fastest with channels last in memory.
     """
     return weight.movedim(1, 3) if weight.dim() == 4 else weight
 
