@@ -75,6 +75,7 @@ def _name(a: str, verb: str, b: str, metric: Metric, other: Metric | None, limit
 
 def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | None = None, label: str = "") -> Relation:
     """Assert that arm a is better than arm b by more than `by`. Equal values are a tie, as are two non-finite ones."""
+    terms = Term(a, metric), Term(b, other or metric)
     required = threshold(metric, by, better=True)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -82,13 +83,14 @@ def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | No
         return gap > required, np.isnan(gap) | (gap == 0)
 
     name = _name(a, "beats", b, metric, other, f" by {by:g}" if by else "")
-    return Relation(labeled(name, label), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(labeled(name, label), terms, rule)
 
 
 def no_worse(
     a: str, b: str, metric: Metric, *, margin: float = 0.0, other: Metric | None = None, label: str = ""
 ) -> Relation:
     """Assert that arm a is not worse than arm b by more than the margin. Two non-finite values are a tie."""
+    terms = Term(a, metric), Term(b, other or metric)
     allowed = threshold(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -96,13 +98,14 @@ def no_worse(
         return gap >= -allowed, np.isnan(gap)
 
     name = _name(a, "is no worse than", b, metric, other, f" (margin {margin:g})" if margin else "")
-    return Relation(labeled(name, label), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(labeled(name, label), terms, rule)
 
 
 def equivalent(
     a: str, b: str, metric: Metric, *, margin: float, other: Metric | None = None, label: str = ""
 ) -> Relation:
     """Assert that neither arm is worse than the other by more than the margin. Two non-finite values are a tie."""
+    terms = Term(a, metric), Term(b, other or metric)
     allowed = threshold(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -110,11 +113,12 @@ def equivalent(
         return np.abs(gap) <= allowed, np.isnan(gap)
 
     name = _name(a, "is equivalent to", b, metric, other, f" (margin {margin:g})")
-    return Relation(labeled(name, label), (Term(a, metric), Term(b, other or metric)), rule)
+    return Relation(labeled(name, label), terms, rule)
 
 
 def differs(a: str, b: str, metric: Metric, *, margin: float, label: str = "") -> Relation:
     """Assert that one of the arms, whichever it is, is worse than the other by more than the margin."""
+    terms = Term(a, metric), Term(b, metric)
     allowed = threshold(metric, margin, better=False)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
@@ -122,7 +126,7 @@ def differs(a: str, b: str, metric: Metric, *, margin: float, label: str = "") -
         return np.abs(gap) > allowed, np.isnan(gap)
 
     name = _name(a, "differs from", b, metric, None, f" (margin {margin:g})")
-    return Relation(labeled(name, label), (Term(a, metric), Term(b, metric)), rule)
+    return Relation(labeled(name, label), terms, rule)
 
 
 def improves_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, label: str = "") -> Relation:
@@ -145,9 +149,10 @@ def takes_about_times(a: str, b: str, metric: Metric, times: float, *, within: f
     Raises:
         ValueError: `times` is not positive, or `within` is not above 1.
     """
+    terms = Term(a, metric), Term(b, metric)
     if not (times > 0 and within > 1):
         raise ValueError(f"{metric}: times must be positive and within above 1, got {times:g} and {within:g}")
-    ratio = replace(metric, ratio=True)
+    ratios = tuple(replace(term, metric=replace(metric, ratio=True)) for term in terms)
 
     def rule(x: Floats, y: Floats) -> tuple[Bools, Bools]:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -155,27 +160,29 @@ def takes_about_times(a: str, b: str, metric: Metric, times: float, *, within: f
         return off <= np.log(within), ~np.isfinite(x) & ~np.isfinite(y)
 
     name = f"{a} takes about {times:g} times as much as {b} on {metric} (within a factor of {within:g})"
-    return Relation(labeled(name, label), (Term(a, ratio), Term(b, ratio)), rule)
+    return Relation(labeled(name, label), ratios, rule)
 
 
 def reaches(arm: str, value: float, metric: Metric, *, label: str = "") -> Relation:
     """Assert that an arm is at least as good as a value. There are no ties."""
+    term = Term(arm, metric)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
         return advantage(metric, x, np.full_like(x, np.float32(value))) >= 0, np.zeros(len(x), bool)
 
     sign = "≥" if metric.higher_is_better else "≤"
-    return Relation(labeled(f"{arm} has {metric} {sign} {value:g}", label), (Term(arm, metric),), rule)
+    return Relation(labeled(f"{arm} has {metric} {sign} {value:g}", label), (term,), rule)
 
 
 def stays_worse_than(arm: str, value: float, metric: Metric, *, label: str = "") -> Relation:
     """Assert that an arm is worse than a value; a non-finite result is worse. There are no ties."""
+    term = Term(arm, metric)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
         return advantage(metric, x, np.full_like(x, np.float32(value))) < 0, np.zeros(len(x), bool)
 
     sign = "<" if metric.higher_is_better else ">"
-    return Relation(labeled(f"{arm} has {metric} {sign} {value:g}", label), (Term(arm, metric),), rule)
+    return Relation(labeled(f"{arm} has {metric} {sign} {value:g}", label), (term,), rule)
 
 
 def some_stay_worse_than(arms: Sequence[str], limits: Mapping[Metric, float], *, label: str = "") -> Relation:

@@ -26,6 +26,7 @@ from labcheck import (
     oscillates,
     reaches,
     settles,
+    some_stay_worse_than,
     stays_worse_than,
     takes_about_times,
 )
@@ -469,3 +470,23 @@ def test_interior_minimum_does_not_depend_on_unit(rows: list[tuple], power: int)
     scaled = curve_trials(*(np.array(rows) * 2.0**power).tolist())
     assert (np.diff(np.array(held, int), axis=0) <= 0).all()
     assert_array_equal([relation.decide({"a": scaled}).holds for relation in relations], held)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda metric: beats("a", "b", metric),
+        lambda metric: no_worse("a", "b", metric),
+        lambda metric: equivalent("a", "b", metric, margin=0.1),
+        lambda metric: differs("a", "b", metric, margin=0.1),
+        lambda metric: improves_more(("a", "b"), ("a", "c"), metric),
+        lambda metric: takes_about_times("a", "b", metric, 2.0, within=2),
+        lambda metric: reaches("a", 1.0, metric),
+        lambda metric: stays_worse_than("a", 1.0, metric),
+        lambda metric: some_stay_worse_than(["a"], {metric: 1.0}),
+        lambda metric: diverges("a", ERROR, metric, ERROR),
+    ],
+)
+def test_comparison_by_a_name_is_refused(make: Callable[[Any], Relation]):
+    with pytest.raises(TypeError, match=r"^arms must be compared by a Metric, such as .*, got 'error'$"):
+        make("error")

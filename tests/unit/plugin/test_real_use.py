@@ -1,4 +1,4 @@
-"""What happened to real users: each case is one line that says what to do, or the right number, in a whole session."""
+"""Mistakes of real users in whole sessions: each ends in one line that names the remedy, or in the right number."""
 
 import os
 import re
@@ -12,31 +12,30 @@ import pytest
 
 from labcheck.engine import workspace
 from labcheck.engine.workspace import Workspace
-from tests.helpers.project import LAB, ORDER, Project, count_lines
-
-from .test_page import SCHEMA
-from .test_plugin import in_one_line
+from tests.helpers.project import LAB, ORDER, Project, count_lines, is_in_one_line
+from tests.helpers.report import SCHEMA
 
 WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
+"""For results and errors that take another way from a worker to the report."""
 SINGLE = LAB.replace("        return 6\n", "        return 1\n")
-"""The lab, one seed at a time."""
+"""The lab with blocks of one seed."""
 
 
 def output(result: pytest.RunResult) -> str:
+    """Return the whole output of a run."""
     return "\n".join([*result.outlines, *result.errlines])
 
 
 def assert_clear(result: pytest.RunResult) -> None:
-    """No traceback of labcheck's, and nothing that pytest calls an internal error."""
+    """Assert that the output has neither frames of labcheck nor an internal error of pytest."""
     text = output(result)
     assert "INTERNALERROR" not in text
-    assert "labcheck/" not in re.sub(r"labcheck/(labs|models)/\w+\.py", "", text.replace("/labcheck/\n", ""))
+    assert "labcheck/" not in re.sub(r"labcheck/(labs|nn)/\w+\.py", "", text.replace("/labcheck/\n", ""))
 
 
-# what a lab returns
+# results of a lab
 
 
-@WORKERS
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
@@ -48,9 +47,9 @@ def assert_clear(result: pytest.RunResult) -> None:
         ("None", "`train` must return Trials, or a dict of numbers and curves by name, got NoneType"),
     ],
 )
-def test_results_that_are_not_one_a_seed_are_refused(project: Project, workers: str, returned: str, message: str):
+def test_results_must_be_one_for_each_seed(project: Project, returned: str, message: str):
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", f"return {returned}", LAB))
-    result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
+    result = project.run("--claims-report", "out", "--claims-update", "first")
     assert count_lines(result, f"toy/order (quick): arm 'low' (level=1.0), seeds 0-5: {message}") >= 1
     assert_clear(result)
     assert not project.file("order").exists()
@@ -59,8 +58,8 @@ def test_results_that_are_not_one_a_seed_are_refused(project: Project, workers: 
 
 
 @WORKERS
-def test_a_seed_that_is_left_out_shifts_no_other(project: Project, workers: str):
-    """A trainer that drops the seeds that diverge is refused, and judged rightly once it returns NaN for them."""
+def test_seeds_are_not_shifted_by_one_that_is_left_out(project: Project, workers: str):
+    """A trainer that drops diverged seeds is refused, and judged correctly once it returns NaN for them."""
     drop = "metrics.update({name: value[np.array(seeds) != 3] for name, value in metrics.items()})"
     project.change(drop)
     assert count_lines(project.run("test_order.py", "-n", workers), "must have one number for each of the 6 seeds") >= 1
@@ -69,22 +68,21 @@ def test_a_seed_that_is_left_out_shifts_no_other(project: Project, workers: str)
     assert count_lines(result, "low beats high on error: none → REPRODUCED 16/16") == 1
 
 
-@WORKERS
-def test_a_dict_with_curves_of_unlike_lengths_is_accepted(project: Project, workers: str):
+def test_dict_with_curves_of_different_lengths(project: Project):
     returned = "return {'error': error[0], 'loss': [3.0, 2.0, 1.0][: 1 + seeds[0] % 3]}"
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
     claim = ORDER.replace('"high", ERROR)]', '"high", ERROR), beats("low", "high", last_value("loss", rising=False))]')
     project.write(
         "test_order.py",
-        "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
+        "from labcheck import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
-    result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
+    result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "first")
     assert count_lines(result, "0/16  low beats high on last loss; ours 2 : 2") == 1
     assert project.report()["claims"][0]["arms"][0]["curves"]["loss"]["median"] == [3, 2, 2]
 
 
 @WORKERS
-def test_no_more_seeds_are_trained_than_asked_for(project: Project, workers: str):
+def test_only_requested_seeds_are_trained(project: Project, workers: str):
     (project.folder / "toy.py").write_text(
         re.sub(r"    @property\n    def stack\(self\):\n        return 6\n", "", LAB)
     )
@@ -92,11 +90,11 @@ def test_no_more_seeds_are_trained_than_asked_for(project: Project, workers: str
     assert sorted(project.trained()) == [f"{level} [{seed}]" for level in (1, 2) for seed in range(3)]
 
 
-# a trainer that raises
+# a lab that raises
 
 
 @WORKERS
-def test_a_seed_that_raises_is_named_and_trained_once(project: Project, workers: str):
+def test_seed_that_raises_is_named_and_trained_once(project: Project, workers: str):
     (project.folder / "toy.py").write_text(SINGLE)
     project.change("if seeds[0] == 2 and lab.level == 2: raise ValueError('loss is NaN')")
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out")
@@ -109,7 +107,7 @@ def test_a_seed_that_raises_is_named_and_trained_once(project: Project, workers:
 
 
 @WORKERS
-def test_a_seed_that_diverges_by_an_exception_counts_as_not_finite(project: Project, workers: str):
+def test_seed_that_raises_divergence_is_not_finite(project: Project, workers: str):
     lab = SINGLE.replace("    level: float", "    diverged: ClassVar = (ArithmeticError,)\n\n    level: float", 1)
     (project.folder / "toy.py").write_text(lab)
     project.change("if seeds[0] == 2 and lab.level == 2: raise FloatingPointError('loss is NaN')")
@@ -117,17 +115,16 @@ def test_a_seed_that_diverges_by_an_exception_counts_as_not_finite(project: Proj
     assert count_lines(result, "REPRODUCED                  16/16") == 1
     report = project.report()
     jsonschema.validate(report, SCHEMA)
-    (high,) = (arm for arm in report["claims"][0]["arms"] if arm["name"] == "high")
+    [high] = [arm for arm in report["claims"][0]["arms"] if arm["name"] == "high"]
     assert high["diverged"] == [{"seed": 2, "error": "FloatingPointError: loss is NaN"}]
     assert [seed for seed, value in enumerate(high["metrics"]["error"]) if value is None] == [2]
     assert "seed 2: FloatingPointError: loss is NaN" in (project.folder / "out" / "report.html").read_text()
     assert project.run("test_order.py", "-n", workers).ret == pytest.ExitCode.OK
 
 
-@WORKERS
-def test_a_value_beyond_float32_is_not_finite(project: Project, workers: str):
+def test_value_beyond_float32_is_not_finite(project: Project):
     project.change("metrics['error'][np.array(seeds) == 3] = 1e300; metrics['accuracy'][:] = -1e300")
-    result = project.run("test_order.py", "-n", workers, "--claims-report", "out", "--claims-update", "first")
+    result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "first")
     assert count_lines(result, "low beats high on error: none → REPRODUCED 15/16") == 1
     assert_clear(result)
 
@@ -148,72 +145,71 @@ SETTINGS = {
 }
 
 
-@WORKERS
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_what_can_be_written_down_is_a_setting(project: Project, workers: str, setting: str):
+def test_setting_of_a_supported_type_is_stored(project: Project, setting: str):
     (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
     claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
     imports = "import enum\nimport numpy as np\nfrom pathlib import Path\nColor = enum.Enum('Color', 'RED GREEN')\n"
     project.write("test_order.py", imports + claim)
-    project.run("test_order.py", "-n", workers, "--claims-update", "first", "--claims-report", "out")
-    result = project.run("test_order.py", "-n", workers)
+    project.run("test_order.py", "--claims-update", "first", "--claims-report", "out")
+    result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.OK, output(result)
     jsonschema.validate(project.report(), SCHEMA)
     assert project.report()["claims"][0]["arms"][1]["settings"]["extra"] == SETTINGS[setting]
 
 
-@WORKERS
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("np.zeros(2)", "array([0., 0.]) cannot be written down and read back; use a tuple of numbers"),
-        ("functools.partial(max, 2)", "cannot be written down and read back; use a function that a module defines"),
-        ("1j", "1j cannot be written down and read back; use numbers"),
-        ("b'a'", "b'a' cannot be written down and read back; use numbers"),
+        ("np.zeros(2)", "array([0., 0.]) cannot be written and read back; use a tuple of numbers"),
+        ("functools.partial(max, 2)", "cannot be written and read back; use a function that a module defines"),
+        ("1j", "1j cannot be written and read back; use numbers"),
+        ("b'a'", "b'a' cannot be written and read back; use numbers"),
         ("Mutable()", "use a dataclass with frozen=True"),
-        ("'\\udcff'", "cannot be written as UTF-8"),
+        ("'\\udcff'", "cannot be encoded as UTF-8"),
     ],
 )
-def test_what_cannot_be_written_down_is_refused_at_collection(
-    project: Project, workers: str, setting: str, message: str
-):
+def test_setting_of_another_type_is_a_collection_error(project: Project, setting: str, message: str):
     (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
     claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
     imports = "import functools\nfrom dataclasses import dataclass\nimport numpy as np\n"
     imports += "@dataclass\nclass Mutable: x: int = 1\n"
     project.write("test_order.py", imports + claim)
-    result = project.run("-n", workers, "--continue-on-collection-errors")
+    result = project.run("--continue-on-collection-errors")
     assert count_lines(result, "toy/order: arm 'high': toy.extra: ") >= 1
     assert count_lines(result, message) >= 1
     assert_clear(result)
     assert not any(line.startswith("2 ") for line in project.trained())
 
 
-# what is not quite a lab
+# incomplete labs and claims
 
 
 @pytest.mark.parametrize(
     ("lab", "message"),
     [
-        (LAB.replace('    name: ClassVar[str] = "toy"\n', ""), "toy/order: Toy.name must be a text"),
-        (LAB.replace('ClassVar[str] = "toy"', 'ClassVar[str] = "a/b"'), "toy/order: Toy.name must be a text"),
+        (LAB.replace('    name: ClassVar[str] = "toy"\n', ""), "toy/order: Toy.name must be a string"),
+        (LAB.replace('ClassVar[str] = "toy"', 'ClassVar[str] = "a/b"'), "toy/order: Toy.name must be a string"),
         (LAB.replace('ClassVar[str] = "toy"', 'ClassVar[str] = "train"'), "must be the lab's name, 'train'"),
-        (LAB.replace("@dataclass(frozen=True, kw_only=True)\n", ""), "Toy.level is no setting yet: decorate the class"),
+        (
+            LAB.replace("@dataclass(frozen=True, kw_only=True)\n", ""),
+            "Toy.level is not a setting yet: decorate the class",
+        ),
         (LAB.replace("epochs: int = 9", "epochs: int\n    must: int"), "toy.must has no default: each arm must set it"),
         (
             LAB + "\ndef train(seed): pass\nToy = train\n",
-            "lab must be a subclass of labcheck.core.lab.Lab, got <function",
+            "lab must be a subclass of labcheck.Lab, got <function",
         ),
-        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.core.lab.Lab, got Toy("),
-        (LAB.replace("return 6", "return 0"), "toy.stack must be a whole number from 1 up, got 0"),
-        (LAB.replace("return 6", "return 2.0"), "toy.stack must be a whole number from 1 up, got 2.0"),
-        (LAB.replace("    @property\n    def stack", "    def stack"), "toy.stack must be a whole number from 1 up"),
+        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.Lab, got Toy("),
+        (LAB.replace("return 6", "return 0"), "toy.stack must be a positive whole number, got 0"),
+        (LAB.replace("return 6", "return 2.0"), "toy.stack must be a positive whole number, got 2.0"),
+        (LAB.replace("    @property\n    def stack", "    def stack"), "toy.stack must be a positive whole number"),
         (
             LAB.replace("    level: float", "    units: ClassVar = {'error': 3}\n    level: float", 1),
             "Toy.units must be",
         ),
         (LAB.replace('{"quick": {"epochs": 3}}', '{"quick": 3}'), "Toy.scales must be settings by scale"),
-        (LAB.replace('"not stated", 0.2, 0.5', '["no text"], 0.2'), "the reason for a setting must be a text"),
+        (LAB.replace('"not stated", 0.2, 0.5', '["no string"], 0.2'), "the reason for a setting must be a string"),
         (LAB.replace('"not stated", 0.2, 0.5', '"not stated", lambda: 0'), "Toy.noise: an alternative: "),
         (
             f"def make():\n    {LAB.strip().replace(chr(10), chr(10) + '    ')}\n    return Toy, ERROR, ACCURACY\n"
@@ -227,7 +223,7 @@ def test_what_cannot_be_written_down_is_refused_at_collection(
         ),
     ],
 )
-def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, lab: str, message: str):
+def test_incomplete_lab_is_a_collection_error(project: Project, lab: str, message: str):
     (project.folder / "toy.py").write_text(lab)
     (project.folder / "test_other.py").write_text("1 / 0")
     result = project.run()
@@ -239,19 +235,19 @@ def test_a_class_that_is_no_proper_lab_is_refused_in_one_line(project: Project, 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{ERROR: 1.0}", "{Metric('accuracy'): 1.0}", "Metric('accuracy') must say which direction is better"),
-        ('beats("low", "high", ERROR)', 'beats("low", "high", "error")', "arms are compared on a Metric"),
-        ('{"Table 1": {ERROR: 1.0}}', "[1.0]", "arm 'low': settings must be a dict of them, and quoted a dict of what"),
+        ("{ERROR: 1.0}", "{Metric('accuracy'): 1.0}", "Metric('accuracy') must state which direction is better"),
+        ('beats("low", "high", ERROR)', 'beats("low", "high", "error")', "arms must be compared by a Metric"),
+        ('{"Table 1": {ERROR: 1.0}}', "[1.0]", "arm 'low': settings must be a dict, and quoted a dict of the numbers"),
         (
             'Arm({"level": 1.0}',
             'Arm(["level"]',
-            "arm 'low': settings must be a dict of them, and quoted a dict of what",
+            "arm 'low': settings must be a dict, and quoted a dict of the numbers",
         ),
-        ('"low"', '"lo\\nw"', "names of arms and relations must be printable texts, got 'lo\\nw'"),
+        ('"low"', '"lo\\nw"', "names of arms and relations must be printable strings, got 'lo\\nw'"),
     ],
 )
-def test_a_claim_that_is_written_wrongly_shows_no_call_of_ours(project: Project, old: str, new: str, message: str):
-    project.write("test_order.py", "from labcheck.core.metrics import Metric\n" + ORDER.replace(old, new))
+def test_invalid_claim_shows_no_frame_of_labcheck(project: Project, old: str, new: str, message: str):
+    project.write("test_order.py", "from labcheck import Metric\n" + ORDER.replace(old, new))
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert count_lines(result, message) >= 1
@@ -259,31 +255,31 @@ def test_a_claim_that_is_written_wrongly_shows_no_call_of_ours(project: Project,
 
 
 @WORKERS
-def test_a_lab_whose_precision_fails_is_a_usage_error(project: Project, workers: str):
+def test_lab_whose_precision_raises_is_a_usage_error(project: Project, workers: str):
     lab = LAB.replace("    def train(", "    def precision(self):\n        return 'float32'\n\n    def train(")
     (project.folder / "toy.py").write_text(lab)
     result = project.run("-n", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, "ERROR: toy: precision('cpu') raised TypeError: ")
+    assert is_in_one_line(result, "ERROR: toy: precision('cpu') raised TypeError: ")
 
 
-def test_a_timed_arm_that_raises_is_named(project: Project):
+def test_timed_arm_that_raises_is_named(project: Project):
     timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
-    project.write("test_order.py", "from labcheck.core.metrics import CPU_SECONDS\n" + timed)
+    project.write("test_order.py", "from labcheck import CPU_SECONDS\n" + timed)
     project.change("if lab.level == 2: raise ValueError('no luck')")
     result = project.run("test_order.py::relation[low beats high on cpu_seconds-quick]")
     assert count_lines(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
     assert_clear(result)
 
 
-def test_a_seed_that_diverges_is_not_fast(project: Project):
+def test_diverged_seed_is_not_fast(project: Project):
     lab = LAB.replace("    level: float", "    diverged: ClassVar = (ValueError,)\n    level: float", 1)
     (project.folder / "toy.py").write_text(lab)
     timed = ORDER.replace('"high", ERROR)', '"high", CPU_SECONDS)')
-    project.write("test_order.py", "from labcheck.core.metrics import CPU_SECONDS\n" + timed)
+    project.write("test_order.py", "from labcheck import CPU_SECONDS\n" + timed)
     project.change("if lab.level == 2: raise ValueError('no luck')")
     project.run("test_order.py", "--claims-report", "out")
-    (relation,) = project.report()["claims"][0]["relations"]
+    [relation] = project.report()["claims"][0]["relations"]
     assert (relation["holds"], relation["n"]) == (16, 16)
 
 
@@ -296,11 +292,11 @@ def test_curves_of_one_record_are_curves(project: Project, recorded: str):
         (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", returned, SINGLE))
         claim = ORDER.replace('"high", ERROR)]', '"high", last_value("loss", rising=False))]')
         claim = claim.replace(', "text": {ACCURACY: 0.5}', "")
-        project.write("test_order.py", "from labcheck.core.metrics import last_value\n" + claim)
+        project.write("test_order.py", "from labcheck import last_value\n" + claim)
         assert count_lines(project.run("test_order.py"), expected) == 1
 
 
-def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
+def test_seed_that_diverges_immediately_is_nan(project: Project):
     returned = (
         "return {'error': [np.nan], 'loss': [], 'epochs': 0} if seeds[0] == 2 else {'error': error[0], 'loss': [2, 1]}"
     )
@@ -308,16 +304,15 @@ def test_a_seed_that_diverges_at_once_is_nan_everywhere(project: Project):
     claim = ORDER.replace('"high", ERROR)]', '"high", last_value("loss", rising=False))]')
     project.write(
         "test_order.py",
-        "from labcheck.core.metrics import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
+        "from labcheck import last_value\n" + claim.replace(', "text": {ACCURACY: 0.5}', ""),
     )
     result = project.run("test_order.py", "--claims-report", "out")
     assert count_lines(result, "0/16  low beats high on last loss; ours 1 : 1") == 1
-    (relation,) = project.report()["claims"][0]["relations"]
+    [relation] = project.report()["claims"][0]["relations"]
     assert relation["ties"] == 16
 
 
-def test_what_a_lab_depends_on_counts_where_its_class_is(project: Project):
-    """The files and the source of the class that a lab inherits from."""
+def test_dependencies_of_a_base_class_invalidate_trials(project: Project):
     package = project.folder / "base"
     (package / "configs").mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -335,20 +330,22 @@ def test_what_a_lab_depends_on_counts_where_its_class_is(project: Project):
     assert count_lines(project.pytester.runpytest_inprocess(*run), "0 of 6 blocks") == 1
 
 
-def test_a_required_setting_may_be_given_by_each_arm(project: Project):
+def test_required_setting_may_be_set_by_each_arm(project: Project):
     (project.folder / "toy.py").write_text(LAB.replace("level: float = 1.0", "level: float"))
     project.recorded("--claims-report", "out")
     assert project.run("--claims-set", "toy.noise=0.2").ret == pytest.ExitCode.OK
     assert project.run().ret == pytest.ExitCode.OK
 
 
-def test_a_metric_without_direction_is_refused(project: Project):
+def test_metric_without_direction_is_a_collection_error(project: Project):
     project.write("test_order.py", ORDER.replace("ACCURACY: 0.5", "Metric('accuracy'): 0.5"))
     text = (project.folder / "test_order.py").read_text()
-    (project.folder / "test_order.py").write_text("from labcheck.core.metrics import Metric\n" + text)
+    (project.folder / "test_order.py").write_text("from labcheck import Metric\n" + text)
     result = project.run()
     assert (
-        count_lines(result, "Metric('accuracy') must say which direction is better: higher_is_better=True for a score")
+        count_lines(
+            result, "Metric('accuracy') must state which direction is better: higher_is_better=True for a score"
+        )
         >= 1
     )
 
@@ -356,7 +353,7 @@ def test_a_metric_without_direction_is_refused(project: Project):
 # data
 
 
-def test_arms_with_data_of_their_own_are_shown_with_it(project: Project):
+def test_different_data_of_arms_are_shown(project: Project):
     lab = LAB.replace("    @classmethod\n    def data(cls):", "    def data(self):")
     lab = lab.replace('Data("drawn", "0123456789abcdef")', 'Data(f"level {self.level:g}", f"digest {self.level:g}")')
     (project.folder / "toy.py").write_text(lab)
@@ -368,10 +365,10 @@ def test_arms_with_data_of_their_own_are_shown_with_it(project: Project):
     assert [arm["data"]["name"] for arm in report["claims"][0]["arms"]] == ["level 1", "level 2"]
     assert "level 2, digest digest 2" in (project.folder / "out/report.html").read_text()
     (project.folder / "toy.py").write_text(lab.replace("digest {self", "other {self"))
-    assert count_lines(project.run("test_order.py"), "trained on other data (digest") >= 1
+    assert count_lines(project.run("test_order.py"), "trained on different data (digest") >= 1
 
 
-def test_data_without_a_digest_are_shown_without_one(project: Project):
+def test_data_without_digest_are_shown_without_one(project: Project):
     (project.folder / "toy.py").write_text(LAB.replace('"0123456789abcdef"', '""'))
     project.run("test_order.py", "--claims-report", "out")
     page = (project.folder / "out/report.html").read_text()
@@ -379,30 +376,29 @@ def test_data_without_a_digest_are_shown_without_one(project: Project):
     assert "drawn, digest" not in page
 
 
-@WORKERS
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return 'drawn'", "toy: data() must return Data(name, digest), two texts, got 'drawn'"),
-        ("return Data('a/b', '0')", "toy: the name of data is part of a file's name and must be of letters"),
+        ("return 'drawn'", "toy: data() must return Data(name, digest), two strings, got 'drawn'"),
+        ("return Data('a/b', '0')", "toy: the name of data must consist of letters"),
         (
             "return open('nowhere')",
             "toy: data() raised FileNotFoundError: [Errno 2] No such file or directory: 'nowhere'",
         ),
     ],
 )
-def test_data_that_cannot_be_named_is_a_usage_error(project: Project, workers: str, body: str, message: str):
+def test_invalid_data_are_a_usage_error(project: Project, body: str, message: str):
     (project.folder / "toy.py").write_text(LAB.replace('return Data("drawn", "0123456789abcdef")', body))
-    result = project.run("-n", workers)
+    result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(result, f"ERROR: {message}")
+    assert is_in_one_line(result, f"ERROR: {message}")
 
 
-# places
+# folders
 
 
 @pytest.mark.parametrize("option", ["--claims-data-root", "--claims-report", "--claims-tensorboard", "--claims-update"])
-def test_a_value_that_moves_the_root_directory_is_refused(project: Project, option: str):
+def test_value_that_changes_rootdir_is_a_usage_error(project: Project, option: str):
     outside = project.folder / "outside"
     work = outside.parent / "work"
     for folder in (outside, work):
@@ -412,15 +408,17 @@ def test_a_value_that_moves_the_root_directory_is_refused(project: Project, opti
     project.monkeypatch.chdir(work)
     refused = project.run(option, "../outside")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    assert in_one_line(refused, f"{option} ../outside: as this exists, pytest takes it for the place of tests, and its")
-    assert in_one_line(refused, f"write {option}=../outside")
+    assert is_in_one_line(
+        refused, f"{option} ../outside: pytest takes this existing path for a place of tests, and its"
+    )
+    assert is_in_one_line(refused, f"write {option}=../outside")
     assert project.run(f"{option}=../outside", "--collect-only").ret == pytest.ExitCode.OK
     assert (
         project.run("--rootdir=.", "-c", "pytest.ini", option, "../outside", "--collect-only").ret == pytest.ExitCode.OK
     )
 
 
-def test_a_value_that_does_not_move_the_root_directory_is_accepted(project: Project):
+def test_value_that_does_not_change_rootdir_is_accepted(project: Project):
     for _ in range(2):  # in the second run the folder exists
         result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "test_order.py")
         assert count_lines(result, f"report: {project.folder / 'out' / 'report.html'}") == 1
@@ -428,10 +426,10 @@ def test_a_value_that_does_not_move_the_root_directory_is_accepted(project: Proj
 
 
 @WORKERS
-def test_folders_stay_where_they_were_named_though_a_test_moves(project: Project, workers: str):
+def test_folders_are_absolute_if_a_test_changes_directory(project: Project, workers: str):
     project.write("test_aaa.py", "import os\ndef test_it(tmp_path): os.chdir(tmp_path)")
     (project.folder / "data").mkdir()
-    project.change("import os; open(os.environ['LABCHECK_DATA'] + '/seen', 'w').close()")
+    project.change("import os; open(os.environ['LABCHECK_DATA'] + '/used', 'w').close()")
     here = os.getcwd()
     try:
         project.run(
@@ -440,11 +438,11 @@ def test_folders_stay_where_they_were_named_though_a_test_moves(project: Project
         )  # fmt: skip
     finally:
         os.chdir(here)
-    for name in ("out/report.json", "tb/toy", "baselines/toy", "data/seen"):
+    for name in ("out/report.json", "tb/toy", "baselines/toy", "data/used"):
         assert (project.folder / name).exists()
 
 
-def test_the_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = "import os, labcheck.engine.workspace as w; print(w.Workspace().folder, flush=True); os.kill(os.getpid(), 9)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -452,7 +450,7 @@ def test_the_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeyp
     abandoned = Path(killed.stdout.strip())
     living, foreign = Workspace(), tmp_path / "labcheck-notes"
     foreign.mkdir()
-    assert abandoned.exists()  # too young
+    assert abandoned.exists()  # it is too new to be removed
     for folder in (abandoned, living.folder):
         os.utime(folder / workspace.OWNER, (time.time() - 3600,) * 2)
     workspace.remove_abandoned()
@@ -465,7 +463,7 @@ def test_the_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeyp
 
 
 @WORKERS
-def test_a_lone_surrogate_in_an_error_costs_no_report(project: Project, workers: str):
+def test_lone_surrogate_in_an_error_is_reported(project: Project, workers: str):
     project.change("if lab.level == 2: raise ValueError('no file \\udcff')")
     result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
     assert "INTERNALERROR" not in output(result)
@@ -473,7 +471,7 @@ def test_a_lone_surrogate_in_an_error_costs_no_report(project: Project, workers:
     assert any("no file \\udcff" in problem["text"] for problem in project.report()["problems"])
 
 
-def test_a_repository_with_names_in_no_encoding_is_recorded(project: Project):
+def test_update_in_repository_with_undecodable_names(project: Project):
     subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
     for name in ("größe.txt".encode(), b"gr\xf6\xdfe.txt"):
         Path(os.fsdecode(os.path.join(os.fsencode(project.folder), name))).touch()
@@ -488,7 +486,7 @@ def test_a_repository_with_names_in_no_encoding_is_recorded(project: Project):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_a_terminal_without_arrows_changes_no_exit_code(project: Project, encoding: str):
+def test_compare_on_a_terminal_without_arrows(project: Project, encoding: str):
     project.recorded("--claims-report", "one")
     project.change("metrics['error'] *= 100")
     project.run("--claims-report", "two")
@@ -502,31 +500,31 @@ def test_a_terminal_without_arrows_changes_no_exit_code(project: Project, encodi
         assert (ended.returncode, ended.stderr) == (code, b"")
 
 
-# what a run reports
+# reports
 
 
 @WORKERS
-def test_drift_under_xfail_is_reported(project: Project, workers: str):
+def test_drift_of_an_xfailed_test_is_reported(project: Project, workers: str):
     project.recorded()
     project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(reason='known')\n")
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
     result = project.run("test_order.py", "-n", workers, "--claims-report", "out")
     result.assert_outcomes(xfailed=1, xpassed=2)
-    (problem,) = project.report()["problems"]
+    [problem] = project.report()["problems"]
     assert (problem["kind"], problem["test"]) == ("drift", "arm[high-quick]")
     assert problem["text"].startswith("arm 'high' has drifted")
     assert problem["text"].endswith("(expected to fail: known)")
     assert "(expected to fail: known)" in (project.folder / "out/report.html").read_text()
 
 
-def test_a_strict_xfail_that_passes_is_a_failure(project: Project):
+def test_strict_xfail_that_passes_is_a_failure(project: Project):
     project.recorded()
     project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(strict=True)\n")
     project.run("test_order.py", "--claims-report", "out").assert_outcomes(failed=3)
     assert {problem["kind"] for problem in project.report()["problems"]} == {"failure"}
 
 
-def test_an_update_that_ended_early_writes_no_part_of_a_claim(project: Project):
+def test_update_that_ends_early_writes_no_part_of_a_claim(project: Project):
     result = project.run("-x", "--claims-strict", "--claims-update", "first", "test_top.py")
     assert (
         count_lines(result, "toy/top (quick): not written: the run ended before relation[low beats top on error-quick]")
@@ -535,7 +533,7 @@ def test_an_update_that_ended_early_writes_no_part_of_a_claim(project: Project):
     assert not project.file("top").exists()
 
 
-def test_an_update_of_selected_tests_says_what_it_leaves_out(project: Project):
+def test_update_of_selected_tests_names_the_missing_ones(project: Project):
     result = project.run("test_order.py::arm[low-quick]", "--claims-update", "first")
     assert (
         count_lines(result, "toy/order (quick): stored without high, low beats high on error, whose tests were not")
@@ -543,18 +541,18 @@ def test_an_update_of_selected_tests_says_what_it_leaves_out(project: Project):
     )
 
 
-def test_a_claim_that_is_gone_leaves_a_line(project: Project):
+def test_baseline_of_a_removed_claim_is_reported(project: Project):
     project.recorded()
     (project.folder / "test_top.py").unlink()
-    gone = f"{project.file('top')}: no claim of this run uses it; remove it if its claim is gone"
+    unused = f"{project.file('top')}: no collected claim uses this baseline; remove it if its claim no longer exists"
     for options in ([], ["-n", "2"], ["-k", "low"], [str(project.folder)]):
         result = project.run(*options)
         assert result.ret == pytest.ExitCode.OK
-        assert count_lines(result, gone) == 1
-    assert count_lines(project.run("test_order.py"), "no claim of this run uses it") == 0
+        assert count_lines(result, unused) == 1
+    assert count_lines(project.run("test_order.py"), "no collected claim uses this baseline") == 0
 
 
-def test_a_worker_that_dies_names_its_test(project: Project):
+def test_death_of_a_worker_is_reported_with_its_test(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
     result = project.run_in_subprocess(
         "-n", "2", "--max-worker-restart", "0", "--claims-report", "out", "test_order.py"
@@ -566,7 +564,7 @@ def test_a_worker_that_dies_names_its_test(project: Project):
     assert {problem["test"] for problem in died} <= {"arm[high-quick]", "relation[low beats high on error-quick]"}
 
 
-def test_an_open_claim_says_what_to_type(project: Project):
+def test_inconclusive_claim_names_the_option_for_more_seeds(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 3}'))
     result = project.run("test_order.py", "--claims-report", "out")
     assert re.search(r"seeds\s+would\s+decide:\s+--claims-seeds\s+\d+", output(result))
@@ -586,14 +584,12 @@ torch.manual_seed(5)
 np.seterr(all="raise")
 """
 SMALL = """
-from labcheck.core.claims import Arm, Claim
+from labcheck import Arm, Claim, Metric, beats
 from labcheck.labs.{module} import {name}
-from labcheck.core.metrics import Metric
-from labcheck.core.comparisons import beats
 
 small = {settings}
 claim = Claim(
-    id="{module}/small", statement="", source="", lab={name},
+    id="{module}/small", statement="", citation="", lab={name},
     arms={{"a": Arm(small), "b": Arm({{**small, **{other}}})}},
     relations=[beats("a", "b", Metric("{metric}", higher_is_better=False))], seeds={{"quick": 2}},
 )
@@ -611,7 +607,7 @@ SMALL_LABS = {
 
 
 @pytest.mark.parametrize("module", SMALL_LABS)
-def test_global_state_of_others_changes_no_value(project: Project, module: str):
+def test_global_state_does_not_affect_values(project: Project, module: str):
     for file in project.folder.glob("*.py"):
         file.unlink()
     name, settings, other, metric = SMALL_LABS[module]
