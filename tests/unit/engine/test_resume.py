@@ -172,11 +172,14 @@ def test_full_disk_loses_no_results(project: Project):
 # killed processes
 
 HARNESS = """
-import os, signal, sys, time
-import pytest, torch, labcheck.engine.checks, labcheck.report.page, labcheck.report.terminal
+import gc, os, signal, sys, time
+import pytest, scipy.special, torch, labcheck.engine.checks, labcheck.report.terminal
 from labcheck.engine.module_source import find_source
+from labcheck.report import page
 
 find_source("labcheck.engine.results")  # caches the installed distributions, so that kills hit what follows
+page._template()
+gc.freeze()  # a collection in a child would copy all of this memory
 
 def session():
     child = os.fork()
