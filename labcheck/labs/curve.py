@@ -65,7 +65,7 @@ class Curve(FunctionLab):
         "sigmoid",
         "script",
         "The activation in the course's model file; only with it is f fitted best after about 200 epochs and ten times "
-        "worse after 20,000, and is a rate of 0.1 better than 1, as the report says",
+        "worse after 20,000, and is a rate of 0.1 better than 1, as in the report",
     )
     noise: float = known(3.0, "script", "The standard deviation in the course's script")
     samples: int = known(200, "script", "The number in the course's script, uniform on [-5, 5)")

@@ -74,7 +74,7 @@ class Trig(FunctionLab):
     init: str = known(
         "xavier_uniform",
         "numbers",
-        "The text says xavier_normal, but with xavier_uniform a replica gives the losses that Fig. 4 prints for epochs "
+        "The text names xavier_normal, but with xavier_uniform a replica has the losses that Fig. 4 prints for epochs "
         "0, 10 and 20, and the report's script calls it",
     )
     optimizer: str = "sgd"
@@ -121,7 +121,7 @@ class Trig(FunctionLab):
         "processes; the printed validation and test losses are at the floor that results on the report's split",
     )
     least_lr: float = known(1e-5, "script", "The smallest rate of the plateau schedule in the report's script")
-    patience: int = known(10, "script", "The epochs without progress in the report's script; the text says 10, too")
+    patience: int = known(10, "script", "The epochs without progress in the report's script; the text has 10, too")
 
     def __post_init__(self) -> None:
         super().__post_init__()

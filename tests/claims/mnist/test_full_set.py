@@ -35,7 +35,7 @@ claim = Claim(
     notes=[
         "The report splits the full set like its 3000 digits, 4.8 : 1.2 : 1, and trains for more epochs: 20 are "
         "assumed.",
-        "The report says 99 % and more: 99 % is taken as the number.",
+        "The report states 99 % and more: 99 % is taken as the number.",
         "Best in validation means the highest mean accuracy over the last five epochs. Steadiness is how little the "
         "accuracy falls back within the first eight epochs. Slow means a lower accuracy after the first epoch and "
         "larger mean losses over the first five.",

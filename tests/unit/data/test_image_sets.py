@@ -121,7 +121,7 @@ def test_torchvision_files_are_read_completely_and_once(
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion"])
-def test_smaller_set_than_the_real_one_is_refused(small_digits: Path, tmp_path: Path, dataset: str):
+def test_set_of_other_size_is_refused(small_digits: Path, tmp_path: Path, dataset: str):
     title = image_sets.REAL[dataset].title
     link_digits(small_digits, tmp_path, title)
     message = refusal(dataset, tmp_path)

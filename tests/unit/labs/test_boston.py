@@ -26,7 +26,7 @@ UNSTATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
 """Other settings of a lab, and the changed one."""
 
 
-def test_all_unstated_settings_have_a_case():
+def test_all_unstated_settings_are_tested():
     assert {name for _, setting in UNSTATED for name in setting} == set(Boston.unstated())
 
 

@@ -40,7 +40,7 @@ ENGINES = {engine: replace(FASHION, engine=engine) for engine in ("student", "to
 
 
 @every_lab
-def test_second_training_is_equal_to_the_bit(lab: ImageLab):
+def test_training_is_reproducible_to_bit(lab: ImageLab):
     assert equal(lab.train([5]), lab.train([5]))
 
 

@@ -68,7 +68,7 @@ SUBCLASSES: dict[type[Lab], tuple[type[Lab], dict[str, Any]]] = {
 every_lab = pytest.mark.parametrize("lab", SUBCLASSES, ids=[lab.name for lab in SUBCLASSES])
 
 
-def test_all_seven_labs_have_a_subclass_here():
+def test_subclasses_include_all_seven_labs():
     assert {lab.name for lab in SUBCLASSES} == {"boston", "cifar", "curve", "fashion", "mnist", "sine", "trig"}
     assert all(subclass.name != lab.name for lab, (subclass, _) in SUBCLASSES.items())
 

@@ -36,7 +36,7 @@ every_lab = pytest.mark.parametrize("lab", SHORT.values(), ids=SHORT)
 
 
 @every_lab
-def test_second_training_is_equal_to_the_bit(lab: StackedLab):
+def test_training_is_reproducible_to_bit(lab: StackedLab):
     assert equal(lab.train(range(4)), lab.train(range(4)))
 
 
