@@ -235,7 +235,7 @@ def pseudo() -> Iterator[Pseudo]:
 # estimates
 
 
-def test_estimate_is_printed_once_before_the_tests(piped: Piped):
+def test_estimate_is_printed_once_before_tests(piped: Piped):
     minutes = 800 / min(piped.workers or 1, os.cpu_count() or 1) / 60
     [place] = [number for number, line in enumerate(piped.lines) if "training" in line]
     assert piped.lines[place] == f"{ESTIMATE} {minutes:.0f} min (2 of 8 blocks have never been timed)"
@@ -295,7 +295,7 @@ def estimates(result: pytest.RunResult) -> list[str]:
 
 
 @pytest.mark.usefixtures("clock")
-def test_estimate_is_corrected_after_the_first_test(project: Project):
+def test_estimate_is_corrected_after_first_test(project: Project):
     result = project.run(*UNCOMPARED)
     first, second = estimates(result)
     assert first.startswith("13 min ")
@@ -308,7 +308,7 @@ def test_estimate_is_corrected_after_the_first_test(project: Project):
 
 
 @pytest.mark.usefixtures("clock")
-def test_correction_is_a_separate_line_if_verbose(project: Project):
+def test_correction_is_separate_line_if_verbose(project: Project):
     result = project.run("-v", *UNCOMPARED)
     assert len(estimates(result)) == 2
     assert all(line.startswith("training takes") for line in result.outlines if "training takes" in line)
@@ -353,14 +353,14 @@ def test_estimate_is_not_corrected_in_first_seconds(project: Project, monkeypatc
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("options", [["-q"], ["-p", "no:terminal"]])
-def test_estimate_is_not_corrected_in_a_quiet_run(project: Project, options: list[str]):
+def test_estimate_is_not_corrected_in_quiet_run(project: Project, options: list[str]):
     result = project.run(*options, *UNCOMPARED)
     assert result.ret == pytest.ExitCode.OK
     assert estimates(result) == []
 
 
 @pytest.mark.usefixtures("clock")
-def test_estimate_is_not_corrected_after_a_stop(project: Project):
+def test_estimate_is_not_corrected_after_stop(project: Project):
     project.change(SLOW + "\n1 // 0 if seeds[0] == 12 else 0")
     assert len(estimates(project.run("-x", *UNCOMPARED))) == 1
 
@@ -383,13 +383,13 @@ def test_correction_does_not_split_lines_of_workers(tmp_path: Path, verbose: lis
 # the progress line
 
 
-def test_no_line_if_output_is_not_a_terminal(piped: Piped):
+def test_no_line_if_output_is_not_terminal(piped: Piped):
     assert not any("\x1b" in line or "epoch" in line for line in piped.lines)
     assert "7 passed" in piped.lines[-1]
 
 
 @pytest.mark.parametrize(("term", "shown"), [("xterm", True), ("dumb", False)])
-def test_no_line_on_a_dumb_terminal(
+def test_no_line_on_dumb_terminal(
     pseudo: Pseudo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, term: str, shown: bool
 ):
     monkeypatch.setattr(sys, "stdout", pseudo.there)
@@ -399,7 +399,7 @@ def test_no_line_on_a_dumb_terminal(
     plugin.pytest_unconfigure()
 
 
-def test_no_line_without_a_terminal_reporter(project: Project, pseudo: Pseudo, monkeypatch: pytest.MonkeyPatch):
+def test_no_line_without_terminal_reporter(project: Project, pseudo: Pseudo, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "_terminal", lambda: os.fdopen(os.dup(pseudo.there.fileno()), "w"))
     recorded(project.folder)
     assert project.run("-p", "no:terminal", *UNCOMPARED).ret == pytest.ExitCode.OK
@@ -411,7 +411,7 @@ def test_line_shows_share_time_and_current_block(one: Watched):
     assert re.fullmatch(r"  4%\|.{10}\| \d[\d:]+ remaining, epoch 3/10 of toy/order low seeds 0-5", one.line())
 
 
-def test_line_shows_the_blocks_of_all_workers(two: Watched):
+def test_line_shows_blocks_of_all_workers(two: Watched):
     line, *_ = (row for rows in two.frames() for row in rows if "; epoch 3/10" in row)
     labels = re.findall(r"epoch 3/10 of (toy/\w+ \w+ seeds \d+-\d+)", line)
     assert len(set(labels)) == 2
@@ -423,12 +423,12 @@ def test_line_is_redrawn_in_place(watched: Watched):
     assert max(sum(BAR in row for row in rows) for rows in watched.frames()) == 1
 
 
-def test_line_is_removed_at_the_end(watched: Watched):
+def test_line_is_removed_at_end(watched: Watched):
     assert watched.code == 0
     assert not any("epoch" in row or BAR in row or "remaining" in row for row in watched.rows())
 
 
-def test_line_does_not_affect_the_output_of_pytest(one: Watched, two: Watched):
+def test_line_does_not_affect_output_of_pytest(one: Watched, two: Watched):
     after = [row for row in one.rows() if row and ESTIMATE not in row]
     start = after.index("collected 7 items")
     assert after[start + 1 : start + 3] == [
@@ -446,12 +446,12 @@ def test_line_does_not_affect_the_output_of_pytest(one: Watched, two: Watched):
         assert sum(row.startswith("toy/") for row in watched.rows()) == 2
 
 
-def test_estimate_on_a_terminal_is_a_separate_line(watched: Watched):
+def test_estimate_on_terminal_is_separate_line(watched: Watched):
     [row] = [row for row in watched.rows() if ESTIMATE in row]
     assert row.startswith(ESTIMATE)
 
 
-def test_correction_on_a_terminal_remains(tmp_path: Path):
+def test_correction_on_terminal_remains(tmp_path: Path):
     run = watch(tmp_path, "-n", "0", until="epoch 3/10", toy=EAGER + WAITS)
     assert run.code == 0
     corrected = [row for row in run.rows() if "on this machine" in row]
@@ -464,7 +464,7 @@ def test_line_leaves_no_open_file(watched: Watched):
     assert "ResourceWarning" not in watched.output
 
 
-def test_line_is_removed_after_an_interrupt(tmp_path: Path):
+def test_line_is_removed_after_interrupt(tmp_path: Path):
     run = watch(tmp_path, "-n", "0", "test_order.py", until="epoch 3/10", interrupted=True)
     assert run.code == pytest.ExitCode.INTERRUPTED
     assert not any("epoch" in row or BAR in row for row in run.rows())
@@ -510,7 +510,7 @@ def test_output_continues_where_it_was(pseudo: Pseudo, tmp_path: Path, monkeypat
     ]
 
 
-def test_line_is_not_longer_than_the_terminal(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_line_is_not_longer_than_terminal(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "INTERVAL", 0.01)
     files = ProgressFiles(tmp_path)
     with files.training("key"):
@@ -528,7 +528,7 @@ def test_line_that_was_never_drawn_writes_nothing(pseudo: Pseudo, tmp_path: Path
     assert select.select([pseudo.here], [], [], 0) == ([], [], [])
 
 
-def test_line_uses_the_encoding_of_the_terminal(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_line_uses_encoding_of_terminal(pseudo: Pseudo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "INTERVAL", 0.01)
     monkeypatch.setenv("TERM", "xterm")
     termios.tcsetwinsize(pseudo.here, (24, 80))

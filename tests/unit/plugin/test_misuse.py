@@ -83,7 +83,7 @@ def test_update_writes_no_claim_whose_worker_died(project: Project):
 
 
 @pytest.mark.parametrize("when", ["setup", "teardown"])
-def test_update_writes_no_claim_with_an_error(project: Project, when: str):
+def test_update_writes_no_claim_with_error(project: Project, when: str):
     hook = f"def pytest_runtest_{when}(item):\n    if item.name.startswith('arm[high'): raise OSError('no luck')\n"
     (project.folder / "conftest.py").write_text(hook)
     result = project.run("--claims-update", "it fails")
@@ -116,7 +116,7 @@ def test_non_finite_default_is_stored_and_compared(project: Project, value: str)
     assert project.run().ret == pytest.ExitCode.OK
 
 
-def test_folder_is_not_an_unused_baseline(tmp_path: Path):
+def test_folder_is_not_unused_baseline(tmp_path: Path):
     used = baselines.path(tmp_path, "toy/v1.5", "quick", "drawn")
     used.parent.mkdir(parents=True)
     used.touch()
@@ -125,14 +125,14 @@ def test_folder_is_not_an_unused_baseline(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["int | None", "tuple[str, ...]", "list"])
-def test_override_of_unparsable_type_is_a_usage_error(project: Project, kind: str):
+def test_override_of_unparsable_type_is_usage_error(project: Project, kind: str):
     (project.folder / "toy.py").write_text(LAB.replace("    loud", f"    clip: {kind} = assumed(None, '')\n    loud"))
     result = project.run("--claims-set", "toy.clip=x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert count_lines(result, "toy.clip") == 1
 
 
-def test_overridden_setting_of_a_scale_is_reported(project: Project):
+def test_overridden_setting_of_scale_is_reported(project: Project):
     (project.folder / "toy.py").write_text(LAB.replace('{"epochs": 3}', '{"epochs": 3, "noise": 0.2}'))
     project.run("test_top.py", "--claims-set", "toy.noise=0.5", "--claims-report", "out")
     (top,) = project.report()["claims"]
@@ -151,7 +151,7 @@ def test_override_of_what_each_arm_sets_has_no_effect(project: Project):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_override_that_an_arm_refuses_is_a_usage_error(project: Project, workers: str):
+def test_override_that_arm_refuses_is_usage_error(project: Project, workers: str):
     check = """
     def __post_init__(self):
         if self.loud and self.level == 3:
@@ -209,21 +209,21 @@ def _full(*_: object) -> None:
     raise OSError("no space left")
 
 
-def test_edited_baseline_is_reported_with_a_remedy(project: Project):
+def test_edited_baseline_is_reported_with_remedy(project: Project):
     file = project.recorded().file("order")
     file.write_text(file.read_text().replace('"seeds": 16', '"seeds": 15'))
     result = project.run("test_order.py")
     assert count_lines(result, "edited by hand; restore it from version control, or remove it and record it again") == 3
 
 
-def test_update_of_two_claims_with_one_id_is_a_usage_error(project: Project):
+def test_update_of_two_claims_with_one_id_is_usage_error(project: Project):
     project.write("test_two.py", ORDER.replace('"level": 2.0', '"level": 4.0'))
     result = project.run("--claims-update", "both")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not project.file("order").exists()
 
 
-def test_module_with_two_claims_is_a_collection_error(project: Project):
+def test_module_with_two_claims_is_collection_error(project: Project):
     project.write("test_order.py", ORDER + ORDER.replace("claim =", "other =").replace("toy/order", "toy/other"))
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -239,19 +239,19 @@ def test_quoted_number_equal_to_all_seeds_is_at_percentile_50(project: Project):
 
 
 @pytest.mark.parametrize(("value", "higher"), [(0.9, True), (0.1, False)])
-def test_value_equal_to_the_limit_reaches_it(value: float, higher: bool):
+def test_value_equal_to_limit_reaches_it(value: float, higher: bool):
     trials = Trials({"share": np.array([value]), "epochs": np.ones(1)}, {})
     assert reaches("a", value, Metric("share", higher, ratio=False)).decide({"a": trials}).holds.all()
 
 
-def test_crash_shows_frames_of_the_lab_only(project: Project):
+def test_crash_shows_frames_of_lab_only(project: Project):
     project.change(NO_LUCK)
     result = project.run("test_order.py::arm[low-quick]")
     assert count_lines(result, "toy.py") >= 1
     assert count_lines(result, "pluggy/_callers.py") + count_lines(result, "_multicall") == 0
 
 
-def test_short_summary_states_the_reason(project: Project):
+def test_short_summary_states_reason(project: Project):
     result = project.run("test_order.py::arm[low-quick]", "-q")
     [line] = [line for line in result.outlines if line.startswith("FAILED")]
     assert " - toy/order (quick): " in line
@@ -259,14 +259,14 @@ def test_short_summary_states_the_reason(project: Project):
 
 
 @pytest.mark.parametrize("seeds", ['{"quick": 0}', "{}"])
-def test_claim_without_seeds_is_a_collection_error(project: Project, seeds: str):
+def test_claim_without_seeds_is_collection_error(project: Project, seeds: str):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', seeds))
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert is_in_one_line(result, "toy/order: seeds must be a positive number for each scale")
 
 
-def test_quoted_number_of_a_curve_is_shown_at_its_relation(project: Project):
+def test_quoted_number_of_curve_is_shown_at_its_relation(project: Project):
     claim = ORDER.replace("{ERROR: 1.0}", "{geometric_mean('loss', rising=False): 1.0}").replace(
         '"high", ERROR', '"high", geometric_mean("loss", rising=False)'
     )

@@ -63,7 +63,7 @@ def test_scales_have_separate_baselines_and_settings(project: Project):
     assert project.run("test_order.py").ret == pytest.ExitCode.OK
 
 
-def test_module_may_have_a_claim_and_functions(project: Project):
+def test_module_may_have_claim_and_functions(project: Project):
     project.recorded()
     project.write("test_order.py", ORDER + "\n\ndef test_arms(tmp_path):\n    assert claim.arms\n")
     project.run("-v").assert_outcomes(passed=8)
@@ -101,7 +101,7 @@ def test_module_may_have_a_claim_and_functions(project: Project):
         ('["The error is that of Toy."]', '"An error."', "toy/order: notes must be a list of sentences"),
     ],
 )  # fmt: skip
-def test_invalid_claim_is_a_collection_error(project: Project, before: str, after: str, message: str):
+def test_invalid_claim_is_collection_error(project: Project, before: str, after: str, message: str):
     assert before in ORDER
     project.write("test_order.py", ORDER.replace(before, after))
     result = project.run("-rN")
@@ -153,7 +153,7 @@ def test_invalid_claim_is_a_collection_error(project: Project, before: str, afte
         (["--claims-set", "toy.loud=1"], "--claims-set: toy.loud must be true or false, got '1'"),
     ],
 )
-def test_invalid_option_is_a_usage_error(project: Project, options: list[str], message: str):
+def test_invalid_option_is_usage_error(project: Project, options: list[str], message: str):
     project.monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     result = project.run(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -161,14 +161,14 @@ def test_invalid_option_is_a_usage_error(project: Project, options: list[str], m
     assert project.trained() == []
 
 
-def test_invalid_override_is_a_usage_error_with_workers(project: Project):
+def test_invalid_override_is_usage_error_with_workers(project: Project):
     result = project.run("-n", "2", "--claims-set", "toy.nosie=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert is_in_one_line(result, "ERROR: --claims-set")
     assert project.trained() == []
 
 
-def test_data_root_may_be_an_environment_variable(project: Project):
+def test_data_root_may_be_environment_variable(project: Project):
     project.monkeypatch.setenv("LABCHECK_DATA", "nowhere")
     assert is_in_one_line(project.run("--claims-data", "real"), f"no folder {project.folder / 'nowhere'}")
     assert project.run("--collect-only", "-q", "--claims-data-root", ".").ret == pytest.ExitCode.OK
@@ -204,7 +204,7 @@ def test_tensorboard_must_be_installed(project: Project):
     assert not (project.folder / "tb").exists()
 
 
-def test_ini_option_names_the_baselines_folder(project: Project):
+def test_ini_option_names_baselines_folder(project: Project):
     project.recorded("-o", "claims_baselines=stored/results")
     assert len(list((project.folder / "stored" / "results" / "toy").iterdir())) == 2
     assert not (project.folder / "baselines").exists()

@@ -12,25 +12,13 @@ import pytest
 
 from labcheck.engine import workspace
 from labcheck.engine.workspace import Workspace
-from tests.helpers.project import LAB, ORDER, Project, count_lines, is_in_one_line
+from tests.helpers.project import LAB, ORDER, Project, assert_no_internals, count_lines, is_in_one_line, output
 from tests.helpers.report import SCHEMA
 
 WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
 """For results and errors that take another way from a worker to the report."""
 SINGLE = LAB.replace("        return 6\n", "        return 1\n")
 """The lab with blocks of one seed."""
-
-
-def output(result: pytest.RunResult) -> str:
-    """Return the whole output of a run."""
-    return "\n".join([*result.outlines, *result.errlines])
-
-
-def assert_clear(result: pytest.RunResult) -> None:
-    """Assert that the output has neither frames of labcheck nor an internal error of pytest."""
-    text = output(result)
-    assert "INTERNALERROR" not in text
-    assert "labcheck/" not in re.sub(r"labcheck/(labs|nn)/\w+\.py", "", text.replace("/labcheck/\n", ""))
 
 
 # results of a lab
@@ -51,20 +39,19 @@ def test_results_must_be_one_for_each_seed(project: Project, returned: str, mess
     (project.folder / "toy.py").write_text(re.sub(r"return Trials\(metrics.*", f"return {returned}", LAB))
     result = project.run("--claims-report", "out", "--claims-update", "first")
     assert count_lines(result, f"toy/order (quick): arm 'low' (level=1.0), seeds 0-5: {message}") >= 1
-    assert_clear(result)
+    assert_no_internals(result)
     assert not project.file("order").exists()
     jsonschema.validate(project.report(), SCHEMA)
     assert any(message in problem["text"] for problem in project.report()["problems"])
 
 
-@WORKERS
-def test_seeds_are_not_shifted_by_one_that_is_left_out(project: Project, workers: str):
+def test_seeds_are_not_shifted_by_one_that_is_left_out(project: Project):
     """A trainer that drops diverged seeds is refused, and judged correctly once it returns NaN for them."""
     drop = "metrics.update({name: value[np.array(seeds) != 3] for name, value in metrics.items()})"
     project.change(drop)
-    assert count_lines(project.run("test_order.py", "-n", workers), "must have one number for each of the 6 seeds") >= 1
+    assert count_lines(project.run("test_order.py"), "must have one number for each of the 6 seeds") >= 1
     project.change("metrics['error'][np.array(seeds) == 3] = np.nan if lab.level == 2 else 1")
-    result = project.run("test_order.py", "-n", workers, "--claims-update", "first")
+    result = project.run("test_order.py", "--claims-update", "first")
     assert count_lines(result, "low beats high on error: none → REPRODUCED 16/16") == 1
 
 
@@ -101,7 +88,7 @@ def test_seed_that_raises_is_named_and_trained_once(project: Project, workers: s
     message = "toy/order (quick): arm 'high' (level=2.0), seed 2: ValueError: loss is NaN"
     assert count_lines(result, message) == 2  # of the arm, and of the relation
     assert project.trained().count("2 [2]") == 1
-    assert_clear(result)
+    assert_no_internals(result)
     problems = [problem["text"] for problem in project.report()["problems"] if problem["kind"] == "error"]
     assert problems == [message.partition(": ")[2]] * 2
 
@@ -126,7 +113,7 @@ def test_value_beyond_float32_is_not_finite(project: Project):
     project.change("metrics['error'][np.array(seeds) == 3] = 1e300; metrics['accuracy'][:] = -1e300")
     result = project.run("test_order.py", "--claims-report", "out", "--claims-update", "first")
     assert count_lines(result, "low beats high on error: none → REPRODUCED 15/16") == 1
-    assert_clear(result)
+    assert_no_internals(result)
 
 
 # settings
@@ -146,7 +133,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_setting_of_a_supported_type_is_stored(project: Project, setting: str):
+def test_setting_of_supported_type_is_stored(project: Project, setting: str):
     (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
     claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
     imports = "import enum\nimport numpy as np\nfrom pathlib import Path\nColor = enum.Enum('Color', 'RED GREEN')\n"
@@ -169,7 +156,7 @@ def test_setting_of_a_supported_type_is_stored(project: Project, setting: str):
         ("'\\udcff'", "cannot be encoded as UTF-8"),
     ],
 )
-def test_setting_of_another_type_is_a_collection_error(project: Project, setting: str, message: str):
+def test_setting_of_another_type_is_collection_error(project: Project, setting: str, message: str):
     (project.folder / "toy.py").write_text(LAB.replace("    epochs: int", "    extra: object = 0\n    epochs: int"))
     claim = ORDER.replace('{"level": 2.0}', f'{{"level": 2.0, "extra": {setting}}}')
     imports = "import functools\nfrom dataclasses import dataclass\nimport numpy as np\n"
@@ -178,7 +165,7 @@ def test_setting_of_another_type_is_a_collection_error(project: Project, setting
     result = project.run("--continue-on-collection-errors")
     assert count_lines(result, "toy/order: arm 'high': toy.extra: ") >= 1
     assert count_lines(result, message) >= 1
-    assert_clear(result)
+    assert_no_internals(result)
     assert not any(line.startswith("2 ") for line in project.trained())
 
 
@@ -223,13 +210,13 @@ def test_setting_of_another_type_is_a_collection_error(project: Project, setting
         ),
     ],
 )
-def test_incomplete_lab_is_a_collection_error(project: Project, lab: str, message: str):
+def test_incomplete_lab_is_collection_error(project: Project, lab: str, message: str):
     (project.folder / "toy.py").write_text(lab)
     (project.folder / "test_other.py").write_text("1 / 0")
     result = project.run()
     assert count_lines(result, message) >= 1
     assert count_lines(result, "ZeroDivisionError") >= 1  # other errors are still reported
-    assert_clear(result)
+    assert_no_internals(result)
 
 
 @pytest.mark.parametrize(
@@ -251,11 +238,11 @@ def test_invalid_claim_shows_no_frame_of_labcheck(project: Project, old: str, ne
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert count_lines(result, message) >= 1
-    assert_clear(result)
+    assert_no_internals(result)
 
 
 @WORKERS
-def test_lab_whose_precision_raises_is_a_usage_error(project: Project, workers: str):
+def test_lab_whose_precision_raises_is_usage_error(project: Project, workers: str):
     lab = LAB.replace("    def train(", "    def precision(self):\n        return 'float32'\n\n    def train(")
     (project.folder / "toy.py").write_text(lab)
     result = project.run("-n", workers)
@@ -269,7 +256,7 @@ def test_timed_arm_that_raises_is_named(project: Project):
     project.change("if lab.level == 2: raise ValueError('no luck')")
     result = project.run("test_order.py::relation[low beats high on cpu_seconds-quick]")
     assert count_lines(result, "toy/order (quick): arm 'high' (level=2.0), seed 0: ValueError: no luck") == 1
-    assert_clear(result)
+    assert_no_internals(result)
 
 
 def test_diverged_seed_is_not_fast(project: Project):
@@ -312,7 +299,7 @@ def test_seed_that_diverges_immediately_is_nan(project: Project):
     assert relation["ties"] == 16
 
 
-def test_dependencies_of_a_base_class_invalidate_trials(project: Project):
+def test_dependencies_of_base_class_invalidate_trials(project: Project):
     package = project.folder / "base"
     (package / "configs").mkdir(parents=True)
     (package / "__init__.py").write_text(
@@ -337,7 +324,7 @@ def test_required_setting_may_be_set_by_each_arm(project: Project):
     assert project.run().ret == pytest.ExitCode.OK
 
 
-def test_metric_without_direction_is_a_collection_error(project: Project):
+def test_metric_without_direction_is_collection_error(project: Project):
     project.write("test_order.py", ORDER.replace("ACCURACY: 0.5", "Metric('accuracy'): 0.5"))
     text = (project.folder / "test_order.py").read_text()
     (project.folder / "test_order.py").write_text("from labcheck import Metric\n" + text)
@@ -387,7 +374,7 @@ def test_data_without_digest_are_shown_without_one(project: Project):
         ),
     ],
 )
-def test_invalid_data_are_a_usage_error(project: Project, body: str, message: str):
+def test_invalid_data_are_usage_error(project: Project, body: str, message: str):
     (project.folder / "toy.py").write_text(LAB.replace('return Data("drawn", "0123456789abcdef")', body))
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -398,7 +385,7 @@ def test_invalid_data_are_a_usage_error(project: Project, body: str, message: st
 
 
 @pytest.mark.parametrize("option", ["--claims-data-root", "--claims-report", "--claims-tensorboard", "--claims-update"])
-def test_value_that_changes_rootdir_is_a_usage_error(project: Project, option: str):
+def test_value_that_changes_rootdir_is_usage_error(project: Project, option: str):
     outside = project.folder / "outside"
     work = outside.parent / "work"
     for folder in (outside, work):
@@ -426,7 +413,7 @@ def test_value_that_does_not_change_rootdir_is_accepted(project: Project):
 
 
 @WORKERS
-def test_folders_are_absolute_if_a_test_changes_directory(project: Project, workers: str):
+def test_folders_are_absolute_if_test_changes_directory(project: Project, workers: str):
     project.write("test_aaa.py", "import os\ndef test_it(tmp_path): os.chdir(tmp_path)")
     (project.folder / "data").mkdir()
     project.change("import os; open(os.environ['LABCHECK_DATA'] + '/used', 'w').close()")
@@ -442,7 +429,7 @@ def test_folders_are_absolute_if_a_test_changes_directory(project: Project, work
         assert (project.folder / name).exists()
 
 
-def test_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_of_killed_session_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = "import os, labcheck.engine.workspace as w; print(w.Workspace().folder, flush=True); os.kill(os.getpid(), 9)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -463,7 +450,7 @@ def test_folder_of_a_killed_session_is_removed_later(tmp_path: Path, monkeypatch
 
 
 @WORKERS
-def test_lone_surrogate_in_an_error_is_reported(project: Project, workers: str):
+def test_lone_surrogate_in_error_is_reported(project: Project, workers: str):
     project.change("if lab.level == 2: raise ValueError('no file \\udcff')")
     result = project.run("-n", workers, "--claims-report", "out", "--claims-update", "first")
     assert "INTERNALERROR" not in output(result)
@@ -486,7 +473,7 @@ def test_update_in_repository_with_undecodable_names(project: Project):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_compare_on_a_terminal_without_arrows(project: Project, encoding: str):
+def test_compare_on_terminal_without_arrows(project: Project, encoding: str):
     project.recorded("--claims-report", "one")
     project.change("metrics['error'] *= 100")
     project.run("--claims-report", "two")
@@ -504,7 +491,7 @@ def test_compare_on_a_terminal_without_arrows(project: Project, encoding: str):
 
 
 @WORKERS
-def test_drift_of_an_xfailed_test_is_reported(project: Project, workers: str):
+def test_drift_of_xfailed_test_is_reported(project: Project, workers: str):
     project.recorded()
     project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(reason='known')\n")
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
@@ -517,14 +504,14 @@ def test_drift_of_an_xfailed_test_is_reported(project: Project, workers: str):
     assert "(expected to fail: known)" in (project.folder / "out/report.html").read_text()
 
 
-def test_strict_xfail_that_passes_is_a_failure(project: Project):
+def test_strict_xfail_that_passes_is_failure(project: Project):
     project.recorded()
     project.write("test_order.py", ORDER + "\nimport pytest\npytestmark = pytest.mark.xfail(strict=True)\n")
     project.run("test_order.py", "--claims-report", "out").assert_outcomes(failed=3)
     assert {problem["kind"] for problem in project.report()["problems"]} == {"failure"}
 
 
-def test_update_that_ends_early_writes_no_part_of_a_claim(project: Project):
+def test_update_that_ends_early_writes_no_part_of_claim(project: Project):
     result = project.run("-x", "--claims-strict", "--claims-update", "first", "test_top.py")
     assert (
         count_lines(result, "toy/top (quick): not written: the run ended before relation[low beats top on error-quick]")
@@ -533,7 +520,7 @@ def test_update_that_ends_early_writes_no_part_of_a_claim(project: Project):
     assert not project.file("top").exists()
 
 
-def test_update_of_selected_tests_names_the_missing_ones(project: Project):
+def test_update_of_selected_tests_names_missing_ones(project: Project):
     result = project.run("test_order.py::arm[low-quick]", "--claims-update", "first")
     assert (
         count_lines(result, "toy/order (quick): stored without high, low beats high on error, whose tests were not")
@@ -541,7 +528,7 @@ def test_update_of_selected_tests_names_the_missing_ones(project: Project):
     )
 
 
-def test_baseline_of_a_removed_claim_is_reported(project: Project):
+def test_baseline_of_removed_claim_is_reported(project: Project):
     project.recorded()
     (project.folder / "test_top.py").unlink()
     unused = f"{project.file('top')}: no collected claim uses this baseline; remove it if its claim no longer exists"
@@ -552,7 +539,7 @@ def test_baseline_of_a_removed_claim_is_reported(project: Project):
     assert count_lines(project.run("test_order.py"), "no collected claim uses this baseline") == 0
 
 
-def test_death_of_a_worker_is_reported_with_its_test(project: Project):
+def test_death_of_worker_is_reported_with_its_test(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
     result = project.run_in_subprocess(
         "-n", "2", "--max-worker-restart", "0", "--claims-report", "out", "test_order.py"
@@ -564,7 +551,7 @@ def test_death_of_a_worker_is_reported_with_its_test(project: Project):
     assert {problem["test"] for problem in died} <= {"arm[high-quick]", "relation[low beats high on error-quick]"}
 
 
-def test_inconclusive_claim_names_the_option_for_more_seeds(project: Project):
+def test_inconclusive_claim_names_option_for_more_seeds(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 3}'))
     result = project.run("test_order.py", "--claims-report", "out")
     assert re.search(r"seeds\s+would\s+decide:\s+--claims-seeds\s+\d+", output(result))
@@ -621,4 +608,4 @@ def test_global_state_does_not_affect_values(project: Project, module: str):
     (project.folder / "conftest.py").write_text(STATE)
     result = project.run_in_subprocess()
     result.assert_outcomes(passed=4)
-    assert count_lines(result, "measured elsewhere") == 0
+    assert count_lines(result, "another environment") == 0

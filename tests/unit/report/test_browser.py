@@ -285,6 +285,13 @@ def test_page_requests_nothing(browser: Browser) -> None:
     assert browser.requests == []
 
 
+def test_requests_of_other_page_are_recorded(browser: Browser, tmp_path: Path) -> None:
+    """Otherwise a page without requests would be indistinguishable."""
+    (tmp_path / "other.html").write_text("<!doctype html><img src='picture.png'>")
+    browser.open(tmp_path / "other.html")
+    assert browser.requests == [(tmp_path / "picture.png").as_uri()]
+
+
 def test_page_cannot_request_anything(browser: Browser) -> None:
     """Its content security policy holds even for text that is not escaped."""
     blocked = "new Promise((done) => { addEventListener('securitypolicyviolation', (event) => done(event.blockedURI));"
