@@ -484,9 +484,10 @@ def test_interior_minimum_does_not_depend_on_unit(rows: list[tuple], power: int)
         lambda metric: reaches("a", 1.0, metric),
         lambda metric: stays_worse_than("a", 1.0, metric),
         lambda metric: some_stay_worse_than(["a"], {metric: 1.0}),
+        lambda metric: diverges("a", metric, ERROR, ERROR),
         lambda metric: diverges("a", ERROR, metric, ERROR),
     ],
 )
-def test_comparison_by_a_name_is_refused(make: Callable[[Any], Relation]):
+def test_comparison_is_refused_without_metric(make: Callable[[Any], Relation]):
     with pytest.raises(TypeError, match=r"^arms must be compared by a Metric, such as .*, got 'error'$"):
         make("error")

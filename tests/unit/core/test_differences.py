@@ -116,7 +116,7 @@ def test_some_stay_worse_needs_arm_and_metric(arms: list[str], limits: dict[Metr
         some_stay_worse_than(arms, limits)
 
 
-def test_names_state_the_other_metric():
+def test_comparison_name_states_other_metric():
     x, y = Metric("x", higher_is_better=False), Metric("y", higher_is_better=False)
     assert beats("a", "b", x, other=y).name == "a beats b on x against y"
     assert equivalent("a", "b", x, margin=0.5, other=y).name == "a is equivalent to b on x against y (margin 0.5)"

@@ -28,8 +28,8 @@ def p_of(below: int, equal: int, n: int) -> Fraction:
 
 
 @st.composite
-def counts(draw: st.DrawFn, most: int = 300) -> tuple[int, int, int, int]:
-    n = draw(st.integers(1, most))
+def counts(draw: st.DrawFn, max_n: int = 300) -> tuple[int, int, int, int]:
+    n = draw(st.integers(1, max_n))
     below = draw(st.integers(0, n))
     return below, draw(st.integers(0, n - below)), n, draw(st.integers(1, 8))
 

@@ -38,8 +38,8 @@ def expected(holds: int, ties: int, n: int, relations: int) -> tuple[str, str]:
 
 
 @st.composite
-def counts(draw: st.DrawFn, most: int = 200) -> tuple[int, int, int, int]:
-    n = draw(st.integers(1, most))
+def counts(draw: st.DrawFn, max_n: int = 200) -> tuple[int, int, int, int]:
+    n = draw(st.integers(1, max_n))
     holds = draw(st.integers(0, n))
     return holds, draw(st.integers(0, n - holds)), n, draw(st.integers(1, 12))
 
