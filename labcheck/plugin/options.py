@@ -185,7 +185,8 @@ def start_session(config: pytest.Config, specs: Sequence[CheckSpec], store: Tria
     except DataError as error:
         raise pytest.UsageError(str(error)) from None
     except Exception as error:  # whatever a lab's own validation raises
-        raise pytest.UsageError(f"--claims-set: an arm refuses the value: {error}") from None
+        name = "--claims-set" if option.claims_set else f"--claims-data {option.claims_data}"
+        raise pytest.UsageError(f"{name}: an arm refuses the value: {error}") from None
     planned = plan(checks)
     # the longest first, so that at the end no worker waits for a long block
     longest = sorted(planned.needs, key=lambda block: -(planned.blocks[block].seconds or math.inf))

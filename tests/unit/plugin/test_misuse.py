@@ -166,6 +166,23 @@ def test_override_that_arm_refuses_is_usage_error(project: Project, workers: str
     assert project.trained() == []
 
 
+def test_data_source_that_lab_refuses_is_usage_error(project: Project):
+    refusing = """
+    data_source: str = "embedded"
+
+    def __post_init__(self):
+        self.require_choice("data_source", ["embedded"])
+
+    @property
+"""
+    (project.folder / "toy.py").write_text(LAB.replace("\n    @property\n", refusing, 1))
+    project.run("--claims-data-root", ".", "--claims-update", "first").assert_outcomes(passed=7)
+    result = project.run("--claims-data", "real", "--claims-data-root", ".")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    message = "--claims-data real: an arm refuses the value: toy.data_source must be one of embedded, got 'real'"
+    assert is_in_one_line(result, message)
+
+
 def test_common_seeds_are_compared_if_numbers_differ(project: Project):
     project.recorded("--claims-seeds", "5")
     result = project.run()
