@@ -1,4 +1,4 @@
-"""Where the files of MNIST, Fashion-MNIST and CIFAR-10 must be in a data root, and a search for misplaced ones.
+"""Locations of the files of MNIST, Fashion-MNIST and CIFAR-10 in a data root, and a search for misplaced files.
 
 MNIST, Fashion-MNIST and KMNIST use the same file names, and only the content of the label files distinguishes them. If
 it is unknown, messages refer to files "with these names".

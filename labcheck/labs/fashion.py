@@ -8,6 +8,7 @@ import torch
 
 from labcheck.core.assumptions import assumed
 from labcheck.core.metrics import Metric
+from labcheck.data import DataError
 from labcheck.data.images import Selection
 from labcheck.labs.images import ImageLab, accuracy
 from labcheck.labs.supervised import StackedLab
@@ -124,10 +125,16 @@ class Fashion(ImageLab, StackedLab):
         return replace(self, epochs=1)
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Selection]:
-        """Return all images, which are the same for every seed, by split."""
+        """Return all images, which are the same for every seed, by split.
+
+        Raises:
+            DataError: There is no test set.
+        """
         images = self.images
+        if not images.test_size:
+            raise DataError(f"{type(self).__name__}.dataset must have a test set, which {images.name} lacks")
         rows = torch.arange(len(images.images)).expand(len(seeds), -1)
-        train, test = rows[:, : -images.test_size], rows[:, -images.test_size :]
+        train, test = rows[:, : images.train_size], rows[:, images.train_size :]
         selection = LoadedSelection if self.loader and self.engine != "scratch" else Selection
         return {
             "train": selection(images.images, images.labels, train, dtype, flat=True),

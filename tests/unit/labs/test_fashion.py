@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from labcheck import Trials
+from labcheck import DataError, Trials
 from labcheck.data.examples import generators
+from labcheck.data.images import ImageSet
 from labcheck.engine import environment
 from labcheck.labs.fashion import Fashion
 from labcheck.nn.as_torch import as_torch
-from tests.helpers.labs import FASHION, check_curves, plain_epochs, plain_examples, plain_scores
+from tests.helpers.labs import FASHION, check_curves, plain_epochs, plain_examples, plain_scores, random_images
 
 TRAININGS: dict[str, dict[str, Any]] = {
     "report": {},
@@ -115,7 +116,13 @@ def test_student_has_sgd_only():
         Fashion(engine="student", optimizer="adam")
 
 
-# settings and initial weights
+# data, settings and initial weights
+
+
+def test_data_set_without_test_set_is_refused(use_images: Callable[[ImageSet], None]):
+    use_images(random_images(20, 0))
+    with pytest.raises(DataError, match=r"^Fashion\.dataset must have a test set, which random lacks$"):
+        FASHION.train([0])
 
 
 def test_smallest_batch_replaces_batch():
