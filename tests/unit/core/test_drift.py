@@ -29,8 +29,8 @@ def normal(rng: Generator, n: int) -> Floats:
 
 
 def tied(rng: Generator, n: int) -> Floats:
-    """Draw values most of which are one of three."""
-    return np.rint(rng.normal(size=n))
+    """Draw values that are one of three."""
+    return np.rint(rng.normal(size=n)).clip(-1, 1)
 
 
 def nearly_constant(rng: Generator, n: int) -> Floats:
