@@ -42,17 +42,17 @@ def imports(source: str, module: str) -> Imports:
         module: The name of the module, to which relative imports refer; that of a package ends with ".__init__".
     """
     package = module.split(".")[:-1]
-    found: Imports = []
+    names: Imports = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
+            names += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
-            name = base if node.level else node.module or ""
-            found += [(node.lineno, f"{name}.{alias.name}") for alias in node.names]
+            origin = base if node.level else node.module or ""
+            names += [(node.lineno, f"{origin}.{alias.name}") for alias in node.names]
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
-            found += [(node.lineno, ast.literal_eval(node.args[0]))] if isinstance(node.args[0], ast.Constant) else []
-    return found
+            names += [(node.lineno, ast.literal_eval(node.args[0]))] if isinstance(node.args[0], ast.Constant) else []
+    return names
 
 
 def violations(file: str, source: str) -> Iterator[str]:
@@ -95,7 +95,7 @@ def test_every_room_has_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "source", "found"),
+    ("file", "source", "message"),
     [
         ("core/lab.py", "from labcheck.engine import session", "imports labcheck.engine.session"),
         ("core/lab.py", "import labcheck.data.boston", "imports labcheck.data.boston"),
@@ -123,9 +123,9 @@ def test_every_room_has_floor() -> None:
         ("__main__.py", "import pytest", "imports pytest"),
     ],
 )
-def test_import_in_wrong_direction_is_found(file: str, source: str, found: str) -> None:
+def test_import_in_wrong_direction_is_reported(file: str, source: str, message: str) -> None:
     [violation] = violations(file, source)
-    assert violation.endswith(found)
+    assert violation.endswith(message)
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ EXAMPLES = {
 
 def example(text: str, language: str = "python") -> str:
     """Return the only example that contains a text."""
-    [found] = {block for page in PAGES for block in blocks(page, language) if text in block}
-    return found
+    [match] = {block for page in PAGES for block in blocks(page, language) if text in block}
+    return match
 
 
 def commands() -> list[tuple[Path, str]]:

@@ -20,7 +20,7 @@ from tests.helpers.report import ERROR, RUN, Literal, printing, record_all, run_
 
 BETTER = two_arms([1.0] * 16, [2.0] * 16)
 FAR = {"a": printing([2.0] * 16, 5.0, 6.0, 7.0, 8.0, 9.0), "b": printing([1.0] * 16)}
-"""Arms with five printed numbers, none of which lies among our seeds."""
+"""Arms with five printed numbers, all of which are far from our seeds."""
 DOUBT = ": these settings are probably not the report's, so no verdict is NOT_REPRODUCED"
 A_BEATS_B, B_BEATS_A = beats("a", "b", ERROR), beats("b", "a", ERROR)
 

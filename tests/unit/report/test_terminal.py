@@ -122,4 +122,4 @@ def test_session_prints_claims_and_relations(alone: Recorded, shared: Recorded):
         assert rows[3][:2] == ["> NOT_REPRODUCED (reversed)", "0/10"]
         assert rows[3][2].startswith("top beats low on error; ours ")
         assert rows[4][1:3] == ["REPRODUCED", "10/10"]
-        assert "printed numbers lie" not in output  # three are too few to say anything
+        assert "printed numbers lie" not in output  # three are too few for a fit
