@@ -129,11 +129,11 @@ def _data(lab: Lab) -> Data:
         raise
     except Exception as error:  # whatever user code raises
         raise DataError(f"{lab.name}: data() raised {line(error)}") from error
-    if not (
-        isinstance(returned, tuple) and len(returned) in (2, 3) and all(isinstance(text, str) for text in returned[:2])
+    data = Data(*returned) if isinstance(returned, tuple) and len(returned) in (2, 3) else None
+    if data is None or not (
+        isinstance(data.name, str) and isinstance(data.digest, str) and type(data.stand_in) is bool
     ):
         raise DataError(f"{lab.name}: data() must return Data(name, digest), two strings, got {returned!r:.60}")
-    data = Data(*returned)
     if not NAME.fullmatch(data.name):
         raise DataError(
             f"{lab.name}: the name of data must consist of letters, digits, ' ', '-', '_', '.' and '+', as part of a "

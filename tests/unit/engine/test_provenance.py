@@ -154,7 +154,8 @@ def test_data_is_called_once_per_lab(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "returned", [None, "drawn", ("drawn",), ("drawn", 0), ("drawn", None), (1, "0"), ["drawn", "0"]]
+    "returned",
+    [None, "drawn", ("drawn",), ("drawn", 0), ("drawn", None), (1, "0"), ["drawn", "0"], ("drawn", "0", "yes")],
 )
 def test_data_is_refused_unless_two_strings(returned: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Known, "data", lambda self: returned)
