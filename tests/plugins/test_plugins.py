@@ -129,7 +129,7 @@ def test_worker_that_dies_once_loses_no_result(recorded: Project):
         ("pass", "assert len(ran) > 1, 'shaky'", [(HIGH, "drift")]),
     ],
 )
-def test_only_the_last_attempt_is_reported(recorded: Project, setup: str, teardown: str, expected: list[Any]):
+def test_only_last_attempt_is_reported(recorded: Project, setup: str, teardown: str, expected: list[Any]):
     conftest = WITHOUT_TORCH + SHAKY.format(setup=setup, teardown=teardown)
     (recorded.folder / "conftest.py").write_text(conftest)
     recorded.change(DRIFT)
