@@ -137,8 +137,7 @@ class Lab(ABC):
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(values.keys() - set(names)):
             raise ValueError(f"{cls.name} has no setting {unknown[0]!r}; it has {', '.join(names)}")
-        required = [field.name for field in dataclasses.fields(cls) if _required(field)]
-        if missing := [name for name in required if name not in values]:
+        if missing := [name for name in cls.required_settings() if name not in values]:
             raise ValueError(f"{cls.name}.{missing[0]} has no default: each arm must set it")
         return cls(**values)._checked()
 
@@ -219,6 +218,15 @@ class Lab(ABC):
         return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
     @classmethod
+    def required_settings(cls) -> list[str]:
+        """Return the names of the settings without a default."""
+        return [
+            field.name
+            for field in dataclasses.fields(cls)
+            if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ]
+
+    @classmethod
     def unstated(cls) -> dict[str, Justification]:
         """Return the settings that the report does not state, with the reasons for their values."""
         return {
@@ -267,7 +275,3 @@ class Lab(ABC):
             value = getattr(self, setting)
             if not all(number >= minimum for number in (value if isinstance(value, tuple) else [value])):
                 raise ValueError(f"{self.name}.{setting} must be at least {minimum:g}, got {value!r}")
-
-
-def _required(field: dataclasses.Field[Any]) -> bool:
-    return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -1,6 +1,5 @@
 """Labs whose models learn from labeled examples in the shared training loop."""
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -167,11 +166,7 @@ class FunctionLab(StackedLab):
 
     def data(self) -> Data:
         """Return a name and the digest of the examples of seed 0 with the default settings, which all arms share."""
-        required = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        }
+        required = {name: getattr(self, name) for name in self.required_settings()}
         return Data("drawn", functions.digest_splits(type(self)(**required).splits([0], torch.float64)))
 
     @abstractmethod

@@ -138,8 +138,8 @@ def test_course_training_matches_plain_loop():
             optimizer.step()
         assert nn.functional.mse_loss(net(grid), true).item() == pytest.approx(printed, abs=0.005)
         column = trials.after("train_loss").tolist().index(epoch)
-        found = nn.functional.mse_loss(net(x), y + noise).item()
-        assert trials.curves["train_loss"][0, column] == pytest.approx(found, rel=1e-3)
+        expected = nn.functional.mse_loss(net(x), y + noise).item()
+        assert trials.curves["train_loss"][0, column] == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(trials.tables["grid_fit"][0], net(points).detach().squeeze(1), rtol=1e-2, atol=1e-2)
 
 

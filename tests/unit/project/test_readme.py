@@ -124,12 +124,16 @@ def test_readme_has_one_claim_of_ten_lines() -> None:
     assert len(claim.partition("claim = ")[2].splitlines()) <= 10
 
 
+def record_and_compare(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Record the baselines of a project, and return the result of the next run."""
+    recorded = pytester.runpytest_inprocess(*options, "--claims-update", "a look")
+    assert recorded.ret == pytest.ExitCode.TESTS_FAILED
+    return pytester.runpytest_inprocess(*options)
+
+
 def test_claim_of_readme_is_recorded_and_compared(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_batch=example("boston/batch"))
-    first, second = (
-        pytester.runpytest_inprocess("--claims-seeds", "2", *args) for args in (["--claims-update", "a look"], [])
-    )
-    assert first.ret == pytest.ExitCode.TESTS_FAILED
+    second = record_and_compare(pytester, "--claims-seeds", "2")
     second.assert_outcomes(passed=3)
     second.stdout.fnmatch_lines(
         ["boston/batch  INCONCLUSIVE  0 / 0 / 1 *2  *boston", "* 16 beats 128 on test_mse; ours *, printed - : 14.2*"]
@@ -138,10 +142,7 @@ def test_claim_of_readme_is_recorded_and_compared(pytester: pytest.Pytester) -> 
 
 def test_claim_about_subclass_is_recorded_and_compared(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_dropout=example("class DropoutBoston(Boston)"))
-    first, second = (
-        pytester.runpytest_inprocess("--claims-seeds", "2", *args) for args in (["--claims-update", "a look"], [])
-    )
-    assert first.ret == pytest.ExitCode.TESTS_FAILED
+    second = record_and_compare(pytester, "--claims-seeds", "2")
     second.assert_outcomes(passed=3)
     second.stdout.fnmatch_lines(
         ["boston-dropout/rate  INCONCLUSIVE  0 / 0 / 1 *2  *boston", "* with beats without on test_mse; ours *"]
@@ -152,10 +153,7 @@ def test_lab_of_docs_is_trained_and_resumed(pytester: pytest.Pytester) -> None:
     claim = example('id="digits/loss"', "py").replace('{"quick": 20}', '{"quick": 4}')
     claim = claim.replace('{"loss": "log_loss"}', '{"loss": "log_loss", "epochs": 3}')
     pytester.makepyfile(test_digits=example("class Digits(Lab)") + claim)
-    first, second = (
-        pytester.runpytest_inprocess("--claims-resume", *args) for args in (["--claims-update", "a look"], [])
-    )
-    assert first.ret == pytest.ExitCode.TESTS_FAILED
+    second = record_and_compare(pytester, "--claims-resume")
     second.assert_outcomes(passed=4)
     second.stdout.fnmatch_lines(["8 of 8 blocks of seeds are available from an earlier run"])
     stored = json.loads((pytester.path / "baselines/digits/loss/quick-sklearn-digits.json").read_text())
