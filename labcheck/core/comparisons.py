@@ -130,7 +130,16 @@ def differs(a: str, b: str, metric: Metric, *, margin: float, label: str = "") -
 
 
 def improves_more(better: tuple[str, str], than: tuple[str, str], metric: Metric, *, label: str = "") -> Relation:
-    """Assert that the first arm of one pair is further ahead of the second than that of another pair is of its own."""
+    """Assert that in one pair of arms, the first is further ahead of the second than in another pair.
+
+    Equal leads are a tie, and so is a seed in which neither arm of a pair is finite.
+
+    Args:
+        better: The pair whose lead is larger: an arm, and the arm that it is ahead of.
+        than: The pair whose lead is smaller.
+        metric: The metric, which decides whether a lead is a ratio or a difference.
+        label: A prefix for the relation's name.
+    """
 
     def rule(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[Bools, Bools]:
         one, two = advantage(metric, a, b), advantage(metric, c, d)
@@ -142,9 +151,17 @@ def improves_more(better: tuple[str, str], than: tuple[str, str], metric: Metric
 
 
 def takes_about_times(a: str, b: str, metric: Metric, times: float, *, within: float, label: str = "") -> Relation:
-    """Assert that arm a takes about N times what arm b takes, such as epochs to a level, up to a factor `within`.
+    """Assert that arm a takes about N times as much as arm b, such as ten times the epochs to a level.
 
     Two non-finite values are a tie; a single one fails.
+
+    Args:
+        a: The arm that takes more.
+        b: The arm that takes less.
+        metric: What they take.
+        times: How many times as much, N.
+        within: The factor by which the ratio may differ from N.
+        label: A prefix for the relation's name.
 
     Raises:
         ValueError: `times` is not positive, or `within` is not above 1.

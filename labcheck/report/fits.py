@@ -49,7 +49,8 @@ class Fit:
         return (self.lab, self.scale, self.data) == _place(result)
 
     def __str__(self) -> str:
-        text = f"{self.lab}: {self.inside} of {self.numbers} printed numbers lie within [0.5, 99.5] % of our seeds"
+        counts = f"{self.lab}: {self.inside} of {self.numbers} printed numbers"
+        text = f"{counts} are between the 0.5th and 99.5th percentiles of our seeds"
         if not self.doubted:
             return text
         return f"{text}: these settings are probably not the report's, so no verdict is NOT_REPRODUCED"

@@ -21,7 +21,7 @@ ClaimEntry = Mapping[str, Any]
 VERDICTS = [*Verdict, None]
 MEANINGS = {
     "reversed": "it fails in more seeds than it holds",
-    "no effect": "it holds about as often as it fails",
+    "no effect": "it fails too often; the seeds do not show whether it holds in more or in fewer than half",
     "weak": "it holds in most seeds, but fails in too many",
     "too low": "the printed number is lower than those of our seeds",
     "too high": "the printed number is higher than those of our seeds",

@@ -18,8 +18,8 @@ def table(results: Sequence[ClaimResult]) -> list[str]:
     """Return the lines of the table, up to 120 columns wide unless a word is longer; none if nothing was judged.
 
     The line of a claim counts its relations that are reproduced, not reproduced, and open (INCONCLUSIVE). The line of a
-    relation has its verdict, the seeds in which it holds (or the p-value of a printed number), its name, our medians
-    and the report's numbers. ">" marks the decisive relation of a claim that is not REPRODUCED.
+    relation has its verdict, the seeds in which it holds (or the p-value of a printed number), its name, the ties, our
+    medians and the report's numbers. ">" marks the decisive relation of a claim that is not REPRODUCED.
     """
     judged = [result for result in results if result.judged]
     if not judged:
@@ -52,7 +52,8 @@ def _relation(result: ClaimResult, name: str) -> list[str]:
     judged = result.judged[name]
     decisive = result.verdict != Verdict.REPRODUCED and len(result.judged) > 1 and result.decisive == name
     verdict = judged["verdict"] + (f" ({judged['tag']})" if judged["tag"] else "")
-    parts = [name, _medians(judged["terms"])]
+    ties = judged.get("ties") and f"{judged['ties']} ties"
+    parts = [name, ties, _medians(name, judged["terms"])]
     if judged["seeds_to_decide"]:
         needed = judged["seeds_to_decide"]
         parts.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
@@ -62,10 +63,16 @@ def _relation(result: ClaimResult, name: str) -> list[str]:
     )
 
 
-def _medians(terms: Sequence[Mapping[str, Any]]) -> str:
-    """Return our medians of the first two terms, and the report's numbers for them."""
+def _medians(name: str, terms: Sequence[Mapping[str, Any]]) -> str:
+    """Return our medians of the first two terms, and the report's numbers for them.
+
+    A median has the name of its metric, unless the relation's name states it.
+    """
     shown = terms[:2]
-    ours = " : ".join(format_number(term["median"]) for term in shown)
+    metrics = ["" if term["metric"] in name else term["metric"] for term in shown]
+    ours = " : ".join(
+        f"{metric} {format_number(term['median'])}".lstrip() for metric, term in zip(metrics, shown, strict=True)
+    )
     if not any(term["quoted"] for term in shown):
         return f"ours {ours}"
     return f"ours {ours}, printed {' : '.join(_printed(term['quoted']) for term in shown)}"

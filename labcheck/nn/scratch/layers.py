@@ -86,7 +86,8 @@ class Layer(ABC):
     def backward(self, g: Tensor) -> Tensor:
         """Compute the gradient of the loss with respect to the input, ∂loss/∂x, (K, in, B).
 
-        Also stores the gradients with respect to the parameters in `gradients`.
+        Also stores the gradients with respect to the parameters in `gradients`. A layer remembers what `forward`
+        computed last, so a `forward` in training mode must precede.
 
         Args:
             g: The gradient of the loss with respect to the output, ∂loss/∂y, (K, out, B).
@@ -210,6 +211,7 @@ class BatchNorm(Layer):
         weight, inverse_std, centered, n = self.values[0], self.inverse_std, self.centered, g.shape[2]
         g_weight, g_bias = self.gradients
         torch.sum(g, 2, keepdim=True, out=g_bias)
+        # the product overwrites y, which nothing needs any more: the layer after this one is done
         torch.sum(torch.mul(g, centered, out=self.y), 2, keepdim=True, out=g_weight).mul_(inverse_std)
         # x̂ · mean(g x̂) + mean(g), where x̂ = centered · inverse_std
         centered.mul_(g_weight * inverse_std / n).add_(g_bias / n)

@@ -99,7 +99,7 @@ class Hinge(Loss):
 
 
 class KL(Loss):
-    """The Kullback–Leibler divergence of e^p from t, Σ t (ln t − p) over outputs, mean over examples (1951).
+    """The divergence of Kullback and Leibler (1951) of e^p from t, Σ t (ln t − p) over outputs, mean over examples.
 
     Predictions are logarithms of probabilities, such as the outputs of `LogSoftmax`, and targets are probabilities. The
     gradient of a term is −t.

@@ -60,13 +60,16 @@ def example(text: str, language: str = "python") -> str:
     return match
 
 
+COMMANDS = (".venv/", "pip ", "pytest ", "python", "source ")
+
+
 def commands() -> list[tuple[Path, str]]:
     """Return all indented commands of all pages."""
     return [
         (page, command)
         for page in PAGES
         for line in FENCE.sub("", page.read_text(encoding="utf-8")).replace("\\\n", "").splitlines()
-        if line.startswith("    ") and (command := " ".join(line.split())).startswith((".venv/", "pytest ", "python"))
+        if line.startswith("    ") and (command := " ".join(line.split())).startswith(COMMANDS)
     ]
 
 
@@ -171,10 +174,11 @@ def test_ci_runs_commands_of_readme() -> None:
     readme = [command for page, command in commands() if page.name == "README.md"]
     assert [command for command in readme if command in steps] == [
         "python3 -m venv .venv",
-        '.venv/bin/pip install -q -e ".[test]"',
-        '.venv/bin/pytest tests/unit -n 2 -m "not slow"',
+        "source .venv/bin/activate",
+        'pip install -q -e ".[test]"',
+        'pytest tests/unit -n 2 -m "not slow"',
     ]
-    assert steps[:2] == readme[:2]
+    assert steps[:3] == readme[:3]
     [verdicts, every] = [command for command in readme if "pytest tests/claims" in command]
     assert verdicts.split()[1] in re.findall(r"^    (tests/claims/\S+)$", text, re.MULTILINE)
     assert every.split()[1] == "tests/claims"

@@ -139,7 +139,7 @@ def test_unknown_comparable_scale_is_refused(comparable: Any):
 def test_settings_are_doubted_if_most_of_five_lie_outside(numbers: int, inside: int, doubted: bool):
     fit = Fit("trig", "quick", "drawn", numbers, inside)
     assert fit.doubted is doubted
-    text = f"trig: {inside} of {numbers} printed numbers lie within [0.5, 99.5] % of our seeds"
+    text = f"trig: {inside} of {numbers} printed numbers are between the 0.5th and 99.5th percentiles of our seeds"
     assert str(fit) == text + DOUBT * doubted
 
 
@@ -186,7 +186,7 @@ def test_session_in_doubt_refutes_in_baseline_only(project: Project):
     arms = '{"low": Arm({"level": 1.0}), "top": Arm({"level": 3.0})}'
     assert arms in TOP
     project.write("test_top.py", TOP.replace(arms, FIVE))
-    text = f"toy: 0 of 5 printed numbers lie within [0.5, 99.5] % of our seeds{DOUBT}"
+    text = f"toy: 0 of 5 printed numbers are between the 0.5th and 99.5th percentiles of our seeds{DOUBT}"
     for options in (["--claims-update", "first"], []):
         result = project.run("test_top.py", "--claims-report", "out", *options)
         assert count_lines(result, text) == 1
@@ -202,6 +202,6 @@ def test_session_in_doubt_refutes_in_baseline_only(project: Project):
     stored = baselines.read(project.file("top")).relations["top beats low on error"]
     assert (stored["verdict"], stored["tag"]) == ("NOT_REPRODUCED", "reversed")
     page = visible_text((project.folder / "out" / "report.html").read_text())
-    assert f"0 of 5 printed numbers lie within [0.5, 99.5] % of our seeds{DOUBT}" in page
+    assert f"0 of 5 printed numbers are between the 0.5th and 99.5th percentiles of our seeds{DOUBT}" in page
     assert "our settings are probably not the report's, and cannot refute it" in page
     assert "NOT_REPRODUCED" not in page.partition("Run it again")[0].rpartition("toy/top")[2]
