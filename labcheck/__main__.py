@@ -1,4 +1,4 @@
-"""`python -m labcheck`: commands for the reports of earlier runs."""
+"""The command `labcheck`, also `python -m labcheck`: commands for the reports of earlier runs."""
 
 import argparse
 import io
@@ -12,9 +12,9 @@ from labcheck.report import comparison
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
-    It is 0, 1 if two reports differ, or 2 if a file cannot be read or written.
+    It is 0, 1 if two reports differ or cannot be combined, or 2 if a file cannot be read or written.
     """
-    parser = argparse.ArgumentParser(prog="python -m labcheck", description="Commands for the reports of earlier runs.")
+    parser = argparse.ArgumentParser(prog="labcheck", description="Commands for the reports of earlier runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     page = commands.add_parser("render", help="write report.html from a report.json")
     page.add_argument("report", type=Path, metavar="report.json")
@@ -28,6 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     both.add_argument("old", type=Path, metavar="a.json")
     both.add_argument("new", type=Path, metavar="b.json")
     both.set_defaults(run=_compare)
+    several = commands.add_parser(
+        "combine", help="multiply the evidence of reports about different seeds; exit status 1 if a claim cannot be"
+    )
+    several.add_argument("reports", type=Path, nargs="+", metavar="report.json")
+    several.set_defaults(run=_combine)
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may be unable to print arrows
@@ -65,6 +70,19 @@ def _compare(options: argparse.Namespace) -> int:
         raise comparison.ReportError(f"{files}: not complete reports ({type(error).__name__}: {error})") from None
     print(*differing, *(changes or ["no verdict and no arm has changed"]), sep="\n")
     return 1 if changes else 0
+
+
+def _combine(options: argparse.Namespace) -> int:
+    from labcheck.report import combination, terminal
+
+    reports = [comparison.read(file) for file in options.reports]
+    try:
+        results, problems = combination.combine(reports)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        files = ", ".join(map(str, options.reports))
+        raise comparison.ReportError(f"{files}: not complete reports ({type(error).__name__}: {error})") from None
+    print(*terminal.table(results), *problems, sep="\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

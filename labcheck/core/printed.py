@@ -26,6 +26,11 @@ class PrintedNumber(Relation):
     best_of: int = 1
     images: int | None = None
 
+    @property
+    def sequential(self) -> bool:
+        """False: a p-value is valid for one look at a number of seeds that was fixed beforehand."""
+        return False
+
     def draws(self, trials: Mapping[str, Trials]) -> Floats:
         """Return one value for each seed, or the best of each group of seeds; non-finite values count as the worst.
 
@@ -54,6 +59,7 @@ class PrintedNumber(Relation):
         groups = verdicts.seeds_for_a_number(judgment, relations)
         details = {
             "kind": "number",
+            "relations": relations,
             "printed": self.printed if np.isfinite(self.printed) else None,
             "best_of": self.best_of,
             "sampling_error": (self.printed * (1 - self.printed) / self.images) ** 0.5 if self.images else None,

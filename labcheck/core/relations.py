@@ -114,6 +114,11 @@ class Relation:
         return tuple(dict.fromkeys(term.arm for term in self.terms))
 
     @property
+    def sequential(self) -> bool:
+        """Whether its verdict has the same error rates if seeds are added until it is decided."""
+        return True
+
+    @property
     def timed(self) -> bool:
         """Whether it compares CPU time."""
         return any(term.metric == CPU_SECONDS for term in self.terms)
@@ -156,6 +161,9 @@ class Relation:
         }
         details = {
             "kind": "share",
+            "log10_for": judgment.log10_for,
+            "log10_against": judgment.log10_against,
+            "relations": relations,
             "lower": judgment.lower,
             "upper": judgment.upper,
             "seeds_to_decide": verdicts.seeds_to_decide(judgment, relations),

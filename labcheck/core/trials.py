@@ -43,12 +43,13 @@ class Trials:
         """Return the number of epochs completed at each record of a curve, (E,)."""
         return np.arange(self.curves[curve].shape[1]) + 1 if self.recorded is None else self.recorded
 
-    def first(self, n: int) -> "Trials":
-        """Return the trials of the first n seeds."""
+    def rows(self, start: int, stop: int) -> "Trials":
+        """Return the trials from one index (inclusive) to another (exclusive)."""
         metrics, curves, tables = (
-            {name: array[:n] for name, array in arrays.items()} for arrays in (self.metrics, self.curves, self.tables)
+            {name: array[start:stop] for name, array in arrays.items()}
+            for arrays in (self.metrics, self.curves, self.tables)
         )
-        diverged = {seed: error for seed, error in self.diverged.items() if seed < n}
+        diverged = {index - start: error for index, error in self.diverged.items() if start <= index < stop}
         return Trials(metrics, curves, self.recorded, tables, diverged)
 
     def with_curves(self, names: set[str]) -> "Trials":

@@ -1,15 +1,16 @@
 """The verdict rules: from "holds in k of n seeds", or from a printed number among those of n seeds, to a verdict.
 
-A reader who reruns a claim's arms with another seed sees its relation hold with some unknown probability. Its bounds
-are those of Clopper and Pearson (1934), which are valid for any sample size; 3/4 is the threshold that Bouthillier et
-al. (2021) recommend for a difference that matters.
+A reader who reruns a claim's arms with another seed sees its relation hold with some unknown probability p. The
+evidence for a relation is the likelihood ratio of p = 3/4 against p = 1/2, and the evidence against it is the inverse
+ratio. By Ville's inequality (1939), a ratio of 20 appears with a probability of at most 1/20 if the other hypothesis is
+true, however often one looks; so seeds can be added until a relation is decided (Wald 1945). 3/4 is the threshold that
+Bouthillier et al. (2021) recommend for a difference that matters.
 
 A printed number is judged as one more draw from the distribution of our seeds (conformal prediction; Vovk, Gammerman
 and Shafer 2005): if it is one, each of its n + 1 possible ranks is equally likely, whatever the distribution is.
 """
 
 import math
-from bisect import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,10 @@ import scipy
 CHANCE = 1 / 2
 REQUIRED_FRACTION = 3 / 4
 ERROR_RATE = 0.05
+NEEDED = 20
+"""The evidence that decides, 1 / ERROR_RATE."""
+MIN_SEEDS = 8
+"""The fewest seeds with which a relation can be reproduced: 3^8 / 2^8 is above 20, and 3^7 / 2^7 is not."""
 MAX_SEEDS = 10_000
 EXACT_ERROR_RATE = Fraction(str(ERROR_RATE))
 """ERROR_RATE as a fraction: a number outside all of 40 m - 1 seeds has a p-value of exactly its m-th part."""
@@ -46,12 +51,14 @@ class Judgment:
 
     Attributes:
         verdict: The verdict.
-        tag: For NOT_REPRODUCED "reversed", "no effect" or "weak"; otherwise empty.
+        tag: For NOT_REPRODUCED "reversed", "no effect" or "weak"; for REPRODUCED "weak" or empty; otherwise empty.
         holds: The number of seeds in which the relation holds.
         ties: The number of seeds in which it is a tie.
         n: The number of seeds.
-        lower: The lower bound of the fraction of all seeds in which it holds.
-        upper: The upper bound of that fraction.
+        log10_for: The decimal logarithm of the evidence for the relation.
+        log10_against: The decimal logarithm of the evidence against it.
+        lower: The lower end of the 95 % confidence sequence for the fraction of all seeds in which it holds.
+        upper: The upper end.
     """
 
     verdict: Verdict
@@ -59,6 +66,8 @@ class Judgment:
     holds: int
     ties: int
     n: int
+    log10_for: float
+    log10_against: float
     lower: float
     upper: float
 
@@ -68,24 +77,36 @@ class Judgment:
         )
 
 
-def lower_bound(k: float, n: float, error: float) -> float:
-    """Return the one-sided lower Clopper-Pearson bound of the fraction k / n at confidence 1 − error.
+def lower_end(k: int, n: int) -> float:
+    """Return the lower end of the 95 % confidence sequence for a fraction of which k of n draws are known.
 
-    Counts need not be whole; the bound is continuous in k and n.
+    The sequence (Robbins 1970) contains every fraction p against which the mixture of all fractions has evidence below
+    20, B(1 + k, 1 + n − k) / (p^k (1 − p)^(n − k)) < 20, where B is the beta function. It covers the true fraction at
+    all n at once with a probability of at least 95 %.
     """
-    return float(scipy.special.betaincinv(k, n - k + 1, error)) if k else 0.0
+    if not k:
+        return 0.0
+    needed = math.log(NEEDED) - float(scipy.special.betaln(1 + k, 1 + n - k))
+
+    def excess(p: float) -> float:
+        return -k * math.log(p) - (n - k) * math.log1p(-p) - needed
+
+    # evidence decreases from p = 0 to the observed fraction k / n, where it is at most 1; n = k would be log(0) there
+    return float(scipy.optimize.brentq(excess, 1e-300, k / (n + 1)))
 
 
-def upper_bound(k: float, n: float, error: float) -> float:
-    """Return the one-sided upper Clopper-Pearson bound of the fraction k / n at confidence 1 − error."""
-    return 1 - lower_bound(n - k, n, error)
+def upper_end(k: int, n: int) -> float:
+    """Return the upper end of the 95 % confidence sequence for a fraction of which k of n draws are known."""
+    return 1 - lower_end(n - k, n)
 
 
 def judge(holds: int, ties: int, n: int, relations: int = 1) -> Judgment:
     """Judge one of a claim's relations.
 
-    A tie counts as failing in the lower bound and as holding in the upper one. A claim is NOT_REPRODUCED as soon as one
-    of its relations is, so the upper bound divides its error rate by their number.
+    With k holding seeds of n, t ties and m relations, the evidence for the relation is (3/2)^k (1/2)^(n − k), which is
+    3^k / 2^n, and decides if it is at least 20. The evidence against it is 2^n / 3^(k + t), and decides if it is at
+    least 20 m, because a claim is NOT_REPRODUCED as soon as one of its relations is. So a tie counts as failing in the
+    first and as holding in the second.
 
     Args:
         holds: The number of seeds in which the relation holds.
@@ -98,15 +119,16 @@ def judge(holds: int, ties: int, n: int, relations: int = 1) -> Judgment:
     """
     if not (n > 0 and relations > 0 and min(holds, ties) >= 0 and holds + ties <= n):
         raise ValueError(f"impossible counts: {holds} holds and {ties} ties in {n} seeds, {relations} relations")
-    lower = lower_bound(holds, n, ERROR_RATE)
-    upper = upper_bound(holds + ties, n, ERROR_RATE / relations)
+    lower, upper = lower_end(holds, n), upper_end(holds + ties, n)
     verdict, tag = Verdict.INCONCLUSIVE, ""
-    if lower > CHANCE and holds / n >= REQUIRED_FRACTION:
-        verdict = Verdict.REPRODUCED
-    elif upper < REQUIRED_FRACTION:
+    if 3**holds >= NEEDED * 2**n:  # in whole numbers, which do not round
+        verdict, tag = Verdict.REPRODUCED, "weak" if holds / n < REQUIRED_FRACTION else ""
+    elif 2**n >= NEEDED * relations * 3 ** (holds + ties):
         verdict = Verdict.NOT_REPRODUCED
         tag = "reversed" if upper < CHANCE else "weak" if lower > CHANCE else "no effect"
-    return Judgment(verdict, tag, holds, ties, n, lower, upper)
+    log10_for = holds * math.log10(3) - n * math.log10(2)
+    log10_against = n * math.log10(2) - (holds + ties) * math.log10(3)
+    return Judgment(verdict, tag, holds, ties, n, log10_for, log10_against, lower, upper)
 
 
 def seeds_to_decide(judgment: Judgment, relations: int = 1) -> int | None:
@@ -117,15 +139,10 @@ def seeds_to_decide(judgment: Judgment, relations: int = 1) -> int | None:
     """
     if judgment.verdict is not Verdict.INCONCLUSIVE:
         return None
-    holds, holds_or_ties = judgment.holds / judgment.n, (judgment.holds + judgment.ties) / judgment.n
-
-    def decided(n: int) -> bool:
-        reproduced = holds >= REQUIRED_FRACTION and lower_bound(holds * n, n, ERROR_RATE) > CHANCE
-        return reproduced or upper_bound(holds_or_ties * n, n, ERROR_RATE / relations) < REQUIRED_FRACTION
-
-    # with more seeds either bound comes closer to its fraction, so what is decided stays decided
-    n = 1 + bisect(range(1, MAX_SEEDS + 1), False, key=decided)
-    return n if n <= MAX_SEEDS else None
+    sides = [(NEEDED, judgment.log10_for), (NEEDED * relations, judgment.log10_against)]
+    growth = [(math.log10(needed), evidence / judgment.n) for needed, evidence in sides]
+    enough = [math.ceil(needed / rate) for needed, rate in growth if rate > needed / MAX_SEEDS]
+    return max(min(enough), judgment.n + 1) if enough else None
 
 
 @dataclass(frozen=True)

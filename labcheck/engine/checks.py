@@ -22,25 +22,12 @@ from labcheck.core.verdicts import Verdict
 from labcheck.engine import baselines, timing
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.claim_results import ClaimResult
-from labcheck.engine.session import Experiment, Session
-from labcheck.engine.store import Block, TrainingError
+from labcheck.engine.session import Experiment, NotMeasuredError, Session
+from labcheck.engine.store import Block
 
 
 class CheckFailedError(Exception):
     """A check that ran and failed; each argument is a reason in one line."""
-
-
-class NotMeasuredError(Exception):
-    """A check without a result: an arm cannot be trained, or does not provide a metric that the claim needs.
-
-    Args:
-        reason: One line that names the arm, its settings and the seeds.
-        traceback: The traceback within the lab's own code; "" if the line is sufficient.
-    """
-
-    def __init__(self, reason: str, traceback: str = ""):
-        super().__init__(reason)
-        self.traceback = traceback
 
 
 @dataclass(frozen=True)
@@ -144,9 +131,13 @@ class Check(ABC):
     def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
         """Compare with the baseline; return the lines that fail the check, and notes."""
 
-    def blocks(self) -> dict[str, list[Block]]:
-        """Return the blocks of seeds to train, by arm."""
-        return {arm: self.experiment.blocks(arm) for arm in self.arms}
+    def blocks(self) -> dict[str, dict[Block, int]]:
+        """Return the blocks of seeds that may be trained, by arm, each with the index of the look that needs it.
+
+        The number of seeds depends on all arms if the claim is judged while it trains.
+        """
+        arms = self.arms if len(self.experiment.looks) == 1 else self.experiment.labs
+        return {arm: self.experiment.blocks(arm) for arm in arms}
 
     def retry(self) -> None:
         """Allow blocks that could not be trained to be trained again."""
@@ -160,17 +151,7 @@ class Check(ABC):
             NotMeasuredError: An arm cannot be trained.
         """
         experiment = self.experiment
-        trained = {}
-        for arm in self.arms:
-            try:
-                trained[arm] = experiment.session.store.trials(
-                    experiment.labs[arm], experiment.seeds, experiment.device
-                )
-            except TrainingError as error:
-                raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {error}", error.traceback) from None
-            except MetricError as error:
-                raise NotMeasuredError(f"{experiment.describe_arm(arm)}: {error}") from None
-        return trained
+        return {arm: experiment.train(arm, experiment.seeds) for arm in self.arms}
 
     def run(self) -> CheckResult:
         """Train, judge, and compare with the baseline.
@@ -215,11 +196,14 @@ class Check(ABC):
         if stored is None:
             check_result.failures.append(experiment.problem)
             return
+        if first := experiment.seeds.start:
+            check_result.notes.append(f"seeds from {first} on: results are not compared with the baselines")
+            return
         drifts, notes = self.compare(stored, result.current)
         check_result.drifts.extend(drifts + baselines.compare_names(stored, experiment.claim.names))
         check_result.notes.extend(notes)
         if stored.seeds != result.current.seeds:
-            remedy = "; --claims-update REASON records all" if session.seeds is None else ""
+            remedy = "; --claims-update REASON records them" if session.seeds is None else ""
             check_result.notes.append(
                 f"{experiment.claim.id} ({experiment.scale}): {result.current.seeds} seeds, {stored.seeds} stored; "
                 f"only the common seeds are compared, and no verdicts{remedy}"
@@ -277,9 +261,9 @@ class RelationCheck(Check):
         """The names of the arms that the relation compares."""
         return self.relation.arms
 
-    def blocks(self) -> dict[str, list[Block]]:
-        """Return the blocks of seeds to train, by arm; none for a relation about CPU time."""
-        return {} if self.relation.timed else super().blocks()
+    def blocks(self) -> dict[str, dict[Block, int]]:
+        """Return the blocks of seeds that may be trained, by arm; CPU time alone needs none."""
+        return {} if self.relation.timed and len(self.experiment.looks) == 1 else super().blocks()
 
     def trials(self) -> Mapping[str, Trials]:
         """Return the trials of the arms; for a relation about CPU time, those of brief trainings in turn."""
@@ -288,7 +272,7 @@ class RelationCheck(Check):
         experiment = self.experiment
         labs = {arm: experiment.labs[arm] for arm in self.arms}
         try:
-            return timing.measure_in_turn(labs, experiment.seeds, experiment.device)
+            return timing.measure_in_turn(labs, experiment.rounds, experiment.device)
         except timing.TimingError as error:
             arm, failure = error.args
             raise NotMeasuredError(f"{experiment.describe_arm(arm)}, {failure}", failure.traceback) from None

@@ -1,5 +1,6 @@
 """Planning: the blocks of seeds that a session trains, and how long that took before."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,11 +19,22 @@ class Plan:
 
     Attributes:
         blocks: The blocks in the order in which tests need them, with the time that they took before.
-        needs: The ids of the checks that need each block.
+        needs: For each block, the ids of the checks that need it, and the needs of looks that may need it.
+        order: For each block, the index of the look that needs it, 0 if it is trained in any case.
     """
 
     blocks: dict[Block, PlannedBlock] = field(default_factory=dict)
     needs: dict[Block, set[str]] = field(default_factory=dict)
+    order: dict[Block, int] = field(default_factory=dict)
+
+    def ahead(self) -> dict[Block, set[str]]:
+        """Return the needs of all blocks, in the order of training ahead.
+
+        Blocks of early looks come first, because later ones may not be needed; among them the longest, so that at the
+        end no worker waits for a long block.
+        """
+        order = sorted(self.needs, key=lambda block: (self.order[block], -(self.blocks[block].seconds or math.inf)))
+        return {block: self.needs[block] for block in order}
 
 
 def plan(checks: Sequence[Check]) -> Plan:
@@ -30,20 +42,27 @@ def plan(checks: Sequence[Check]) -> Plan:
     planned = Plan()
     for check in checks:
         for arm, needed in check.blocks().items():
-            for block in needed:
-                planned.needs.setdefault(block, set()).add(check.id)
-                if block not in planned.blocks or planned.blocks[block].seconds is None:
-                    planned.blocks[block] = _planned(block, check.experiment, arm)
+            for block, look in needed.items():
+                need = check.experiment.need(check.experiment.looks[look]) if look else check.id
+                planned.needs.setdefault(block, set()).add(need)
+                planned.order[block] = min(planned.order.get(block, look), look)
+                known = planned.blocks.get(block)
+                if known is None or known.seconds is None or known.optional:
+                    planned.blocks[block] = _planned(block, check.experiment, arm, planned.order[block] > 0)
     return planned
 
 
-def _planned(block: Block, experiment: Experiment, arm: str) -> PlannedBlock:
-    """Return a block with the time that it took when the baseline was recorded, perhaps on another machine."""
+def _planned(block: Block, experiment: Experiment, arm: str, later: bool) -> PlannedBlock:
+    """Return a block with the time that it took when the baseline was recorded, perhaps on another machine.
+
+    A block of a later look is optional, unless the baseline took as many seeds.
+    """
     stored = experiment.stored
     seconds = stored.cpu_seconds.get(arm) if stored else None
     elsewhere = False
     if stored and seconds is not None:
-        seconds /= len(blocks(block.lab, stored.seeds, block.device))
+        seconds /= len(blocks(block.lab, range(stored.seeds), block.device))
         elsewhere = any(stored.environment.get(name) != experiment.fingerprint.get(name) for name in SPEED)
     key = experiment.session.store.key(block)
-    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}", seconds, elsewhere)
+    optional = later and not (stored and block.seeds[0] < stored.seeds)
+    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}", seconds, elsewhere, optional)

@@ -51,12 +51,14 @@ class PlannedBlock:
         label: Claim, arm and seeds.
         seconds: The CPU time that it took when the baseline was recorded; None if that is unknown.
         elsewhere: Whether that was on another processor or with other instructions.
+        optional: Whether it trains only if earlier seeds leave its claim undecided.
     """
 
     key: str
     label: str
     seconds: float | None
     elsewhere: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,10 @@ class ProgressFiles:
     def _position(
         self, plan: list[PlannedBlock]
     ) -> tuple[dict[str, float], dict[str, float], list[tuple[str, int, int]]]:
-        """Return the cost of each block, the share that is done of each started one, and `State.running`."""
+        """Return the cost of each block, the share that is done of each started one, and `State.running`.
+
+        An optional block has a cost from its start on.
+        """
         measured = self.measured()
         costs, labels = _costs(plan, measured), {block.key: block.label for block in plan}
         ended = costs.keys() & (self.finished() | measured.keys())
@@ -191,7 +196,8 @@ class ProgressFiles:
             if key in costs and key not in ended:
                 running.append((labels[key], done, total))
                 shares[key] = min(done / max(total, 1), 1.0)
-        return costs, shares, running
+        unneeded = {block.key for block in plan if block.optional} - shares.keys()
+        return {key: cost for key, cost in costs.items() if key not in unneeded}, shares, running
 
 
 def _costs(plan: list[PlannedBlock], measured: dict[str, float]) -> dict[str, float]:
@@ -219,6 +225,7 @@ def expected(plan: list[PlannedBlock]) -> float:
 
 def expected_wall(plan: list[PlannedBlock], workers: int) -> float:
     """Return the expected wall seconds, from the CPU seconds of the baselines; 0 if no block was timed."""
+    plan = [block for block in plan if not block.optional]
     longest = max((block.seconds or 0 for block in plan), default=0)
     return max(expected(plan) / max(min(workers, os.cpu_count() or 1), 1), longest)
 
@@ -228,9 +235,11 @@ def estimate(plan: list[PlannedBlock], workers: int) -> str:
     seconds = expected_wall(plan, workers)
     if seconds < 20:
         return ""
-    unknown = sum(block.seconds is None for block in plan)
-    untimed = f" ({unknown} of {len(plan)} blocks have never been timed)" if unknown else ""
-    text = f"training takes about {_duration(seconds)}"
+    needed = [block for block in plan if not block.optional]
+    unknown = sum(block.seconds is None for block in needed)
+    untimed = f" ({unknown} of {len(needed)} blocks have never been timed)" if unknown else ""
+    longer = ", and longer if claims need more seeds" if len(needed) < len(plan) else ""
+    text = f"training takes about {_duration(seconds)}{longer}"
     if any(block.elsewhere and block.seconds is not None for block in plan):
         text += f" on the machine that recorded the baselines{untimed}"
         return f"{text}; the estimate is corrected for this machine as blocks finish"

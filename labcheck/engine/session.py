@@ -1,8 +1,9 @@
 """A session: its options, and what each of its claims becomes under them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,27 @@ from labcheck.core.claims import Claim
 from labcheck.core.lab import Data, Lab, Settings
 from labcheck.core.scales import Scale
 from labcheck.core.settings import plain
-from labcheck.engine import baselines
+from labcheck.core.trials import MetricError, Trials
+from labcheck.engine import baselines, stopping
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.environment import Fingerprint
-from labcheck.engine.store import Block, TrialStore, blocks
+from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
 
 DATA_SOURCE = "data_source"
 """The setting of a lab that has embedded and real data."""
+
+
+class NotMeasuredError(Exception):
+    """A result that cannot be measured: an arm cannot be trained, or does not provide a metric that the claim needs.
+
+    Args:
+        reason: One line that names the arm, its settings and the seeds.
+        traceback: The traceback within the lab's own code; "" if the line is sufficient.
+    """
+
+    def __init__(self, reason: str, traceback: str = ""):
+        super().__init__(reason)
+        self.traceback = traceback
 
 
 @dataclass
@@ -27,7 +42,7 @@ class Session:
         store: The session's trials.
         baselines: The folder of the baselines.
         device: "cpu", "cuda" or "cuda:<i>", or "auto" for the device of each scale.
-        seeds: The number of seeds, in place of each claim's own.
+        seeds: The seeds of every arm; None if each claim has as many as it needs.
         overrides: Open settings by lab.
         data_source: "embedded" or "real", for labs that have both.
         update: Whether results are recorded, and not compared.
@@ -37,7 +52,7 @@ class Session:
     store: TrialStore
     baselines: Path
     device: str = "auto"
-    seeds: int | None = None
+    seeds: range | None = None
     overrides: Mapping[str, Settings] = field(default_factory=dict)
     data_source: str = "embedded"
     update: bool = False
@@ -77,7 +92,7 @@ class Session:
             claim=claim,
             scale=scale,
             labs=labs,
-            seeds=self.seeds or claim.seeds[scale],
+            looks=self._looks(claim, scale, labs, None if overrides else stored),
             device=device,
             overrides=overrides,
             data=data,
@@ -87,6 +102,17 @@ class Session:
             stored=stored,
             problem=problem,
         )
+
+    def _looks(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], stored: Baseline | None) -> list[int]:
+        """Return the numbers of seeds after which a claim is judged while it trains; one if that is fixed."""
+        most = claim.seeds[scale]
+        if self.seeds is not None:
+            return [self.seeds.stop]
+        if stored and not self.update:
+            return [min(stored.seeds, most)]
+        if not all(relation.sequential for relation in claim.relations):
+            return [most]
+        return stopping.looks(labs.values(), most)
 
     def _changes(self, claim: Claim, scale: Scale, arm: str) -> Settings:
         """Return the settings of an arm that the session's options change; those of the arm itself take precedence."""
@@ -106,7 +132,7 @@ class Experiment:
         claim: The claim.
         scale: The scale.
         labs: The lab of each arm, by name.
-        seeds: The number of seeds of each arm.
+        looks: The numbers of seeds after which it is judged while it trains, in ascending order.
         device: "cpu", "cuda" or "cuda:<i>".
         overrides: The settings of the lab that the session overrides.
         data: The data of all arms; name and digest of several data sets if they differ.
@@ -121,7 +147,7 @@ class Experiment:
     claim: Claim
     scale: Scale
     labs: Mapping[str, Lab]
-    seeds: int
+    looks: Sequence[int]
     device: str
     overrides: Settings
     data: Data
@@ -131,14 +157,64 @@ class Experiment:
     stored: Baseline | None
     problem: str
 
-    def blocks(self, arm: str) -> list[Block]:
-        """Return the blocks of seeds that an arm needs."""
-        return blocks(self.labs[arm], self.seeds, self.device)
+    @property
+    def most(self) -> range:
+        """The seeds of each arm if the claim is decided at the last look only, or not at all."""
+        return range(self.session.seeds.start if self.session.seeds else 0, self.looks[-1])
+
+    @property
+    def rounds(self) -> range:
+        """The seeds of relations about CPU time, whose number does not depend on when the claim is decided."""
+        return self.session.seeds or range(self.claim.seeds[self.scale])
+
+    @cached_property
+    def seeds(self) -> range:
+        """The seeds of each arm. If the claim is judged while it trains, all its arms are trained now.
+
+        An arm that cannot be trained, or lacks a metric, ends that; its tests report why.
+        """
+        if len(self.looks) == 1:
+            return self.most
+        for look in self.looks:
+            try:
+                if stopping.is_decided(self.claim, {arm: self.train(arm, range(look)) for arm in self.labs}):
+                    break
+            except (NotMeasuredError, MetricError):
+                break
+        for later in self.looks:
+            if later > look:
+                self.session.store.finish(self.need(later))
+        return range(look)
+
+    def need(self, look: int) -> str:
+        """Return a name for the need of the seeds of a look, unique in the session."""
+        return f"{self.claim.id} ({self.scale}): {look} seeds"
+
+    def train(self, arm: str, seeds: range) -> Trials:
+        """Return the trials of an arm; they are trained now unless the session has them.
+
+        Raises:
+            NotMeasuredError: The arm cannot be trained.
+        """
+        try:
+            return self.session.store.trials(self.labs[arm], seeds, self.device)
+        except TrainingError as error:
+            raise NotMeasuredError(f"{self.describe_arm(arm)}, {error}", error.traceback) from None
+        except MetricError as error:
+            raise NotMeasuredError(f"{self.describe_arm(arm)}: {error}") from None
+
+    def blocks(self, arm: str) -> dict[Block, int]:
+        """Return the blocks of seeds that an arm may need, each with the index of the look that needs it first."""
+        needed: dict[Block, int] = {}
+        for index, look in enumerate(self.looks):
+            for block in blocks(self.labs[arm], range(self.most.start, look), self.device):
+                needed.setdefault(block, index)
+        return needed
 
     def empty_baseline(self) -> Baseline:
         """Return a baseline without results, to which checks add what they measure."""
         data = {"name": self.data.name, "digest": self.data.digest}
-        return Baseline(self.claim.id, str(self.scale), data, self.seeds, self.fingerprint)
+        return Baseline(self.claim.id, str(self.scale), data, len(self.seeds), self.fingerprint)
 
     def describe_arm(self, arm: str) -> str:
         """Return an arm's name and settings for a message."""
@@ -184,6 +260,7 @@ class Experiment:
                 for metric in claim.metrics(arm)
             },
             "stand_in": self.data.stand_in,
+            "first_seed": self.seeds.start,
             "overridden": plain(self.overridden(claim.arms)),
             "scaled": [
                 plain({"setting": name, "value": value, "report": defaults[name]})

@@ -50,9 +50,10 @@ class Block:
         return f"seed {first}" if first == last else f"seeds {first}-{last}"
 
 
-def blocks(lab: Lab, seeds: int, device: str) -> list[Block]:
-    """Return the blocks that contain a lab's first seeds; whole ones, since a value may depend on the other seeds."""
-    return [Block(lab, index, device) for index in range(-(-seeds // lab.stack))]
+def blocks(lab: Lab, seeds: range, device: str) -> list[Block]:
+    """Return the blocks that contain these seeds; whole ones, since a value may depend on the other seeds."""
+    first, stop = seeds.start // lab.stack, -(-seeds.stop // lab.stack)
+    return [Block(lab, index, device) for index in range(first, stop)]
 
 
 class TrainingError(Exception):
@@ -139,17 +140,19 @@ class TrialStore:
         while not self.problem and not self.progress.ended and self._obtain_another():
             pass
 
-    def trials(self, lab: Lab, seeds: int, device: str) -> Trials:
-        """Return the trials of a lab's first seeds, which are trained now unless they are stored.
+    def trials(self, lab: Lab, seeds: range, device: str) -> Trials:
+        """Return the trials of these seeds of a lab, which are trained now unless they are stored.
 
         Raises:
             TrainingError: A block cannot be trained.
             MetricError: Blocks provide different metrics.
         """
-        return Trials.join([self._get(block)[0] for block in blocks(lab, seeds, device)]).first(seeds)
+        needed = blocks(lab, seeds, device)
+        before = seeds.start - needed[0].seeds.start
+        return Trials.join([self._get(block)[0] for block in needed]).rows(before, before + len(seeds))
 
-    def seconds(self, lab: Lab, seeds: int, device: str) -> float:
-        """Return the CPU seconds that training a lab's first seeds took."""
+    def seconds(self, lab: Lab, seeds: range, device: str) -> float:
+        """Return the CPU seconds that training the blocks of these seeds took."""
         return sum(self._get(block)[1] for block in blocks(lab, seeds, device))
 
     def _get(self, block: Block) -> tuple[Trials, float]:

@@ -16,7 +16,7 @@ class TimingError(Exception):
     """A lab that could not be trained; its arguments are the lab's name and a TrainingError."""
 
 
-def measure_in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> dict[str, Trials]:
+def measure_in_turn(labs: Mapping[str, Lab], seeds: range, device: str) -> dict[str, Trials]:
     """Measure the CPU seconds of each lab's brief training, one seed at a time.
 
     All labs train once before any trains again, so that a machine that is slow for a while is slow for all of them; a
@@ -24,21 +24,21 @@ def measure_in_turn(labs: Mapping[str, Lab], repetitions: int, device: str) -> d
 
     Args:
         labs: The labs by name.
-        repetitions: The number of rounds.
+        seeds: The seed of each round.
         device: The device.
 
     Returns:
-        For each lab, `cpu_seconds` and `epochs` with repetitions in place of seeds; NaN for a seed that diverged.
+        For each lab, `cpu_seconds` and `epochs` with rounds in place of seeds; NaN for a seed that diverged.
 
     Raises:
         TimingError: A lab could not be trained.
     """
     brief = {name: lab.brief() for name, lab in labs.items()}
     for name, lab in brief.items():
-        _train(name, lab, 0, device)
+        _train(name, lab, seeds[0], device)
     seconds: dict[str, list[float]] = {name: [] for name in brief}
     epochs: dict[str, list[float]] = {name: [] for name in brief}
-    for seed in range(repetitions):
+    for seed in seeds:
         for name, lab in brief.items():
             start = time.process_time()
             trials = _train(name, lab, seed, device)

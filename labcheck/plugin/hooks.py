@@ -213,7 +213,8 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         from labcheck.engine import environment
-        from labcheck.engine.checks import CheckFailedError, NotMeasuredError
+        from labcheck.engine.checks import CheckFailedError
+        from labcheck.engine.session import NotMeasuredError
 
         self.attempts += 1
         if self.attempts > 1:  # a plugin repeats the test
@@ -242,16 +243,17 @@ class ClaimItem(pytest.Item):
         experiment, root = self.check.experiment, self.config.option.claims_tensorboard
         for arm in result.result.current.arms:
             trials, lab = result.trials[arm], experiment.labs[arm]
-            result.result.summaries[arm] = summarize(trials, lab.unit)
+            result.result.summaries[arm] = summarize(trials, lab.unit, experiment.seeds.start)
             if root:
                 folder = Path(root, experiment.claim.id, experiment.scale, tensorboard.folder_name(arm))
                 try:
-                    tensorboard.write(folder, lab, trials)
+                    tensorboard.write(folder, lab, trials, experiment.seeds.start)
                 except OSError as error:
                     result.failures.append(f"--claims-tensorboard: {error}; name another folder")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        from labcheck.engine.checks import CheckFailedError, NotMeasuredError
+        from labcheck.engine.checks import CheckFailedError
+        from labcheck.engine.session import NotMeasuredError
 
         error, name = excinfo.value, f"{self.spec.claim.id} ({self.spec.scale}): "
         if isinstance(error, CheckFailedError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -21,10 +20,16 @@ if TYPE_CHECKING:
     from labcheck.engine.store import TrialStore
 
 
-def _seeds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive whole number, got {text!r}")
-    return int(text)
+def _seeds(text: str) -> range:
+    first, dash, last = text.partition("-") if "-" in text else ("0", "", text)
+    if not (first.isdecimal() and last.isdecimal() and (seeds := range(int(first), int(last) + bool(dash)))):
+        raise argparse.ArgumentTypeError(f"must be a positive number, or the first and last seed, N-M, got {text!r}")
+    return seeds
+
+
+def describe_seeds(seeds: range) -> str:
+    """Return seeds as a value of --claims-seeds."""
+    return f"{seeds.start}-{seeds.stop - 1}" if seeds.start else str(seeds.stop)
 
 
 def _device(text: str) -> str:
@@ -63,8 +68,9 @@ def add_options(parser: pytest.Parser) -> None:
     """Add labcheck's options to a parser."""
     group = parser.getgroup("claims", "claims of reports (labcheck)")
     group.addoption(
-        "--claims-seeds", type=_seeds, metavar="N", help="number of seeds of every arm, in place of each claim's own"
-    )
+        "--claims-seeds", type=_seeds, metavar="N", help="number of seeds of every arm, or the seeds A-B, in place of "
+        "as many as each claim needs",
+    )  # fmt: skip
     group.addoption(
         "--claims-device", type=_device, default="auto", metavar="auto|cpu|cuda[:i]", help="device to train on"
     )
@@ -112,6 +118,8 @@ def validate(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--claims-data real: needs --claims-data-root DIR or {ROOT}")
     if option.claims_update and option.claims_set:
         raise pytest.UsageError("--claims-update: overridden settings are not recorded; leave out --claims-set")
+    if option.claims_update and option.claims_seeds and option.claims_seeds.start:
+        raise pytest.UsageError("--claims-update: baselines begin with seed 0; --claims-seeds must be a number")
     if option.claims_update:
         _create("--claims-update", baselines_folder(config))
     if option.claims_report:
@@ -188,9 +196,7 @@ def start_session(config: pytest.Config, specs: Sequence[CheckSpec], store: Tria
         name = "--claims-set" if option.claims_set else f"--claims-data {option.claims_data}"
         raise pytest.UsageError(f"{name}: an arm refuses the value: {error}") from None
     planned = plan(checks)
-    # the longest first, so that at the end no worker waits for a long block
-    longest = sorted(planned.needs, key=lambda block: -(planned.blocks[block].seconds or math.inf))
-    store.expect({block: planned.needs[block] for block in longest})
+    store.expect(planned.ahead())
     store.progress.write_plan(list(planned.blocks.values()))
     return session, checks
 

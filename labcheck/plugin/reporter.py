@@ -14,6 +14,7 @@ import pytest
 from labcheck.engine.files import portable
 from labcheck.engine.progress import ProgressFiles
 from labcheck.plugin.attempts import PROPERTIES, Attempt, crash
+from labcheck.plugin.options import describe_seeds
 
 if TYPE_CHECKING:
     from labcheck.engine.claim_results import ClaimResult
@@ -161,7 +162,7 @@ class Reporter:
         """Return the options of the run on which results depend."""
         option = self.option
         values = {
-            "--claims-seeds": option.claims_seeds,
+            "--claims-seeds": option.claims_seeds and describe_seeds(option.claims_seeds),
             "--claims-device": None if option.claims_device == "auto" else option.claims_device,
             "--claims-data": None if option.claims_data == "embedded" else option.claims_data,
             "--claims-data-root": option.claims_data_root,

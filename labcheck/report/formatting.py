@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from labcheck.core.verdicts import NEEDED
+
 INCOMPLETE = "INCOMPLETE"
 """The text in place of a verdict while a relation that could change it is missing."""
 
@@ -11,6 +13,29 @@ INCOMPLETE = "INCOMPLETE"
 def format_number(value: float | None, digits: int = 3) -> str:
     """Return a number with N significant digits; None and NaN are "not finite"."""
     return "not finite" if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def format_evidence(relation: Mapping[str, Any]) -> str:
+    """Return the evidence for or against a relation, whichever there is, and how much of it decides."""
+    for side, needed in evidence_needed(relation):
+        if (log10 := relation[f"log10_{side}"]) > 0:
+            amount = f"10^{log10:.0f}" if log10 >= 6 else f"{10**log10:.3g}" if log10 < 3 else f"{10**log10:,.0f}"
+            return f"evidence {side} it {amount} ({needed} decides)"
+    return "no evidence for or against it"
+
+
+def evidence_share(relation: Mapping[str, Any]) -> float:
+    """Return the evidence as a share of what decides, on a logarithmic scale: up to 1 for a relation, down to -1."""
+    reached: dict[str, float] = {
+        side: min(max(relation[f"log10_{side}"], 0.0) / math.log10(needed), 1.0)
+        for side, needed in evidence_needed(relation)
+    }
+    return reached["for"] - reached["against"]
+
+
+def evidence_needed(relation: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the evidence that decides for a relation, and against it."""
+    return [("for", NEEDED), ("against", NEEDED * relation["relations"])]
 
 
 def format_effect(effect: Mapping[str, Any]) -> str:

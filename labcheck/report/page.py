@@ -13,7 +13,14 @@ from markupsafe import Markup
 from labcheck.core.verdicts import Verdict, tally
 from labcheck.engine.files import write_atomically
 from labcheck.report import figures
-from labcheck.report.formatting import INCOMPLETE, format_effect, format_number, format_setting
+from labcheck.report.formatting import (
+    INCOMPLETE,
+    evidence_share,
+    format_effect,
+    format_evidence,
+    format_number,
+    format_setting,
+)
 from labcheck.report.summary import median
 
 ClaimEntry = Mapping[str, Any]
@@ -22,7 +29,7 @@ VERDICTS = [*Verdict, None]
 MEANINGS = {
     "reversed": "it fails in more seeds than it holds",
     "no effect": "it fails too often; the seeds do not show whether it holds in more or in fewer than half",
-    "weak": "it holds in most seeds, but fails in too many",
+    "weak": "it holds in most seeds, but in fewer than 3/4 of them",
     "too low": "the printed number is lower than those of our seeds",
     "too high": "the printed number is higher than those of our seeds",
     "in doubt": "our settings are probably not the report's, and cannot refute it",
@@ -81,6 +88,8 @@ def _template() -> Any:
         "effect": format_effect,
         "setting": format_setting,
         "tally": tally,
+        "evidence": format_evidence,
+        "evidence_share": evidence_share,
     }
     loader = environment.loader
     assert loader is not None

@@ -13,12 +13,13 @@ QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 DIGITS = 4
 
 
-def summarize(trials: Trials, unit: Callable[[str], str]) -> dict[str, Any]:
+def summarize(trials: Trials, unit: Callable[[str], str], first: int = 0) -> dict[str, Any]:
     """Return what a report contains about an arm besides its metrics.
 
     Args:
         trials: The trials of the arm.
         unit: A function that returns the unit of a curve.
+        first: The first seed.
 
     Returns:
         "after": the numbers of epochs of up to 120 records. "curves": the unit of each curve, and at each of the
@@ -29,7 +30,7 @@ def summarize(trials: Trials, unit: Callable[[str], str]) -> dict[str, Any]:
     return {
         **_curves(trials, unit),
         "tables": {name: _table(table) for name, table in trials.tables.items()},
-        "diverged": [{"seed": seed, "error": error} for seed, error in sorted(trials.diverged.items())],
+        "diverged": [{"seed": first + index, "error": error} for index, error in sorted(trials.diverged.items())],
     }
 
 

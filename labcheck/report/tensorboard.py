@@ -13,8 +13,8 @@ from labcheck.core.lab import Lab
 from labcheck.core.trials import Trials
 
 
-def write(folder: Path, lab: Lab, trials: Trials) -> None:
-    """Write one run for each seed, `<folder>/seed-<number>`, in place of earlier ones.
+def write(folder: Path, lab: Lab, trials: Trials, first: int = 0) -> None:
+    """Write one run for each seed from `first` on, `<folder>/seed-<number>`, in place of earlier ones.
 
     The steps of a curve are epochs, up to the last one of each seed.
 
@@ -26,7 +26,7 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
     for file in folder.glob("seed-*/events.out.tfevents.*"):
         file.unlink()
     graph = lab.graph()
-    for seed, epochs in enumerate(trials.metrics.get("epochs", np.zeros(len(trials)))):
+    for seed, epochs in enumerate(trials.metrics.get("epochs", np.zeros(len(trials))), first):
         with _errors_raised_once(), SummaryWriter(folder / f"seed-{seed:03d}") as writer:
             if graph:
                 with warnings.catch_warnings():  # add_graph uses what torch itself calls deprecated
@@ -35,7 +35,7 @@ def write(folder: Path, lab: Lab, trials: Trials) -> None:
             for name, curves in trials.curves.items():
                 after = trials.after(name)
                 for column in np.flatnonzero(after <= epochs):
-                    writer.add_scalar(name, curves[seed, column], after[column])
+                    writer.add_scalar(name, curves[seed - first, column], after[column])
 
 
 @contextmanager

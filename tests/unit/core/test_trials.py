@@ -20,13 +20,13 @@ def are_equal(a: Trials, b: Trials) -> bool:
 
 
 def test_trials_first_selects_first_seeds():
-    assert are_equal(numbered(5, 3, 8).first(2), numbered(5, 3))
-    assert len(numbered(5, 3, 8).first(2)) == 2
+    assert are_equal(numbered(5, 3, 8).rows(0, 2), numbered(5, 3))
+    assert len(numbered(5, 3, 8).rows(0, 2)) == 2
 
 
 def test_trials_first_selects_diverged_seeds():
     trials = Trials({"x": np.ones(3)}, {}, diverged={0: "one", 2: "two"})
-    assert trials.first(2).diverged == {0: "one"}
+    assert trials.rows(0, 2).diverged == {0: "one"}
 
 
 def test_trials_join_keeps_order_of_blocks():

@@ -1,0 +1,37 @@
+"""Stopping: how many seeds a claim needs until it is decided."""
+
+from collections.abc import Iterable, Mapping
+
+from labcheck.core import verdicts
+from labcheck.core.claims import Claim
+from labcheck.core.lab import Lab
+from labcheck.core.trials import Trials
+from labcheck.core.verdicts import Verdict
+
+
+def looks(labs: Iterable[Lab], most: int) -> list[int]:
+    """Return the numbers of seeds after which a claim is judged while its arms train, in ascending order.
+
+    Seeds train in blocks, and the first look is at the fewest seeds with which a relation can be reproduced.
+
+    Args:
+        labs: The labs of the claim's arms.
+        most: The most seeds, at which the last look is.
+    """
+    step = max(lab.stack for lab in labs)
+    first = -(-verdicts.MIN_SEEDS // step) * step
+    return [*range(first, most, step), most]
+
+
+def is_decided(claim: Claim, trials: Mapping[str, Trials]) -> bool:
+    """Return whether more seeds are unneeded, given the trials of all arms by name.
+
+    Evidence holds at every look, so that the verdict at the end has the same error rates as one of a fixed number of
+    seeds. Relations about CPU time are not judged here: the seeds that train have no part in them.
+
+    Raises:
+        MetricError: The trials lack a metric.
+    """
+    judged = [relation.judge(trials, len(claim.relations)) for relation in claim.relations if not relation.timed]
+    verdict = verdicts.combine([Verdict(result.stored["verdict"]) for result in judged] or [Verdict.REPRODUCED])
+    return verdict is not Verdict.INCONCLUSIVE
