@@ -45,7 +45,7 @@ RECORDED = {
 
 A new baseline must be added here, such as {"mnist/depth/quick-mnist.json"} for one on real images.
 """
-MIN_SEEDS = {Scale.QUICK: {"mnist": 8, "fashion": 10, "cifar": 5}, Scale.FULL: {"mnist": 5, "fashion": 10, "cifar": 5}}
+MIN_SEEDS = {Scale.QUICK: {"mnist": 8, "fashion": 10}, Scale.FULL: {"mnist": 16, "fashion": 10, "cifar": 20}}
 """The smallest numbers of seeds of labs whose training takes long; the others have 20 at quick scale, 200 at full."""
 REPLAYS = {"trig/printed-log"}
 """The claims about 20 roundings of one training."""
