@@ -7,7 +7,9 @@ keys are sorted, each line holds one metric of one arm, and floats are the short
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -121,6 +123,15 @@ def read(file: Path) -> Baseline:
         raise BaselineError(
             f"{file}: {reason}; restore it from version control, or remove it and record it again"
         ) from None
+
+
+def cost(folder: Path, claim: str, scale: str) -> float:
+    """Return the CPU seconds that all arms of a claim took when it was recorded; infinity if that is unknown."""
+    costs = []
+    for file in (folder / claim).glob(f"{scale}-*.json"):
+        with suppress(BaselineError):
+            costs.append(sum(read(file).cpu_seconds.values()))
+    return max(costs, default=math.inf)
 
 
 def write(baseline: Baseline, file: Path) -> None:

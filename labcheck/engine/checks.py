@@ -193,11 +193,11 @@ class Check(ABC):
         if session.update:
             return
         stored = experiment.stored
-        if stored is None:
-            check_result.failures.append(experiment.problem)
-            return
         if first := experiment.seeds.start:
             check_result.notes.append(f"seeds from {first} on: results are not compared with the baselines")
+            return
+        if stored is None:
+            check_result.failures.append(experiment.problem)
             return
         drifts, notes = self.compare(stored, result.current)
         check_result.drifts.extend(drifts + baselines.compare_names(stored, experiment.claim.names))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labcheck.engine.checks import Check
 from labcheck.engine.progress import PlannedBlock
@@ -46,13 +46,15 @@ def plan(checks: Sequence[Check]) -> Plan:
                 need = check.experiment.need(check.experiment.looks[look]) if look else check.id
                 planned.needs.setdefault(block, set()).add(need)
                 planned.order[block] = min(planned.order.get(block, look), look)
-                known = planned.blocks.get(block)
-                if known is None or known.seconds is None or known.optional:
-                    planned.blocks[block] = _planned(block, check.experiment, arm, planned.order[block] > 0)
+                new, known = _planned(block, check.experiment, arm, look), planned.blocks.get(block)
+                if known is not None:
+                    timed = new if known.seconds is None else known
+                    new = replace(timed, optional=known.optional and new.optional, need=known.need and new.need)
+                planned.blocks[block] = new
     return planned
 
 
-def _planned(block: Block, experiment: Experiment, arm: str, later: bool) -> PlannedBlock:
+def _planned(block: Block, experiment: Experiment, arm: str, look: int) -> PlannedBlock:
     """Return a block with the time that it took when the baseline was recorded, perhaps on another machine.
 
     A block of a later look is optional, unless the baseline took as many seeds.
@@ -64,5 +66,6 @@ def _planned(block: Block, experiment: Experiment, arm: str, later: bool) -> Pla
         seconds /= len(blocks(block.lab, range(stored.seeds), block.device))
         elsewhere = any(stored.environment.get(name) != experiment.fingerprint.get(name) for name in SPEED)
     key = experiment.session.store.key(block)
-    optional = later and not (stored and block.seeds[0] < stored.seeds)
-    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}", seconds, elsewhere, optional)
+    optional = look > 0 and not (stored and block.seeds[0] < stored.seeds)
+    need = experiment.need(experiment.looks[look]) if look else ""
+    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}", seconds, elsewhere, optional, need)

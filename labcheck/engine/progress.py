@@ -1,5 +1,6 @@
 """Progress: what a session has planned and how far its training is, in files that its processes share."""
 
+import hashlib
 import json
 import os
 import time
@@ -51,7 +52,8 @@ class PlannedBlock:
         label: Claim, arm and seeds.
         seconds: The CPU time that it took when the baseline was recorded; None if that is unknown.
         elsewhere: Whether that was on another processor or with other instructions.
-        optional: Whether it trains only if earlier seeds leave its claim undecided.
+        optional: Whether it will probably not be needed, because earlier seeds decide its claim.
+        need: The need of the seeds that include it, if earlier seeds may decide its claim; otherwise "".
     """
 
     key: str
@@ -59,6 +61,7 @@ class PlannedBlock:
     seconds: float | None
     elsewhere: bool = False
     optional: bool = False
+    need: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,18 @@ class ProgressFiles:
             with suppress(OSError):
                 self._current.unlink(missing_ok=True)
 
+    def finish(self, need: str) -> None:
+        """Record, for all processes, that a test, or the need of a look, needs no more blocks."""
+        with suppress(OSError):
+            self._finished(need).touch()
+
+    def is_finished(self, need: str) -> bool:
+        """Return whether a process has called `finish` for this need."""
+        return self._finished(need).exists()
+
+    def _finished(self, need: str) -> Path:
+        return self.folder / f"{hashlib.sha256(need.encode()).hexdigest()[:24]}.finished"
+
     def end(self) -> None:
         """Stop all processes from training what none of their own tests needs."""
         with suppress(OSError):
@@ -186,7 +201,7 @@ class ProgressFiles:
     ) -> tuple[dict[str, float], dict[str, float], list[tuple[str, int, int]]]:
         """Return the cost of each block, the share that is done of each started one, and `State.running`.
 
-        An optional block has a cost from its start on.
+        A block that is probably, or certainly, not needed has a cost only if it has started.
         """
         measured = self.measured()
         costs, labels = _costs(plan, measured), {block.key: block.label for block in plan}
@@ -196,7 +211,8 @@ class ProgressFiles:
             if key in costs and key not in ended:
                 running.append((labels[key], done, total))
                 shares[key] = min(done / max(total, 1), 1.0)
-        unneeded = {block.key for block in plan if block.optional} - shares.keys()
+        needs = {need: self.is_finished(need) for need in {block.need for block in plan} - {""}}
+        unneeded = {block.key for block in plan if block.optional or needs.get(block.need)} - shares.keys()
         return {key: cost for key, cost in costs.items() if key not in unneeded}, shares, running
 
 

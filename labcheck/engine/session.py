@@ -183,7 +183,7 @@ class Experiment:
                 break
         for later in self.looks:
             if later > look:
-                self.session.store.finish(self.need(later))
+                self.session.store.progress.finish(self.need(later))
         return range(look)
 
     def need(self, look: int) -> str:

@@ -121,14 +121,6 @@ class TrialStore:
         """Announce the blocks of this session, each with the tests that need it, in the order of training ahead."""
         self._ahead = dict(needs)
 
-    def finish(self, test: str) -> None:
-        """Record, for all processes, that a test needs no more blocks."""
-        with suppress(OSError):
-            self._finished(test).touch()
-
-    def _finished(self, test: str) -> Path:
-        return self.folder / f"{hashlib.sha256(test.encode()).hexdigest()[:24]}.finished"
-
     def retry(self, blocks: Iterable[Block]) -> None:
         """Forget that blocks could not be trained."""
         for block in blocks:
@@ -209,9 +201,9 @@ class TrialStore:
     def _obtain_another(self) -> bool:
         """Train and store the next block that an unfinished test needs and no worker holds; False if there is none."""
         while self._ahead:
-            block, tests = next(iter(self._ahead.items()))
+            block, needs = next(iter(self._ahead.items()))
             del self._ahead[block]
-            unneeded = all(self._finished(test).exists() for test in tests)
+            unneeded = all(map(self.progress.is_finished, needs))
             if unneeded or self._path(block).exists() or self._failed(block).exists():
                 continue
             try:

@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     files = ProgressFiles(folder, trials)
     reporter = Reporter(config, options.baselines_folder(config), files, trials)
     config.pluginmanager.register(reporter, "labcheck-reporter")
-    config.pluginmanager.register(Live(config, files), "labcheck-live")
+    config.pluginmanager.register(Live(config, files, reporter), "labcheck-live")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -107,8 +107,22 @@ def pytest_pycollect_makeitem(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember all collected claims, including deselected tests."""
-    config.stash[COLLECTED] = [item for item in items if isinstance(item, ClaimItem)]
+    """Remember all collected claims, including deselected tests, and put those first that cost least.
+
+    So the first verdicts appear early. Claims without a baseline come last, other tests keep their places, and plugins
+    that order tests come later.
+    """
+    config.stash[COLLECTED] = claims = [item for item in items if isinstance(item, ClaimItem)]
+    if not claims:
+        return
+    from labcheck.engine import baselines
+
+    folder = options.baselines_folder(config)
+    costs = {
+        key: baselines.cost(folder, *key) for key in {(item.spec.claim.id, str(item.spec.scale)) for item in claims}
+    }
+    ordered = iter(sorted(claims, key=lambda item: costs[item.spec.claim.id, str(item.spec.scale)]))
+    items[:] = [next(ordered) if isinstance(item, ClaimItem) else item for item in items]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -303,7 +317,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Record that a test needs no more blocks, whatever its outcome."""
     result = yield
     if isinstance(item, ClaimItem) and SESSION in item.config.stash:
-        item.config.stash[SESSION].store.finish(item.spec.id)
+        item.config.stash[SESSION].store.progress.finish(item.spec.id)
     return result
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -22,16 +22,26 @@ from labcheck.engine.progress import (
     expected_wall,
 )
 
+if TYPE_CHECKING:
+    from labcheck.plugin.reporter import Reporter
+
 UP, ERASE = "\x1b[A", "\x1b[K"
 
 
 class Live:
-    """A pytest plugin, registered in the process that writes to the terminal."""
+    """A pytest plugin, registered in the process that writes to the terminal.
 
-    def __init__(self, config: pytest.Config, files: ProgressFiles):
-        self.config, self.files = config, files
+    Args:
+        config: The configuration of pytest.
+        files: The progress files of the session.
+        reporter: The plugin that receives the results.
+    """
+
+    def __init__(self, config: pytest.Config, files: ProgressFiles, reporter: Reporter):
+        self.config, self.files, self.reporter = config, files, reporter
         self.terminal = _terminal()
         self.announced = False
+        self.early = False  # whether the verdict on each claim is printed as soon as its tests have ended
         self.before = files.finished()
         self.line: ProgressLine | None = None
         self.ahead: list[PlannedBlock] = []  # blocks whose time is estimated; none in a quiet run
@@ -50,6 +60,7 @@ class Live:
             self._print(f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are available from an earlier run")
         if option.verbose < 0:
             return
+        self.early = len({(test.claim, test.scale) for test in self.files.tests() if test.selected}) > 1
         self.ahead, self.workers = ahead, len(getattr(option, "tx", None) or ["this process"])
         self.started, self.expected = time.monotonic(), expected_wall(ahead, self.workers)
         self._print(estimate(ahead, self.workers))
@@ -97,13 +108,15 @@ class Live:
         return (yield from self._pass_on())
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_logfinish(self) -> Generator[None]:
+    def pytest_runtest_logfinish(self, nodeid: str) -> Generator[None]:
         session: Any = self.config.pluginmanager.get_plugin("session")
         if session.shouldfail or session.shouldstop:
             self.files.end()
         with self._hidden():
             result = yield
             self._correct()
+            if self.early:
+                self._print(self.reporter.verdict_on(nodeid))
             return result
 
     def _pass_on(self) -> Generator[None]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def _seeds(text: str) -> range:
     first, dash, last = text.partition("-") if "-" in text else ("0", "", text)
     if not (first.isdecimal() and last.isdecimal() and (seeds := range(int(first), int(last) + bool(dash)))):
-        raise argparse.ArgumentTypeError(f"must be a positive number, or the first and last seed, N-M, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a positive number, or the first and last seed, A-B, got {text!r}")
     return seeds
 
 
@@ -68,8 +68,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Add labcheck's options to a parser."""
     group = parser.getgroup("claims", "claims of reports (labcheck)")
     group.addoption(
-        "--claims-seeds", type=_seeds, metavar="N", help="number of seeds of every arm, or the seeds A-B, in place of "
-        "as many as each claim needs",
+        "--claims-seeds", type=_seeds, metavar="N|A-B",
+        help="number of seeds of every arm, or the seeds A to B, in place of as many as each claim needs",
     )  # fmt: skip
     group.addoption(
         "--claims-device", type=_device, default="auto", metavar="auto|cpu|cuda[:i]", help="device to train on"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import subprocess
 import time
@@ -50,6 +51,7 @@ class Reporter:
         self.lines: list[str] = []
         self.usage_error = ""
         self.deaths = 0
+        self.ended: dict[tuple[str, str], set[str]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -82,15 +84,31 @@ class Reporter:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
         """Note that a worker of xdist died in a test."""
-        from labcheck.engine.store import TrialStore
-
         self.deaths -= 1
         test = next((test for test in self.files.tests() if test.nodeid == crashitem), None)
         name = crashitem.partition("::")[2] if test else crashitem
         attempt = Attempt.lost(test.claim if test else "", test.scale if test else "", name)
         self.attempts[crashitem] = attempt
         if test:
-            TrialStore(self.files.folder).finish(test.check)
+            self.files.finish(test.check)
+
+    def verdict_on(self, nodeid: str) -> str:
+        """Return the verdict on a claim in one line, if a test was the last one of it to end; "" otherwise."""
+        attempt = self.attempts.get(nodeid)
+        if attempt is None or attempt.repeated:
+            return ""
+        key = attempt.claim, attempt.scale
+        tests = {test.nodeid for test in self.files.tests() if (test.claim, test.scale) == key and test.selected}
+        self.ended.setdefault(key, set()).add(nodeid)
+        if self.ended[key] != tests:
+            return ""
+        from labcheck.report.document import gather
+        from labcheck.report.terminal import sentence
+
+        # copies, since the results of the whole run are gathered from the same records
+        records = [copy.deepcopy(self.attempts[test].record) for test in tests]
+        claims = gather(record for record in records if record is not None).claims
+        return "\n".join(sentence(result) for result in claims if result.judged)
 
     @property
     def measured(self) -> list[Attempt]:

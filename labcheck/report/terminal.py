@@ -35,6 +35,13 @@ def table(results: Sequence[ClaimResult]) -> list[str]:
     return lines
 
 
+def sentence(result: ClaimResult) -> str:
+    """Return the verdict on a claim and the relation on which it rests, in one line."""
+    verdict, decisive = result.verdict or INCOMPLETE, result.decisive
+    evidence = f", {tally(result.judged[decisive])} {decisive}" if decisive else ""
+    return f"{result.claim['id']}: {verdict}{evidence}"
+
+
 def _row(result: ClaimResult, several: bool) -> tuple[str, ...]:
     """Return the cells of a claim, which name the scale if the run has several."""
     counts = Counter(judged["verdict"] for judged in result.judged.values())

@@ -28,6 +28,8 @@ BAR = "%|"
 """What follows the percentage in the progress line."""
 UNCOMPARED = ["--claims-set", "toy.noise=0.5"]
 """Options with which nothing is compared, so that all tests pass."""
+FIXED = [*UNCOMPARED, "--claims-seeds", "12"]
+"""Options with which, in addition, each arm trains two blocks, whatever they show."""
 WAITS = """
 import time
 from labcheck import report_progress
@@ -180,10 +182,10 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def recorded(folder: Path, cpu_seconds: float = 300.0) -> None:
-    """Write a baseline of toy/order that contains only the CPU time of its arms, of three blocks each."""
+def recorded(folder: Path, cpu_seconds: float = 300.0, seeds: int = 16) -> None:
+    """Write a baseline of toy/order that contains only the CPU time of its arms, of three blocks each by default."""
     times = {"low": cpu_seconds, "high": cpu_seconds}
-    stored = Baseline("toy/order", "quick", {"name": "drawn", "digest": "0"}, 16, {}, cpu_seconds=times)
+    stored = Baseline("toy/order", "quick", {"name": "drawn", "digest": "0"}, seeds, {}, cpu_seconds=times)
     baselines.write(stored, baselines.path(folder / "baselines", "toy/order", "quick", "drawn"))
 
 
@@ -259,18 +261,18 @@ def test_no_estimate_if_short_or_never_timed(project: Project, seconds: float | 
 
 def test_estimate_counts_selected_tests_and_seeds(project: Project):
     project.recorded().edit("order", lambda stored: stored.cpu_seconds.update(low=60.0, high=60.0))
-    project.edit("top", lambda stored: stored.cpu_seconds.update(top=40.0))
+    project.edit("top", lambda stored: stored.cpu_seconds.update(low=60.0, top=40.0))
     assert count_lines(project.run(), f"{ESTIMATE} 3 min") == 1
     assert count_lines(project.run("test_order.py::arm[low-quick]"), f"{ESTIMATE} 60 s") == 1
-    assert count_lines(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{ESTIMATE} 20 s") == 1
+    assert count_lines(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{ESTIMATE} 30 s") == 1
 
 
 @pytest.mark.parametrize(("option", "times"), [("-v", 1), ("-q", 1), ("-qq", 0)])
 def test_resumption_is_reported_unless_twice_quiet(project: Project, option: str, times: int):
     recorded(project.folder)
-    project.pytester.runpytest_inprocess("--claims-resume", *UNCOMPARED)  # pytest's cache is in the project
-    result = project.pytester.runpytest_inprocess("--claims-resume", option, *UNCOMPARED)
-    assert count_lines(result, "8 of 8 blocks of seeds are available from an earlier run") == times
+    project.pytester.runpytest_inprocess("--claims-resume", *FIXED)  # pytest's cache is in the project
+    result = project.pytester.runpytest_inprocess("--claims-resume", option, *FIXED)
+    assert count_lines(result, "6 of 6 blocks of seeds are available from an earlier run") == times
     assert count_lines(result, "training takes") == 0
 
 
@@ -279,7 +281,7 @@ def test_resumption_is_reported_unless_twice_quiet(project: Project, option: str
 
 @pytest.fixture
 def clock(project: Project, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Return the clock of a project with eight blocks, most of which have 100 seconds in their baseline."""
+    """Return the clock of a project with six blocks in FIXED, most of which have 100 seconds in their baseline."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = clock.process_time = lambda: clock.now
     monkeypatch.setattr(progress, "time", clock)
@@ -296,20 +298,21 @@ def estimates(result: pytest.RunResult) -> list[str]:
 
 @pytest.mark.usefixtures("clock")
 def test_estimate_is_corrected_after_first_test(project: Project):
-    result = project.run(*UNCOMPARED)
+    result = project.run(*FIXED)
     first, second = estimates(result)
-    assert first.startswith("13 min ")
-    assert second == "67 min on this machine, 42 min of it remaining (13 min were expected)"  # it is 8 · 500 s
+    assert first.startswith("10 min ")
+    assert second == "50 min on this machine, 33 min of it remaining (10 min were expected)"  # it is 6 · 500 s
     start = next(number for number, line in enumerate(result.outlines) if line.startswith("test_order.py"))
     assert result.outlines[start] == "test_order.py ."
-    assert result.outlines[start + 1].startswith("training takes about 67 min")
+    assert result.outlines[start + 1].startswith("training takes about 50 min")
     assert result.outlines[start + 2] == ""
-    assert re.fullmatch(r"test_order.py \.\. +\[ 42%\]", result.outlines[start + 3])
+    assert result.outlines[start + 3] == "test_order.py .."
+    assert result.outlines[start + 4].startswith("toy/order: ")
 
 
 @pytest.mark.usefixtures("clock")
 def test_correction_is_separate_line_if_verbose(project: Project):
-    result = project.run("-v", *UNCOMPARED)
+    result = project.run("-v", *FIXED)
     assert len(estimates(result)) == 2
     assert all(line.startswith("training takes") for line in result.outlines if "training takes" in line)
     assert sum(bool(re.fullmatch(r"test_\w+\.py::.+ PASSED +\[.+%\]", line)) for line in result.outlines) == 7
@@ -318,16 +321,25 @@ def test_correction_is_separate_line_if_verbose(project: Project):
 @pytest.mark.usefixtures("clock")
 def test_estimate_is_corrected_again_if_wrong_again(project: Project):
     project.change(SLOW.replace("500", "500 if lab.level == 1 else 5000"))
-    assert estimates(project.run(*UNCOMPARED))[1:] == [
-        "67 min on this machine, 42 min of it remaining (13 min were expected)",
-        "367 min on this machine, 92 min of it remaining (67 min were expected)",
+    assert estimates(project.run(*FIXED))[1:] == [
+        "50 min on this machine, 33 min of it remaining (10 min were expected)",
+        "275 min on this machine, 92 min of it remaining (50 min were expected)",
     ]
 
 
 @pytest.mark.usefixtures("clock")
 def test_estimate_follows_first_test_if_never_timed(project: Project):
     project.file("order").unlink()
-    assert estimates(project.run(*UNCOMPARED)) == ["67 min on this machine, 42 min of it remaining"]
+    assert estimates(project.run(*FIXED)) == ["50 min on this machine, 33 min of it remaining"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_estimate_omits_blocks_that_may_be_unneeded(project: Project):
+    recorded(project.folder, 200.0, seeds=12)
+    first, second = estimates(project.run(*UNCOMPARED))
+    assert first.startswith("10 min, and longer if claims need more seeds on the machine")
+    # the first test trains four of six blocks, since it needs the verdict, which needs both arms
+    assert second == "50 min on this machine, 17 min of it remaining (10 min were expected)"
 
 
 @pytest.mark.usefixtures("clock")
@@ -336,33 +348,33 @@ def test_estimate_follows_first_test_if_never_timed(project: Project):
     [
         ("140", []),  # within the tolerance
         ("70", []),
-        ("25", ["3 min on this machine, 2 min of it remaining (13 min were expected)"]),
+        ("30", ["3 min on this machine, 2 min of it remaining (10 min were expected)"]),
         ("10", []),  # less than a minute remains
     ],
 )
 def test_estimate_is_corrected_only_if_far_off(project: Project, seconds: str, expected: list[str]):
     project.change(SLOW.replace("500", seconds))
-    assert estimates(project.run(*UNCOMPARED))[1:] == expected
+    assert estimates(project.run(*FIXED))[1:] == expected
 
 
 @pytest.mark.usefixtures("clock")
 def test_estimate_is_not_corrected_in_first_seconds(project: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "CORRECTION_DELAY", 1501.0)  # the first test takes 1500
-    assert estimates(project.run(*UNCOMPARED, "-k", "low-quick and arm or test_top"))[1:] == []
+    monkeypatch.setattr(live, "CORRECTION_DELAY", 1001.0)  # the first test takes 1000
+    assert estimates(project.run(*FIXED, "-k", "low-quick and arm or test_top"))[1:] == []
 
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("options", [["-q"], ["-p", "no:terminal"]])
 def test_estimate_is_not_corrected_in_quiet_run(project: Project, options: list[str]):
-    result = project.run(*options, *UNCOMPARED)
+    result = project.run(*options, *FIXED)
     assert result.ret == pytest.ExitCode.OK
     assert estimates(result) == []
 
 
 @pytest.mark.usefixtures("clock")
 def test_estimate_is_not_corrected_after_stop(project: Project):
-    project.change(SLOW + "\n1 // 0 if seeds[0] == 12 else 0")
-    assert len(estimates(project.run("-x", *UNCOMPARED))) == 1
+    project.change(SLOW + "\n1 // 0 if seeds[0] == 6 else 0")
+    assert len(estimates(project.run("-x", *FIXED))) == 1
 
 
 @pytest.mark.parametrize("verbose", [[], ["-v"]])
@@ -394,7 +406,7 @@ def test_no_line_on_dumb_terminal(
 ):
     monkeypatch.setattr(sys, "stdout", pseudo.there)
     monkeypatch.setenv("TERM", term)
-    plugin = Live(SimpleNamespace(), ProgressFiles(tmp_path))  # type: ignore[arg-type]
+    plugin = Live(SimpleNamespace(), ProgressFiles(tmp_path), SimpleNamespace())  # type: ignore[arg-type]
     assert bool(plugin.terminal) == shown
     plugin.pytest_unconfigure()
 
@@ -403,7 +415,7 @@ def test_no_line_without_terminal_reporter(project: Project, pseudo: Pseudo, mon
     monkeypatch.setattr(live, "_terminal", lambda: os.fdopen(os.dup(pseudo.there.fileno()), "w"))
     recorded(project.folder)
     assert project.run("-p", "no:terminal", *UNCOMPARED).ret == pytest.ExitCode.OK
-    assert len(project.trained()) == 8
+    assert len(project.trained()) == 6
 
 
 def test_line_shows_share_time_and_current_block(one: Watched):
@@ -431,19 +443,22 @@ def test_line_is_removed_at_end(watched: Watched):
 def test_line_does_not_affect_output_of_pytest(one: Watched, two: Watched):
     after = [row for row in one.rows() if row and ESTIMATE not in row]
     start = after.index("collected 7 items")
-    assert after[start + 1 : start + 3] == [
-        "test_order.py ...".ljust(WIDTH - 7) + "[ 42%]",
-        "test_top.py ....".ljust(WIDTH - 7) + "[100%]",
-    ]
-    assert after[start + 3].startswith("====")
+    order, top = (
+        "toy/order: REPRODUCED, 11/12 low beats high on error",
+        "toy/top: NOT_REPRODUCED, 2/10 top beats low on error",
+    )
+    assert after[start + 1 : start + 5] == ["test_order.py ...", order, "test_top.py ....", top]
+    assert after[start + 5].strip() == "[100%]"
+    assert after[start + 6].startswith("====")
     after = [row for row in two.rows() if row and ESTIMATE not in row]
     start = after.index("2 workers [7 items]")
-    assert after[start + 1] == ".......".ljust(WIDTH - 7) + "[100%]"
-    assert after[start + 2].startswith("====")
+    shown = after[start + 1 : after.index(next(row for row in after[start:] if row.startswith("====")))]
+    assert sorted(row for row in shown if row.startswith("toy/")) == [order, top]
+    assert "".join(row for row in shown if not row.startswith("toy/")).split() == [".......", "[100%]"]
     for watched in (one, two):
         assert all(re.match(r" *\d+%\|", row) for rows in watched.frames() for row in rows if "epoch" in row)
         assert sum("7 passed in" in row for row in watched.rows()) == 1
-        assert sum(row.startswith("toy/") for row in watched.rows()) == 2
+        assert sum(row.startswith("toy/") for row in watched.rows()) == 2 * 2
 
 
 def test_estimate_on_terminal_is_separate_line(watched: Watched):
