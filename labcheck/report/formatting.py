@@ -8,6 +8,7 @@ from labcheck.core.verdicts import NEEDED
 
 INCOMPLETE = "INCOMPLETE"
 """The text in place of a verdict while a relation that could change it is missing."""
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
@@ -19,9 +20,17 @@ def format_evidence(relation: Mapping[str, Any]) -> str:
     """Return the evidence for or against a relation, whichever there is, and how much of it decides."""
     for side, needed in evidence_needed(relation):
         if (log10 := relation[f"log10_{side}"]) > 0:
-            amount = f"10^{log10:.0f}" if log10 >= 6 else f"{10**log10:.3g}" if log10 < 3 else f"{10**log10:,.0f}"
-            return f"evidence {side} it {amount} ({needed} decides)"
+            return f"evidence {side} it {_power(log10)} ({needed} decides)"
     return "no evidence for or against it"
+
+
+def _power(log10: float) -> str:
+    """Return 10^x with two or three significant digits."""
+    if log10 < 3:
+        return f"{10**log10:.3g}"
+    exponent, mantissa = int(log10), round(10 ** (log10 % 1), 1)  # 10**log10 may be beyond the range of floats
+    exponent, mantissa = (exponent + 1, 1.0) if mantissa == 10 else (exponent, mantissa)
+    return f"{mantissa} · 10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def evidence_share(relation: Mapping[str, Any]) -> float:

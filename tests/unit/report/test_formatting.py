@@ -1,10 +1,13 @@
 """Numbers, effects and settings as text."""
 
+import math
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from labcheck.report.formatting import format_effect, format_number, format_setting
+from labcheck.core.verdicts import judge
+from labcheck.report.formatting import evidence_share, format_effect, format_evidence, format_number, format_setting
 
 
 @pytest.mark.parametrize(
@@ -13,6 +16,41 @@ from labcheck.report.formatting import format_effect, format_number, format_sett
 )
 def test_number_has_significant_digits(value: float | None, digits: int, text: str) -> None:
     assert format_number(value, digits) == text
+
+
+def judged(holds: int, ties: int, n: int, relations: int) -> dict[str, Any]:
+    """Return the entry of a relation in a report."""
+    return {**asdict(judge(holds, ties, n, relations)), "relations": relations}
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ((8, 0, 8, 9), "evidence for it 25.6 (20 decides)"),
+        ((7, 0, 7, 9), "evidence for it 17.1 (20 decides)"),
+        ((0, 0, 5, 1), "evidence against it 32 (20 decides)"),
+        ((0, 0, 5, 7), "evidence against it 32 (140 decides)"),
+        ((57, 0, 60, 7), "evidence for it 1.4 · 10⁹ (20 decides)"),
+        ((12, 0, 60, 10), "evidence against it 2.2 · 10¹² (200 decides)"),
+        ((0, 0, 2000, 1), "evidence against it 1.1 · 10⁶⁰² (20 decides)"),
+        ((0, 20, 20, 1), "no evidence for or against it"),
+    ],
+)
+def test_evidence_has_side_and_what_decides(counts: tuple[int, int, int, int], text: str) -> None:
+    assert format_evidence(judged(*counts)) == text
+
+
+def test_large_evidence_is_rounded_to_next_power() -> None:
+    relation = {"log10_for": 5.999, "log10_against": -5.999, "relations": 1}
+    assert format_evidence(relation) == "evidence for it 1.0 · 10⁶ (20 decides)"
+
+
+@pytest.mark.parametrize(
+    ("counts", "share"),
+    [((8, 0, 8, 9), 1.0), ((0, 0, 8, 1), -1.0), ((0, 20, 20, 1), 0.0), ((0, 0, 1, 5), -math.log(2) / math.log(100))],
+)
+def test_evidence_is_share_of_what_decides(counts: tuple[int, int, int, int], share: float) -> None:
+    assert evidence_share(judged(*counts)) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
