@@ -336,11 +336,11 @@ def test_baseline_is_missing_then_recorded_then_changed(project: Project):
         )
         == 1
     )
-    assert count_lines(result, "toy/order (quick): low beats high on error: none → REPRODUCED 16/16") == 1
+    assert count_lines(result, "toy/order (quick): low beats high on error: none → REPRODUCED 12/12") == 1
     stored = baselines.read(project.file("order"))
     assert stored.update == {
         "reason": "the first record",
-        "changes": ["low beats high on error: none → REPRODUCED 16/16", "arm high: new", "arm low: new"],
+        "changes": ["low beats high on error: none → REPRODUCED 12/12", "arm high: new", "arm low: new"],
         "commit": None,
         "dirty": None,
     }
@@ -350,7 +350,7 @@ def test_baseline_is_missing_then_recorded_then_changed(project: Project):
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
     result = project.run("test_order.py")
     result.assert_outcomes(passed=2, failed=1)
-    assert count_lines(result, "arm 'high' has drifted: error: 16 of 16 seeds differ, first seed 0") == 1
+    assert count_lines(result, "arm 'high' has drifted: error: 12 of 12 seeds differ, first seed 0") == 1
     assert baselines.read(project.file("order")) == stored
 
     result = project.run("test_order.py", "--claims-update", "one percent more")
@@ -383,12 +383,12 @@ def test_update_records_commit_and_whether_it_is_dirty(project: Project):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("if lab.level == 2: metrics['error'][3] = np.nan", "error: 3 of 16 seeds differ, first seed 3: nan, stored"),
+        ("if lab.level == 2: metrics['error'][3] = np.nan", "error: 2 of 12 seeds differ, first seed 3: nan, stored"),
         (
             "if lab.level == 2: del metrics['error']",
             "toy/order (quick): arm 'high': no metric 'error'; available: ",
         ),
-        ("if lab.level == 2: metrics['accuracy'] += .1", "arm 'high' has drifted: accuracy: 16 of 16 seeds differ"),
+        ("if lab.level == 2: metrics['accuracy'] += .1", "arm 'high' has drifted: accuracy: 12 of 12 seeds differ"),
     ],
 )
 def test_change_of_one_metric_fails_its_arm(project: Project, code: str, message: str):
@@ -436,7 +436,7 @@ def test_relation_that_is_gone_fails_until_all_is_recorded(project: Project):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ('"seeds": 16', '"seeds": 15', "edited by hand; restore it from version control"),
+        ('"seeds": 12', '"seeds": 15', "edited by hand; restore it from version control"),
         ('"relations"', "", "not a complete baseline; restore it from version control"),
     ],
 )
@@ -619,7 +619,7 @@ def test_other_environment_must_not_have_shifted_values(project: Project):
     record_elsewhere(project, 2.0)
     result = project.run("test_order.py")
     result.assert_outcomes(passed=1, failed=2)
-    assert count_lines(result, "arm 'low' has drifted: error: median 0.98") == 1
+    assert count_lines(result, "arm 'low' has drifted: error: median 1.037") == 1
 
 
 def test_other_environment_must_not_have_contradicting_verdict(project: Project):
@@ -647,7 +647,7 @@ def test_fewer_seeds_are_compared_without_verdicts(project: Project):
     assert (
         count_lines(
             result,
-            "toy/order (quick): 10 seeds, 16 stored; only the common seeds are compared, and no verdicts",
+            "toy/order (quick): 10 seeds, 12 stored; only the common seeds are compared, and no verdicts",
         )
         == 1
     )

@@ -424,7 +424,7 @@ def counted(name: str, level: float, tmp_path: Path, cpu_seconds: dict[str, floa
 
 
 def planned_seconds(tmp_path: Path, *claims: Claim, seeds: int | None = None) -> list[tuple[str, float | None]]:
-    session = Session(TrialStore(tmp_path), tmp_path, seeds=seeds)
+    session = Session(TrialStore(tmp_path), tmp_path, seeds=range(seeds) if seeds else None)
     checks = [spec.resolve(session) for claim in claims for spec in build_checks(claim)]
     blocks = plan(checks).blocks
     assert [session.store.key(block) for block in blocks] == [planned.key for planned in blocks.values()]

@@ -72,7 +72,7 @@ def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 def seconds(repetitions: int, **paces: float) -> dict[str, list[float]]:
     labs = {name: Paced(pace=pace) for name, pace in paces.items()}
-    timed = timing.measure_in_turn(labs, repetitions, "cpu")
+    timed = timing.measure_in_turn(labs, range(repetitions), "cpu")
     return {name: trials.metrics["cpu_seconds"].tolist() for name, trials in timed.items()}
 
 
@@ -91,7 +91,7 @@ def test_first_round_is_not_counted(workshop: Workshop):
 
 
 def test_repetition_is_brief_training_of_one_seed_on_device(workshop: Workshop):
-    timing.measure_in_turn({"a": Paced()}, 2, "cuda:1")
+    timing.measure_in_turn({"a": Paced()}, range(2), "cuda:1")
     assert workshop.trained == [(1, seed, True, "cuda:1") for seed in (0, 0, 1)]
 
 
@@ -112,7 +112,7 @@ def test_seconds_do_not_include_time_between_trainings(workshop: Workshop, monke
 
 
 def test_timed_trials_have_repetitions_in_place_of_seeds():
-    trials = timing.measure_in_turn({"a": Paced()}, 3, "cpu")["a"]
+    trials = timing.measure_in_turn({"a": Paced()}, range(3), "cpu")["a"]
     assert len(trials) == 3
     assert {name: values.tolist() for name, values in trials.metrics.items()} == {
         "cpu_seconds": [2, 2, 2], "epochs": [2, 2, 2],
@@ -129,7 +129,7 @@ BETTER = beats("quick", "slow", TEST_ERROR)
 
 def claim(quick: float = 1.0, slow: float = 2.0, quoted: Any = None) -> Claim:
     return Claim(
-        id="paced/time", statement="", citation="", lab=Paced, relations=[FASTER, BETTER], seeds={"quick": 6},
+        id="paced/time", statement="", citation="", lab=Paced, relations=[FASTER, BETTER], seeds={"quick": 8},
         arms={"quick": Arm({"pace": quick}, quoted or {}), "slow": Arm({"pace": slow})},
     )  # fmt: skip
 
@@ -182,13 +182,13 @@ def test_timed_relation_does_not_use_stored_trials(tmp_path: Path, workshop: Wor
         workshop.trained.clear()
         check.run()
         assert [(pace, seed) for pace, seed, *_ in workshop.trained] == [
-            (pace, seed) for seed in (0, *range(6)) for pace in (1, 2)
+            (pace, seed) for seed in (0, *range(8)) for pace in (1, 2)
         ]
     assert list((tmp_path / "store").iterdir()) == []
 
 
 def test_timed_relation_has_one_repetition_per_seed(tmp_path: Path, workshop: Workshop):
-    result = run_timed(claim(), session(tmp_path, update=True, seeds=9)).result
+    result = run_timed(claim(), session(tmp_path, update=True, seeds=range(9))).result
     assert result.current.relations[FASTER.name]["n"] == 9
     assert len(workshop.trained) == 2 * (1 + 9)
 
@@ -196,7 +196,7 @@ def test_timed_relation_has_one_repetition_per_seed(tmp_path: Path, workshop: Wo
 def test_timed_relation_stores_verdict_without_seconds(tmp_path: Path):
     result = run_timed(claim(), session(tmp_path, update=True)).result
     assert result.current.relations == {
-        FASTER.name: {"verdict": "REPRODUCED", "tag": "", "holds": 6, "ties": 0, "n": 6}
+        FASTER.name: {"verdict": "REPRODUCED", "tag": "", "holds": 8, "ties": 0, "n": 8}
     }  # fmt: skip
     assert result.current.arms == {}
     assert result.current.cpu_seconds == {}
@@ -248,10 +248,10 @@ def test_timed_relation_compares_only_verdict(
 
 def test_timed_relation_that_becomes_inconclusive_is_noted(tmp_path: Path, workshop: Workshop):
     record(tmp_path, claim())
-    calls = iter([1.0, 1.0, *[1.0, 1.0] * 4, *[5.0, 1.0] * 2])
+    calls = iter([1.0, 1.0, *[1.0, 1.0] * 6, *[5.0, 1.0] * 2])
     workshop.slow = lambda seed: next(calls)
     outcome = run_timed(claim(), session(tmp_path))
-    assert outcome.result.current.relations[FASTER.name]["holds"] == 4
+    assert outcome.result.current.relations[FASTER.name]["holds"] == 6
     assert outcome.drifts == outcome.failures == []
     assert outcome.notes == [f"{FASTER.name}: INCONCLUSIVE, stored REPRODUCED"]
 

@@ -185,13 +185,37 @@ def test_data_source_that_lab_refuses_is_usage_error(project: Project):
 
 def test_common_seeds_are_compared_if_numbers_differ(project: Project):
     project.recorded("--claims-seeds", "5")
-    result = project.run()
+    result = project.run("--claims-seeds", "16")
     result.assert_outcomes(passed=7)
     note = "toy/order (quick): 16 seeds, 5 stored; only the common seeds are compared, and no verdicts"
-    assert count_lines(result, f"{note}; --claims-update REASON records all") == 1
+    assert [line for line in result.outlines if "5 stored" in line and "toy/order" in line] == [note]
     project.run("--claims-seeds", "4").assert_outcomes(passed=7)
     project.change("metrics['error'] *= 1.01 if lab.level == 2 and seeds[0] == 0 else 1")
-    project.run("test_order.py").assert_outcomes(passed=2, failed=1)
+    project.run("test_order.py", "--claims-seeds", "16").assert_outcomes(passed=2, failed=1)
+
+
+def test_claim_with_fewer_seeds_than_stored_names_update(project: Project):
+    project.recorded("--claims-seeds", "16")
+    project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 8}'))
+    result = project.run("test_order.py")
+    result.assert_outcomes(passed=3)
+    note = "toy/order (quick): 8 seeds, 16 stored; only the common seeds are compared, and no verdicts"
+    assert is_in_one_line(result, f"{note}; --claims-update REASON records them")
+    project.run("test_order.py", "--claims-update", "fewer").assert_outcomes(passed=3)
+    assert count_lines(project.run("test_order.py"), "stored;") == 0
+
+
+def test_block_of_seeds_is_trained_without_comparison(project: Project):
+    before = len(project.recorded("test_order.py").trained())
+    project.change("metrics['error'] *= 1.01")
+    result = project.run("test_order.py", "--claims-seeds", "6-11", "--claims-report", "out")
+    result.assert_outcomes(passed=3)
+    assert is_in_one_line(result, "seeds from 6 on: results are not compared with the baselines")
+    assert count_lines(result, "stored") == 0
+    assert project.trained()[before:] == ["1 [6, 7, 8, 9, 10, 11]", "2 [6, 7, 8, 9, 10, 11]"]
+    [order] = project.report()["claims"]
+    assert (order["first_seed"], order["seeds"]) == (6, 6)
+    assert [relation["n"] for relation in order["relations"]] == [6]
 
 
 def test_update_and_report_without_tests_are_reported(project: Project):
@@ -228,7 +252,8 @@ def _full(*_: object) -> None:
 
 def test_edited_baseline_is_reported_with_remedy(project: Project):
     file = project.recorded().file("order")
-    file.write_text(file.read_text().replace('"seeds": 16', '"seeds": 15'))
+    assert '"seeds": 12' in file.read_text()
+    file.write_text(file.read_text().replace('"seeds": 12', '"seeds": 11'))
     result = project.run("test_order.py")
     assert count_lines(result, "edited by hand; restore it from version control, or remove it and record it again") == 3
 

@@ -16,6 +16,7 @@ IDS = [
     "test_top.py::relation[top beats low on error-quick]",
     "test_top.py::relation[low beats top on error-quick]",
 ]
+SEEDS = "argument --claims-seeds: must be a positive number, or the first and last seed, A-B"
 SPY = """
 import sys
 
@@ -116,9 +117,11 @@ def test_invalid_claim_is_collection_error(project: Project, before: str, after:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--claims-seeds", "0"], "argument --claims-seeds: must be a positive whole number, got '0'"),
-        (["--claims-seeds", "x"], "argument --claims-seeds: must be a positive whole number, got 'x'"),
-        (["--claims-seeds=-3"], "argument --claims-seeds: must be a positive whole number, got '-3'"),
+        (["--claims-seeds", "0"], f"{SEEDS}, got '0'"),
+        (["--claims-seeds", "x"], f"{SEEDS}, got 'x'"),
+        (["--claims-seeds=-3"], f"{SEEDS}, got '-3'"),
+        (["--claims-seeds", "5-3"], f"{SEEDS}, got '5-3'"),
+        (["--claims-seeds", "-"], f"{SEEDS}, got '-'"),
         (["--claims-device", "tpu"], "argument --claims-device: must be auto, cpu, cuda or cuda:<number>, got 'tpu'"),
         (
             ["--claims-device", "cuda:x"],
@@ -137,6 +140,10 @@ def test_invalid_claim_is_collection_error(project: Project, before: str, after:
         (
             ["--claims-update", "x", "--claims-set", "toy.noise=1"],
             "--claims-update: overridden settings are not recorded; leave out --claims-set",
+        ),
+        (
+            ["--claims-update", "x", "--claims-seeds", "6-11"],
+            "--claims-update: baselines begin with seed 0; --claims-seeds must be a number",
         ),
         (["--claims-set", "noise=1"], "argument --claims-set: must be lab.setting=value, got 'noise=1'"),
         (["--claims-set", "toy.noise"], "argument --claims-set: must be lab.setting=value, got 'toy.noise'"),

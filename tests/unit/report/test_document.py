@@ -18,7 +18,8 @@ from tests.helpers.report import ACCURACY, ERROR, ONE, RUN, TWO, Literal, record
 
 NAN = float("nan")
 RELATION = {
-    *("name", "kind", "verdict", "tag", "holds", "ties", "n", "lower", "upper", "effect", "seeds_to_decide", "terms")
+    *("name", "kind", "verdict", "tag", "holds", "ties", "n", "log10_for", "log10_against", "relations"),
+    *("lower", "upper", "effect", "seeds_to_decide", "terms"),
 }
 BETTER = two_arms([1.0] * 16, [2.0] * 16)
 
@@ -74,7 +75,19 @@ def test_arm_has_percentile_for_each_quoted_number(tmp_path: Path):
         ([1] * 16, [2] * 16, {"verdict": "REPRODUCED", "tag": "", "holds": 16, "ties": 0, "seeds_to_decide": None}),
         ([2] * 16, [1] * 16, {"verdict": "NOT_REPRODUCED", "tag": "reversed", "holds": 0, "ties": 0}),
         ([1] * 16, [1] * 16, {"verdict": "INCONCLUSIVE", "tag": "", "holds": 0, "ties": 16, "seeds_to_decide": None}),
-        ([1] * 12 + [3] * 4, [2] * 16, {"verdict": "REPRODUCED", "holds": 12, "lower": 0.515604}),
+        (
+            [1] * 13 + [3] * 3,
+            [2] * 16,
+            {
+                "verdict": "REPRODUCED",
+                "tag": "",
+                "holds": 13,
+                "lower": 0.450736,
+                "relations": 2,
+                "log10_for": 1.386096,
+                "log10_against": -1.386096,
+            },
+        ),
         ([1] * 11 + [3] * 5, [2] * 16, {"verdict": "INCONCLUSIVE", "holds": 11, "ties": 0}),
         ([NAN] * 2 + [1] * 14, [NAN, 2] * 8, {"verdict": "REPRODUCED", "holds": 14, "ties": 1}),
     ],
@@ -245,12 +258,13 @@ def test_scales_have_separate_times(project: Project):
 
 def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
     report = alone.report
-    assert report["schema"] == 5
+    assert report["schema"] == 6
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
         assert set(claim["environment"]) == {"capability", "cpu", "device", "numpy", "precision", "threads", "torch"}
         assert claim["data"] == {"name": "drawn", "digest": "0123456789abcdef", "stand_in": False}
+        assert claim["first_seed"] == 0
         assert claim["missing"] == []
         assert claim["overridden"] == {}
         assert claim["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
@@ -269,12 +283,13 @@ def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
         for relation in claim["relations"]:
             assert set(relation) == RELATION
             assert relation["kind"] == "share"
+            assert relation["relations"] == len(claim["relations"])
             assert set(relation["effect"]) == {"kind", "median", "low", "high"}
     assert {key: order[key] for key in ("id", "statement", "citation", "seeds", "verdict", "decisive", "notes")} == {
         "id": "toy/order",
         "statement": "Low has a smaller error than high.",
         "citation": "Table 1",
-        "seeds": 16,
+        "seeds": 12,
         "verdict": "REPRODUCED",
         "decisive": "low beats high on error",
         "notes": ["The error is that of Toy."],
