@@ -11,7 +11,6 @@ from labcheck.report.formatting import INCOMPLETE, format_number
 
 WIDTH = 120
 HEADER = ("claim", "verdict", "reproduced / not / open", "seeds", "data")
-INDENT = " " * 35
 
 
 def table(results: Sequence[ClaimResult]) -> list[str]:
@@ -28,10 +27,11 @@ def table(results: Sequence[ClaimResult]) -> list[str]:
     rows = [HEADER, *(_row(result, several) for result in judged)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     heads = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    evidence = max(6, *(len(tally(one)) for result in judged for one in result.judged.values()))
     lines = heads[:1]
     for head, result in zip(heads[1:], judged, strict=True):
         names = [name for name in result.claim["relations"] if name in result.judged]
-        lines += [head, *(line for name in names for line in _relation(result, name))]
+        lines += [head, *(line for name in names for line in _relation(result, name, evidence))]
     return lines
 
 
@@ -54,8 +54,8 @@ def _row(result: ClaimResult, several: bool) -> tuple[str, ...]:
     )
 
 
-def _relation(result: ClaimResult, name: str) -> list[str]:
-    """Return the line of a relation, wrapped."""
+def _relation(result: ClaimResult, name: str, evidence: int) -> list[str]:
+    """Return the line of a relation, wrapped; `evidence` is the width of the column of counts and p-values."""
     judged = result.judged[name]
     decisive = result.verdict != Verdict.REPRODUCED and len(result.judged) > 1 and result.decisive == name
     verdict = judged["verdict"] + (f" ({judged['tag']})" if judged["tag"] else "")
@@ -64,9 +64,12 @@ def _relation(result: ClaimResult, name: str) -> list[str]:
     if judged["seeds_to_decide"]:
         needed = judged["seeds_to_decide"]
         parts.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
-    start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>6}"
+    start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>{evidence}}"
     return textwrap.wrap(
-        f"{start}  {'; '.join(filter(None, parts))}", WIDTH, subsequent_indent=INDENT + "  ", break_on_hyphens=False
+        f"{start}  {'; '.join(filter(None, parts))}",
+        WIDTH,
+        subsequent_indent=" " * (len(start) + 2),
+        break_on_hyphens=False,
     )
 
 

@@ -75,6 +75,15 @@ def test_ties_are_counted_beside_medians(tmp_path: Path):
     assert cells(lines[2])[1:] == ["REPRODUCED", "13/16", "a beats b on error; 3 ties; ours 1 : 2"]
 
 
+def test_columns_of_many_seeds_are_aligned(tmp_path: Path):
+    records = [record_one(tmp_path, subject, two_arms([1.0] * 100, [2.0] * 100), 100) for subject in (ONE, TWO)]
+    lines = terminal.table(gather(records).claims)
+    assert lines[2:] == [
+        "  REPRODUCED                 100/100  a beats b on error; ours 1 : 2",
+        "> NOT_REPRODUCED (reversed)    0/100  b beats a on error; ours 2 : 1",
+    ]
+
+
 def test_every_relation_has_row(tmp_path: Path):
     """The decisive relation is not the only one that is shown."""
     better, worse, lost = (Arm({"values": (value,) * 16}) for value in (1.0, 2.0, NAN))
