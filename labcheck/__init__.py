@@ -1,4 +1,4 @@
-"""labcheck: tests that say whether the claims of a deep-learning report hold for other seeds.
+"""labcheck: tests that report whether the claims of a deep-learning report hold for other seeds.
 
 Everything that a module of claims needs can be imported from here, without importing torch:
 

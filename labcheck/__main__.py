@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     both.add_argument("new", type=Path, metavar="b.json")
     both.set_defaults(run=_compare)
     several = commands.add_parser(
-        "combine", help="multiply the evidence of reports about different seeds; exit status 1 if a claim cannot be"
+        "combine",
+        help="multiply the evidence of reports about different seeds; exit status 1 if a claim cannot be combined",
     )
     several.add_argument("reports", type=Path, nargs="+", metavar="report.json")
     several.set_defaults(run=_combine)

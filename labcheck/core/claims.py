@@ -53,7 +53,7 @@ class Arm:
         settings: The settings that differ from the lab's defaults.
         quoted: The numbers that the report prints for this arm: place → metric → value.
         replay: Whether the arm repeats the report's own run, so that its seeds differ in rounding only. Its printed
-            numbers then say nothing about other seeds.
+            numbers then do not describe other seeds.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Claim:
         lab: The class whose settings the arms set.
         arms: The arms by name.
         relations: The relations, all of which must hold.
-        seeds: The number of seeds at each scale, "quick" or "full".
+        seeds: The largest number of seeds at each scale, "quick" or "full". Fewer are trained if they decide the claim.
         notes: Decisions about what the report leaves open, beyond the lab's open settings.
         comparable: The scales at which the quoted numbers are comparable with ours.
     """
@@ -181,7 +181,7 @@ class Claim:
         if not isinstance(self.arms, Mapping) or not all(
             isinstance(name, str) and isinstance(arm, Arm) for name, arm in self.arms.items()
         ):
-            raise ClaimError(f"{self.id}: arms must be a dict of an Arm for each name, such as {{'relu': Arm({{…}})}}")
+            raise ClaimError(f"{self.id}: arms must be a dict from names to Arms, such as {{'relu': Arm({{…}})}}")
         for name, arm in self.arms.items():
             if not isinstance(arm.settings, Mapping) or not isinstance(arm.quoted, Mapping):
                 raise ClaimError(
@@ -193,8 +193,8 @@ class Claim:
                     isinstance(metric, Metric) and isinstance(value, Real) for metric, value in numbers.items()
                 ):
                     raise ClaimError(
-                        f"{self.id}: arm '{name}': the numbers of '{where}' must be a dict of a number for each "
-                        f"Metric, got {numbers!r}"
+                        f"{self.id}: arm '{name}': the numbers of '{where}' must be a dict from Metrics to "
+                        f"numbers, got {numbers!r}"
                     )
 
     def _validate_relations(self) -> None:

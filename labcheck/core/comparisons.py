@@ -43,7 +43,7 @@ def threshold(metric: Metric, amount: float, better: bool) -> float:
         better: Whether the share is measured in the better direction.
 
     Raises:
-        ValueError: The amount is negative, or a share that leaves nothing.
+        ValueError: The amount is negative, or it is a share of 1 or more that would leave nothing.
     """
     if not amount >= 0:
         raise ValueError(f"{metric}: a margin must be at least 0, got {amount}")
@@ -51,7 +51,9 @@ def threshold(metric: Metric, amount: float, better: bool) -> float:
         return amount
     more = better == metric.higher_is_better
     if not more and amount >= 1:
-        raise ValueError(f"{metric}: a share {'better' if better else 'worse'} must be below 1, got {amount:g}")
+        raise ValueError(
+            f"{metric}: the share by which it is {'better' if better else 'worse'} must be below 1, got {amount:g}"
+        )
     return float(np.log1p(amount) if more else -np.log1p(-amount))
 
 
@@ -74,7 +76,13 @@ def _name(a: str, verb: str, b: str, metric: Metric, other: Metric | None, limit
 
 
 def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | None = None, label: str = "") -> Relation:
-    """Assert that arm a is better than arm b by more than `by`. Equal values are a tie, as are two non-finite ones."""
+    """Assert that arm a is better than arm b by more than `by`. Equal values are a tie, as are two non-finite ones.
+
+    `by` is a share of an error, which is compared by ratio, or an amount of a score, which is compared by difference.
+
+    Raises:
+        ValueError: `by` is negative or too large, or a metric is compared with itself.
+    """
     terms = Term(a, metric), Term(b, other or metric)
     required = threshold(metric, by, better=True)
 
@@ -89,7 +97,14 @@ def beats(a: str, b: str, metric: Metric, *, by: float = 0.0, other: Metric | No
 def no_worse(
     a: str, b: str, metric: Metric, *, margin: float = 0.0, other: Metric | None = None, label: str = ""
 ) -> Relation:
-    """Assert that arm a is not worse than arm b by more than the margin. Two non-finite values are a tie."""
+    """Assert that arm a is not worse than arm b by more than the margin. Two non-finite values are a tie.
+
+    The margin is a share of an error, which is compared by ratio, or an amount of a score, which is compared by
+    difference.
+
+    Raises:
+        ValueError: The margin is negative or too large, or a metric is compared with itself.
+    """
     terms = Term(a, metric), Term(b, other or metric)
     allowed = threshold(metric, margin, better=False)
 
@@ -104,7 +119,14 @@ def no_worse(
 def equivalent(
     a: str, b: str, metric: Metric, *, margin: float, other: Metric | None = None, label: str = ""
 ) -> Relation:
-    """Assert that neither arm is worse than the other by more than the margin. Two non-finite values are a tie."""
+    """Assert that neither arm is worse than the other by more than the margin. Two non-finite values are a tie.
+
+    The margin is a share of an error, which is compared by ratio, or an amount of a score, which is compared by
+    difference.
+
+    Raises:
+        ValueError: The margin is negative or too large, or a metric is compared with itself.
+    """
     terms = Term(a, metric), Term(b, other or metric)
     allowed = threshold(metric, margin, better=False)
 
@@ -117,7 +139,14 @@ def equivalent(
 
 
 def differs(a: str, b: str, metric: Metric, *, margin: float, label: str = "") -> Relation:
-    """Assert that one of the arms, whichever it is, is worse than the other by more than the margin."""
+    """Assert that one of the arms, whichever it is, is worse than the other by more than the margin.
+
+    Two non-finite values are a tie. The margin is a share of an error, which is compared by ratio, or an amount of a
+    score, which is compared by difference.
+
+    Raises:
+        ValueError: The margin is negative or too large, or a metric is compared with itself.
+    """
     terms = Term(a, metric), Term(b, metric)
     allowed = threshold(metric, margin, better=False)
 
@@ -181,7 +210,7 @@ def takes_about_times(a: str, b: str, metric: Metric, times: float, *, within: f
 
 
 def reaches(arm: str, value: float, metric: Metric, *, label: str = "") -> Relation:
-    """Assert that an arm is at least as good as a value. There are no ties."""
+    """Assert that an arm is at least as good as a value; a non-finite result is not. There are no ties."""
     term = Term(arm, metric)
 
     def rule(x: Floats) -> tuple[Bools, Bools]:
@@ -312,5 +341,5 @@ def settles(arm: str, curve: str, *, start: int, below: float, rising: bool, lab
 
 
 def oscillates(arm: str, curve: str, *, last: int, above: float, rising: bool, label: str = "") -> Relation:
-    """Assert that over the last epochs a curve rebounds by more than a share per epoch, or is not finite."""
+    """Assert that over its final `last` epochs, a curve rebounds by more than a share per epoch, or is not finite."""
     return stays_worse_than(arm, above, mean_rebound(curve, -last, rising=rising), label=label)

@@ -17,7 +17,7 @@ LOG_PER_RECORD = "mean ln ratio per record"
 
 
 def epochs_to(curve: str, below: float) -> Metric:
-    """Return the number of epochs until a curve first reaches a level; infinite if it never does."""
+    """Return a metric: the number of epochs until a curve first falls to a level; infinite if it never does."""
 
     def reduce(values: Floats, after: Ints) -> float:
         reached = np.flatnonzero(values <= below)
@@ -28,7 +28,7 @@ def epochs_to(curve: str, below: float) -> Metric:
 
 
 def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
-    """Return the number of epochs until a curve first comes within a share of its own minimum."""
+    """Return a metric: the number of epochs until a curve first comes within a share of its own minimum."""
 
     def reduce(values: Floats, after: Ints) -> float:
         reached = np.flatnonzero(np.isfinite(values) & (values <= np.nanmin(values, initial=np.inf) * (1 + within)))
@@ -39,7 +39,7 @@ def epochs_to_settle(curve: str, within: float = 0.1) -> Metric:
 
 
 def minimum(curve: str, start: int, stop: int | None = None) -> Metric:
-    """Return the smallest finite value of a curve after `start` to `stop` epochs, or to the end of training.
+    """Return a metric: the smallest finite value of a curve after `start` to `stop` epochs, or to the end of training.
 
     Both numbers of epochs must have a record.
     """
@@ -54,7 +54,7 @@ def minimum(curve: str, start: int, stop: int | None = None) -> Metric:
 
 
 def last_value(curve: str, *, rising: bool) -> Metric:
-    """Return the value of a curve after the last epoch that a seed trained."""
+    """Return a metric: the value of a curve after the last epoch that a seed trained."""
 
     def reduce(values: Floats, after: Ints) -> float:
         return float(values[-1])
@@ -63,7 +63,7 @@ def last_value(curve: str, *, rising: bool) -> Metric:
 
 
 def value_at(curve: str, epoch: int, *, rising: bool) -> Metric:
-    """Return the value of a curve after a number of epochs; the last value for a seed that stopped before."""
+    """Return a metric: the value of a curve after a number of epochs; the last value for a seed that stopped before."""
 
     def reduce(values: Floats, after: Ints) -> float:
         return float(values[min(int(np.searchsorted(after, epoch)), len(after) - 1)])
@@ -73,9 +73,9 @@ def value_at(curve: str, epoch: int, *, rising: bool) -> Metric:
 
 
 def remaining_decrease(curve: str, epoch: int) -> Metric:
-    """Return how far a curve decreases after a number of epochs, in its own unit.
+    """Return a metric: how far a curve decreases after a number of epochs, in its own unit.
 
-    It is 0 for a seed that trained no longer, and NaN if the curve is not finite.
+    It is 0 for a seed that did not train longer, and NaN if the curve is not finite.
     """
 
     def reduce(values: Floats, after: Ints) -> float:
@@ -87,9 +87,10 @@ def remaining_decrease(curve: str, epoch: int) -> Metric:
 
 
 def share_of_decrease(curve: str, epoch: int) -> Metric:
-    """Return the share of a curve's decrease, from its first value to its minimum, that is done after some epochs.
+    """Return a metric: the share of a curve's decrease that is done after a number of epochs.
 
-    It is NaN if the curve is not finite or never decreases.
+    The whole decrease is that from the first value to the minimum. The share is NaN if the curve is not finite or never
+    decreases.
     """
 
     def reduce(values: Floats, after: Ints) -> float:
@@ -104,7 +105,7 @@ def share_of_decrease(curve: str, epoch: int) -> Metric:
 
 
 def largest_growth(curve: str, epochs: Sequence[int]) -> Metric:
-    """Return the largest ratio of a positive curve after one of these numbers of epochs to its value at the one before.
+    """Return a metric: the largest growth factor of a positive curve from one of these numbers of epochs to the next.
 
     The end of a longer training is one more point. The result is below 1 if the curve decreases from each point to
     the next. It is NaN for a seed that stopped before the last point, or whose curve is not finite at one.
@@ -123,7 +124,7 @@ def largest_growth(curve: str, epochs: Sequence[int]) -> Metric:
 
 
 def increase(curve: str, first: int, last: int) -> Metric:
-    """Return how far a curve increases between two numbers of epochs, in its own unit.
+    """Return a metric: how far a curve increases between two numbers of epochs, in its own unit.
 
     It is NaN for a seed that stopped before the second one.
     """
@@ -139,9 +140,10 @@ def increase(curve: str, first: int, last: int) -> Metric:
 
 
 def largest_decrease(curve: str) -> Metric:
-    """Return the largest decrease of a curve from one record to the next, in its own unit; negative if it only rises.
+    """Return a metric: the largest decrease of a curve from one record to the next, in its own unit.
 
-    It is NaN for a seed with a single record, and infinite if the curve is not finite.
+    It is negative if the curve only rises, NaN for a seed with a single record, and infinite if the curve is not
+    finite.
     """
 
     def reduce(values: Floats, after: Ints) -> float:
@@ -154,11 +156,11 @@ def largest_decrease(curve: str) -> Metric:
 
 
 def mean_rebound(curve: str, start: int = 0, stop: int | None = None, *, rising: bool) -> Metric:
-    """Return how much a positive curve moves in the wrong direction: the mean increase of its logarithm per record.
+    """Return a metric: how much a positive curve moves in the wrong direction.
 
-    For a curve that should rise, it is the mean decrease. Moves in the right direction count as 0, so a curve that
-    only falls has no rebound, however steep it is. A seed that trained fewer epochs has NaN, and a curve that is not
-    finite an infinite rebound.
+    It is the mean increase of the logarithm of the curve per record. For a curve that should rise, it is the mean
+    decrease. Moves in the right direction count as 0, so a curve that only falls has no rebound, however steep it is.
+    The rebound is NaN for a seed with fewer than two records in the slice, and infinite if the curve is not finite.
 
     Args:
         curve: The name of the curve.
@@ -189,7 +191,7 @@ def mean_rebound(curve: str, start: int = 0, stop: int | None = None, *, rising:
 
 
 def geometric_mean(curve: str, start: int = 0, stop: int | None = None, *, rising: bool) -> Metric:
-    """Return the geometric mean of a positive curve over a slice of its epochs.
+    """Return a metric: the geometric mean of a positive curve over a slice of its epochs.
 
     A seed that stopped before keeps its last value, as in `value_at`; epochs counted from the end are its own.
 

@@ -56,7 +56,7 @@ class Lab(ABC):
     Attributes:
         name: The first half of the ids of its claims.
         scales: The settings that differ at a scale, "quick" or "full".
-        units: The unit of each metric and curve, by its name or by a word of it: "mse" is that of `test_mse`, too.
+        units: The unit of each metric and curve, by its name or by a word of it: that of "mse" applies to `test_mse`.
         depends: What results depend on besides imported code: names of installed packages, and globs of files relative
             to the module's folder, such as "configs/*.yaml".
         diverged: Exceptions by which `train` reports that a seed diverged; such a seed has no finite number.
@@ -98,7 +98,7 @@ class Lab(ABC):
 
     @abstractmethod
     def data(self) -> Data:
-        """Return name and digest of the data that `train` uses.
+        """Return the name and digest of the data that `train` uses, and whether it is a stand-in.
 
         Raises:
             DataError: The data is missing or broken.
@@ -128,7 +128,7 @@ class Lab(ABC):
 
     @classmethod
     def configure(cls, scale: str, arm: Settings) -> Self:
-        """Return the lab of an arm, whose settings precede those of the scale.
+        """Return the lab of an arm, whose settings take precedence over those of the scale.
 
         Raises:
             ValueError: There is no such setting, a required one is missing, or a value is invalid.

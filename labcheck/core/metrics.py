@@ -57,7 +57,7 @@ class Metric:
         return self.id
 
     def fill(self, values: Floats) -> Floats:
-        """Replace non-finite values by the worst possible one: 0, or an infinity."""
+        """Return values (n,) with the worst possible one, 0 or an infinity, in place of non-finite ones."""
         worst = np.inf if not self.higher_is_better else 0.0 if self.ratio else -np.inf
         return np.where(np.isfinite(values), values, worst)
 

@@ -35,7 +35,7 @@ class PrintedNumber(Relation):
         """Return one value for each seed, or the best of each group of seeds; non-finite values count as the worst.
 
         Raises:
-            MetricError: There are fewer seeds than the report had tries, or no such metric.
+            MetricError: There are fewer seeds than the report had tries, or the trials lack the metric.
         """
         [term] = self.terms
         values: Floats = term.metric.fill(term.of(trials))
@@ -82,7 +82,7 @@ def consistent_with(
         label: A prefix for the relation's name, where a report states several similar sentences.
 
     Raises:
-        ValueError: `best_of` is below 1, or `images` is given for a value that is no share.
+        ValueError: `best_of` or `images` is below 1, or `images` is given for a value that is not a share.
     """
     if best_of < 1:
         raise ValueError(f"{metric}: best_of must be at least 1, got {best_of}")

@@ -51,7 +51,7 @@ class Term:
 class Effect(NamedTuple):
     """The median over seeds of what a relation compares, with its 95 % confidence interval.
 
-    With fewer than six seeds even the whole range covers the median too rarely; `low` and `high` are NaN then.
+    With fewer than six seeds, even the whole range covers the median too rarely, so `low` and `high` are NaN.
 
     Attributes:
         kind: "ratio" or "difference" of the first term and the second, or "value" if there is one term only.
@@ -85,7 +85,8 @@ class RelationResult(NamedTuple):
 
     Attributes:
         stored: Verdict, tag and counts, which a baseline stores.
-        details: What a report shows besides: the kind of evidence, its bounds, and the seeds that would decide it.
+        details: What a report shows as well: the kind of evidence, its strength, and the number of seeds that would
+            decide the relation.
         effect: The effect over all seeds.
     """
 
@@ -101,7 +102,7 @@ class Relation:
     Attributes:
         name: The text that identifies the relation in its claim, in tests, tables and baselines.
         terms: The numbers that it compares. The effect is that of the first term against the second, if there is one.
-        rule: The function that decides.
+        rule: The function that decides each seed.
     """
 
     name: str

@@ -7,8 +7,8 @@ class Scale(StrEnum):
     """The size of an experiment.
 
     Attributes:
-        QUICK: reduced, on a CPU, within minutes.
-        FULL: the size that the report used. These tests carry the marker `gpu`.
+        QUICK: Reduced, on a CPU, within minutes.
+        FULL: The size that the report used. These tests carry the marker `gpu`.
     """
 
     QUICK = "quick"

@@ -1,4 +1,4 @@
-"""Trials: what training one arm with several seeds has measured."""
+"""Trials: the results of training one arm with several seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

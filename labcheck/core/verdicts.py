@@ -78,7 +78,7 @@ class Judgment:
 
 
 def lower_end(k: int, n: int) -> float:
-    """Return the lower end of the 95 % confidence sequence for a fraction of which k of n draws are known.
+    """Return the lower end of the 95 % confidence sequence for a fraction, given k successes in n draws.
 
     The sequence (Robbins 1970) contains every fraction p against which the mixture of all fractions has evidence below
     20, B(1 + k, 1 + n − k) / (p^k (1 − p)^(n − k)) < 20, where B is the beta function. It covers the true fraction at
@@ -91,22 +91,23 @@ def lower_end(k: int, n: int) -> float:
     def excess(p: float) -> float:
         return -k * math.log(p) - (n - k) * math.log1p(-p) - needed
 
-    # evidence decreases from p = 0 to the observed fraction k / n, where it is at most 1; n = k would be log(0) there
+    # the evidence against p decreases up to p = k / n, where it is at most 1; the search ends slightly below, at
+    # k / (n + 1), since k / n may be 1, at which log1p(-p) is infinite
     return float(scipy.optimize.brentq(excess, 1e-300, k / (n + 1)))
 
 
 def upper_end(k: int, n: int) -> float:
-    """Return the upper end of the 95 % confidence sequence for a fraction of which k of n draws are known."""
+    """Return the upper end of the 95 % confidence sequence for a fraction, given k successes in n draws."""
     return 1 - lower_end(n - k, n)
 
 
 def judge(holds: int, ties: int, n: int, relations: int = 1) -> Judgment:
     """Judge one of a claim's relations.
 
-    With k holding seeds of n, t ties and m relations, the evidence for the relation is (3/2)^k (1/2)^(n − k), which is
-    3^k / 2^n, and decides if it is at least 20. The evidence against it is 2^n / 3^(k + t), and decides if it is at
-    least 20 m, because a claim is NOT_REPRODUCED as soon as one of its relations is. So a tie counts as failing in the
-    first and as holding in the second.
+    If it holds in k of n seeds with t ties, and the claim has m relations, the evidence for the relation is
+    (3/2)^k (1/2)^(n − k), which is 3^k / 2^n, and decides if it is at least 20. The evidence against it is
+    2^n / 3^(k + t), and decides if it is at least 20 m, because a claim is NOT_REPRODUCED as soon as one of its
+    relations is. So a tie counts as failing in the first and as holding in the second.
 
     Args:
         holds: The number of seeds in which the relation holds.
@@ -215,5 +216,5 @@ def tally(judged: Mapping[str, Any]) -> str:
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict on a claim: REPRODUCED if all its relations are, NOT_REPRODUCED if any is."""
+    """Return the verdict on a claim: REPRODUCED if all relations are, NOT_REPRODUCED if any is, else INCONCLUSIVE."""
     return max(verdicts, key=list(Verdict).index)

@@ -117,12 +117,12 @@ def ordered(n: int, orders: Sequence[Order]) -> Tensor:
 
 
 def shuffled(rng: torch.Generator) -> Order:
-    """Return a new random order for each epoch, drawn from one generator."""
+    """Return a function that draws a new random order for each epoch from one generator."""
     return lambda n: torch.randperm(n, generator=rng)
 
 
 def loader_shuffled(rng: torch.Generator) -> Order:
-    """Return the orders of a shuffling torch DataLoader, if this generator is the global one of its process.
+    """Return a function that draws orders as a shuffling torch DataLoader does if this is the global generator.
 
     At the start of each epoch, the loader draws a seed for its workers and its sampler draws one for the order.
     """

@@ -91,7 +91,7 @@ class UserFunction(Described):
         """Evaluate the function at points (n, 1).
 
         Raises:
-            ValueError: `evaluate` raises it, or the value at a point depends on something else than the point.
+            ValueError: `evaluate` raises it, or the value at a point depends on something other than the point.
         """
         values = evaluate(function, points)
         largest = float(values.abs().max())
@@ -136,7 +136,7 @@ def grid(n: int, interval: tuple[float, float]) -> Tensor:
 
 
 def grid_tables(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tables `grid_<name>` (K, 200) of numbers at equally spaced points of a grid.
+    """Return tables `grid_<name>` of numbers at up to 200 equally spaced points of a grid, (K, points).
 
     Args:
         columns: The numbers at all points of the grid by name, (K, N), or (1, N) if they are equal for all models.

@@ -191,7 +191,7 @@ def _download(title: str, root: Path) -> Iterator[None]:
 
 
 def _missing_folders(folder: Path) -> list[Path]:
-    """Return the folder and its parents, as far as they do not exist, the deepest one first."""
+    """Return those of the folder and its parents that do not exist, the deepest one first."""
     return [place for place in (folder, *folder.parents) if not place.exists()]
 
 

@@ -192,7 +192,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
                     entries = list(islice(scanned, min(remaining, MAX_ENTRIES_PER_FOLDER)))
             except OSError:
                 continue
-            if identity in visited:  # symbolic links can form circles
+            if identity in visited:  # symbolic links can form cycles
                 continue
             visited.add(identity)
             remaining -= len(entries)

@@ -29,7 +29,7 @@ Numbers = list[float | None]
 
 
 class BaselineError(Exception):
-    """A baseline that cannot be used; the message says what to do."""
+    """A baseline that cannot be used; the message states what to do."""
 
 
 class StoredArm(TypedDict):
@@ -153,8 +153,8 @@ def compare_arm(stored: Baseline, current: Baseline, arm: str) -> tuple[list[str
 
     Args:
         stored: The baseline.
-        current: The current results as a baseline would store them. If the numbers of seeds differ, the
-            common seeds are compared.
+        current: The current results as a baseline would store them. If the numbers of seeds differ, the values of
+            the common seeds are compared; in another environment, the distributions over all seeds.
         arm: The name of the arm.
 
     Returns:

@@ -206,7 +206,7 @@ class Check(ABC):
             remedy = "; --claims-update REASON records them" if session.seeds is None else ""
             check_result.notes.append(
                 f"{experiment.claim.id} ({experiment.scale}): {result.current.seeds} seeds, {stored.seeds} stored; "
-                f"only the common seeds are compared, and no verdicts{remedy}"
+                f"verdicts are not compared{remedy}"
             )
 
 
@@ -262,7 +262,10 @@ class RelationCheck(Check):
         return self.relation.arms
 
     def blocks(self) -> dict[str, dict[Block, int]]:
-        """Return the blocks of seeds that may be trained, by arm; CPU time alone needs none."""
+        """Return the blocks of seeds that may be trained, by arm.
+
+        A relation about CPU time needs none of them, unless the claim is judged while it trains.
+        """
         return {} if self.relation.timed and len(self.experiment.looks) == 1 else super().blocks()
 
     def trials(self) -> Mapping[str, Trials]:

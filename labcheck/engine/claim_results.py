@@ -16,10 +16,10 @@ class ClaimResult:
     """The results of one or all checks of a claim at one scale on one data set.
 
     Attributes:
-        claim: The description of the claim, of `Experiment.describe`.
+        claim: The description of the claim, from `Experiment.describe`.
         current: The results as a baseline would store them.
         quoted: For each arm, the report's numbers and their percentiles among our seeds.
-        summaries: For each arm, its curves and tables over all seeds, of `labcheck.report.summary`.
+        summaries: For each arm, its curves and tables over all seeds, from `labcheck.report.summary`.
         judged: For each relation, its verdict with all details.
     """
 
@@ -65,7 +65,7 @@ class ClaimResult:
 
     @property
     def decisive(self) -> str | None:
-        """The relation that decides the verdict, the one with the least support; None if there is none."""
+        """The relation with the least support of those with the worst verdict; None if none has been judged."""
         order = list(Verdict)
 
         def rank(name: str) -> tuple[int, float]:

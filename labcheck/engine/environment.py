@@ -164,7 +164,7 @@ def _keep_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
     except OSError:
         return
-    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    trim_threshold, mmap_threshold = -1, -3  # from malloc.h
     libc.mallopt(trim_threshold, 1 << 30)
     if not libc.mallopt(mmap_threshold, 1 << 30):
         libc.mallopt(mmap_threshold, 32 << 20)  # the largest value that older versions accept
@@ -201,7 +201,7 @@ def assign_gpu(worker: int) -> str:
 
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         raise RuntimeError(
-            "CUDA was initialized before labcheck assigned a GPU; no conftest.py or test module must initialize it"
+            "CUDA was initialized before labcheck assigned a GPU; no conftest.py or test module may initialize it"
         )
     names = [str(index) for index in range(torch.cuda.device_count())]
     if VISIBLE_GPUS in os.environ:

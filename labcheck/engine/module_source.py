@@ -1,7 +1,8 @@
 """The source code, installed packages and named files that results depend on, determined without importing anything.
 
-Own source is what belongs neither to the standard library nor to an installed distribution, or to a distribution that
-is under development. It is identified by the content of its files, other distributions by name and version.
+Own source is code that belongs neither to the standard library nor to an installed distribution, unless that
+distribution is under development. It is identified by the content of its files; other distributions are identified by
+name and version.
 """
 
 import ast
@@ -107,7 +108,7 @@ def find_dependencies(module: str, depends: Sequence[str]) -> Dependencies:
             ("configs/*.yaml"), absolute or relative to the folder of the module's file.
 
     Raises:
-        ValueError: `depends` is not a sequence of strings, or an entry is no installed package and matches no file.
+        ValueError: `depends` is not a sequence of strings, or an entry is not an installed package and matches no file.
     """
     if isinstance(depends, str) or not isinstance(depends, Sequence):
         raise ValueError(f"depends: must be a sequence of strings, got {depends!r}")
@@ -138,7 +139,7 @@ def _matches(entry: str, module: str) -> list[tuple[str, str]]:
             if entry and os.path.isdir(os.path.join(folder, entry))
             else ""
         )
-        raise ValueError(f"depends: {entry!r} matches no file in {folder} and is no installed package{remedy}")
+        raise ValueError(f"depends: {entry!r} matches no file in {folder} and is not an installed package{remedy}")
     start = os.path.commonpath([os.path.dirname(file) for file in files]) if os.path.isabs(entry) else folder
     try:
         return [(Path(os.path.relpath(file, start)).as_posix(), _file_digest(file)) for file in files]

@@ -19,7 +19,7 @@ class Plan:
 
     Attributes:
         blocks: The blocks in the order in which tests need them, with the time that they took before.
-        needs: For each block, the ids of the checks that need it, and the needs of looks that may need it.
+        needs: For each block, the ids of the checks that need it, and the names of the looks that may need it.
         order: For each block, the index of the look that needs it, 0 if it is trained in any case.
     """
 
@@ -30,8 +30,8 @@ class Plan:
     def ahead(self) -> dict[Block, set[str]]:
         """Return the needs of all blocks, in the order of training ahead.
 
-        Blocks of early looks come first, because later ones may not be needed; among them the longest, so that at the
-        end no worker waits for a long block.
+        Blocks of early looks come first, because later ones may not be needed. Among those of one look, the longest
+        come first, so that at the end no worker waits for a long block.
         """
         order = sorted(self.needs, key=lambda block: (self.order[block], -(self.blocks[block].seconds or math.inf)))
         return {block: self.needs[block] for block in order}
@@ -57,7 +57,7 @@ def plan(checks: Sequence[Check]) -> Plan:
 def _planned(block: Block, experiment: Experiment, arm: str, look: int) -> PlannedBlock:
     """Return a block with the time that it took when the baseline was recorded, perhaps on another machine.
 
-    A block of a later look is optional, unless the baseline took as many seeds.
+    A block of a later look is optional, unless the baseline includes its first seed.
     """
     stored = experiment.stored
     seconds = stored.cpu_seconds.get(arm) if stored else None

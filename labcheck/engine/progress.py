@@ -1,4 +1,4 @@
-"""Progress: what a session has planned and how far its training is, in files that its processes share."""
+"""Progress: the plan of a session and the state of its training, in files that its processes share."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from labcheck.engine.files import write_atomically
 
 ProgressCallback = Callable[[int, int], None]
-"""A function of the number of epochs that are done and the number of all epochs."""
+"""A function of the number of epochs that are done and the total number of epochs."""
 INTERVAL = 0.5
 """Seconds between two updates by a process that trains."""
 TOLERANCE = 1.5
@@ -53,7 +53,7 @@ class PlannedBlock:
         seconds: The CPU time that it took when the baseline was recorded; None if that is unknown.
         elsewhere: Whether that was on another processor or with other instructions.
         optional: Whether it will probably not be needed, because earlier seeds decide its claim.
-        need: The need of the seeds that include it, if earlier seeds may decide its claim; otherwise "".
+        need: The name of the look that may need it, if earlier seeds may decide its claim; otherwise "".
     """
 
     key: str
@@ -89,7 +89,7 @@ class State:
 
     Attributes:
         share: The share of the expected time that is done.
-        running: Label, epochs done and all epochs of each block that is being trained.
+        running: For each block that is being trained, its label, the epochs that are done and their total.
     """
 
     share: float
@@ -148,7 +148,7 @@ class ProgressFiles:
                 self._current.unlink(missing_ok=True)
 
     def finish(self, need: str) -> None:
-        """Record, for all processes, that a test, or the need of a look, needs no more blocks."""
+        """Record, for all processes, that a test or a look needs no more blocks."""
         with suppress(OSError):
             self._finished(need).touch()
 
@@ -240,7 +240,7 @@ def expected(plan: list[PlannedBlock]) -> float:
 
 
 def expected_wall(plan: list[PlannedBlock], workers: int) -> float:
-    """Return the expected wall seconds, from the CPU seconds of the baselines; 0 if no block was timed."""
+    """Return the expected wall seconds of the blocks that are not optional; 0 if none of them has been timed."""
     plan = [block for block in plan if not block.optional]
     longest = max((block.seconds or 0 for block in plan), default=0)
     return max(expected(plan) / max(min(workers, os.cpu_count() or 1), 1), longest)
@@ -267,7 +267,7 @@ def correction(elapsed: float, remaining: float, before: float) -> str:
 
     Args:
         elapsed: The seconds since training began.
-        remaining: The remaining seconds, of `ProgressFiles.remaining`.
+        remaining: The remaining seconds, from `ProgressFiles.remaining`.
         before: The previous estimate of all seconds; 0 if there was none.
     """
     total = elapsed + remaining

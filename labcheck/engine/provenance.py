@@ -96,7 +96,7 @@ class Provenance:
         Args:
             lab: The lab.
             device: The device on which it trains.
-            lasting: Whether the text must be valid beyond this session, in which code and machine may change.
+            lasting: Whether the text must be valid beyond this session, although code and machine may change.
         """
         place = identity(lab), device, lasting
         if place not in self._keys:
@@ -136,8 +136,8 @@ def _data(lab: Lab) -> Data:
         raise DataError(f"{lab.name}: data() must return Data(name, digest), two strings, got {returned!r:.60}")
     if not NAME.fullmatch(data.name):
         raise DataError(
-            f"{lab.name}: the name of data must consist of letters, digits, ' ', '-', '_', '.' and '+', as part of a "
-            f"file name, got {data.name!a}"
+            f"{lab.name}: the name of data must consist of letters, digits, ' ', '-', '_', '.' and '+', since it is "
+            f"part of a file name, got {data.name!a}"
         )
     return data
 

@@ -164,7 +164,7 @@ def _epochs(
         if stated is None:
             if len({*lengths.values()}) > 1:
                 got = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
-                raise ResultError(f"curves of seed {seed} must have equally many records, got {got}")
+                raise ResultError(f"curves of seed {seed} must have the same number of records, got {got}")
             for name, curve in rows.items():
                 if np.isnan(curve[index][-1:]).any() and hasattr(returned[name], "shape") and len(seeds) > 1:
                     raise ResultError(
@@ -185,10 +185,10 @@ def _epochs(
 def _match(name: str, row: Floats, epochs: float, longest: float, recorded: Ints | None, seed: int) -> None:
     """Check that a curve has one record for each epoch, or for each one in `recorded`, that its seed trained.
 
-    Values after a seed's last epoch are ignored, as far as other seeds trained longer.
+    Values after a seed's last epoch are ignored if another seed trained that long.
 
     Raises:
-        ResultError: It has not.
+        ResultError: It does not.
     """
     if not (epochs >= 0 and float(epochs).is_integer()):
         raise ResultError(f"'epochs' of seed {seed} must be a whole number, got {epochs:g}")

@@ -1,4 +1,4 @@
-"""A session: its options, and what each of its claims becomes under them."""
+"""A session: its options, and each claim as they resolve it."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,11 +42,11 @@ class Session:
         store: The session's trials.
         baselines: The folder of the baselines.
         device: "cpu", "cuda" or "cuda:<i>", or "auto" for the device of each scale.
-        seeds: The seeds of every arm; None if each claim has as many as it needs.
+        seeds: The seeds of every arm; None for the number that each claim needs.
         overrides: Open settings by lab.
         data_source: "embedded" or "real", for labs that have both.
-        update: Whether results are recorded, and not compared.
-        strict: Whether any verdict but REPRODUCED fails.
+        update: Whether results are recorded instead of compared.
+        strict: Whether a check fails for any verdict other than REPRODUCED.
     """
 
     store: TrialStore
@@ -135,7 +135,7 @@ class Experiment:
         looks: The numbers of seeds after which it is judged while it trains, in ascending order.
         device: "cpu", "cuda" or "cuda:<i>".
         overrides: The settings of the lab that the session overrides.
-        data: The data of all arms; name and digest of several data sets if they differ.
+        data: The data of all arms; one name and digest for several data sets if they differ.
         data_by_arm: The data of each arm.
         fingerprint: The environment on which results are measured.
         resumable: Whether trials can be kept for a later session.
@@ -171,7 +171,7 @@ class Experiment:
     def seeds(self) -> range:
         """The seeds of each arm. If the claim is judged while it trains, all its arms are trained now.
 
-        An arm that cannot be trained, or lacks a metric, ends that; its tests report why.
+        If an arm cannot be trained, or lacks a metric, no more seeds are trained, and its tests report why.
         """
         if len(self.looks) == 1:
             return self.most
@@ -187,7 +187,7 @@ class Experiment:
         return range(look)
 
     def need(self, look: int) -> str:
-        """Return a name for the need of the seeds of a look, unique in the session."""
+        """Return the name, unique in the session, of the need for the seeds of a look."""
         return f"{self.claim.id} ({self.scale}): {look} seeds"
 
     def train(self, arm: str, seeds: range) -> Trials:
@@ -222,7 +222,7 @@ class Experiment:
         return f"arm '{arm}' ({settings or 'defaults'})"
 
     def overridden(self, arms: Iterable[str]) -> Settings:
-        """Return the overrides that affect any of these arms: those that not each of them sets itself."""
+        """Return the overrides that affect any of these arms: those that at least one of them does not set itself."""
         common = self.claim.common_settings(arms)
         return {f"{self.claim.lab.name}.{name}": value for name, value in self.overrides.items() if name not in common}
 

@@ -12,11 +12,12 @@ from labcheck.core.verdicts import Verdict
 def looks(labs: Iterable[Lab], most: int) -> list[int]:
     """Return the numbers of seeds after which a claim is judged while its arms train, in ascending order.
 
-    Seeds train in blocks, and the first look is at the fewest seeds with which a relation can be reproduced.
+    Looks before the last one are at whole blocks of seeds. The first one is at the fewest seeds with which a relation
+    can be reproduced, rounded up to whole blocks.
 
     Args:
         labs: The labs of the claim's arms.
-        most: The most seeds, at which the last look is.
+        most: The largest number of seeds, at which the last look is.
     """
     step = max(lab.stack for lab in labs)
     first = -(-verdicts.MIN_SEEDS // step) * step
@@ -24,10 +25,10 @@ def looks(labs: Iterable[Lab], most: int) -> list[int]:
 
 
 def is_decided(claim: Claim, trials: Mapping[str, Trials]) -> bool:
-    """Return whether more seeds are unneeded, given the trials of all arms by name.
+    """Return whether a claim needs no more seeds, given the trials of all arms by name.
 
-    Evidence holds at every look, so that the verdict at the end has the same error rates as one of a fixed number of
-    seeds. Relations about CPU time are not judged here: the seeds that train have no part in them.
+    Evidence is valid at every look, so the final verdict has the same error rates as one from a number of seeds that
+    is fixed beforehand. Relations about CPU time are not judged here, because they have trainings of their own.
 
     Raises:
         MetricError: The trials lack a metric.

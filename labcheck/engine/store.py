@@ -80,8 +80,8 @@ class TrainingError(Exception):
 class TrialStore:
     """Trained blocks in a folder that the workers of a session share.
 
-    A worker that needs a block which another worker is training does not wait: it trains another block that an
-    unfinished test of the session will need. A worker whose tests are done does the same. A block that could not be
+    A worker that needs a block that another worker is training does not wait: it trains another block that an
+    unfinished test of the session may need. A worker whose tests are done does the same. A block that could not be
     trained is not tried again in the session, unless a test that failed because of it runs again. A block whose test or
     process ended during its training, such as by a timeout, is trained again only by a test that needs it.
 
@@ -118,7 +118,7 @@ class TrialStore:
         return self.folder / f"{self.key(block)}.failed"
 
     def expect(self, needs: Mapping[Block, Collection[str]]) -> None:
-        """Announce the blocks of this session, each with the tests that need it, in the order of training ahead."""
+        """Announce the blocks of this session, each with the tests and looks that may need it, in order of training."""
         self._ahead = dict(needs)
 
     def retry(self, blocks: Iterable[Block]) -> None:
@@ -199,7 +199,7 @@ class TrialStore:
         return trials, seconds
 
     def _obtain_another(self) -> bool:
-        """Train and store the next block that an unfinished test needs and no worker holds; False if there is none."""
+        """Train and store the next block that may still be needed and that no worker holds; False if there is none."""
         while self._ahead:
             block, needs = next(iter(self._ahead.items()))
             del self._ahead[block]

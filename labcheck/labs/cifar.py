@@ -32,7 +32,7 @@ class Cifar(ConvolutionLab):
     """ResNet-20, trained for five epochs with a learning rate of 0.1 and then for five with 0.01.
 
     The optimizer is SGD with weight decay and without momentum. The report's script makes a new optimizer after five
-    epochs; without momentum there is nothing to reset, so both optimizers differ only in their learning rates.
+    epochs; without momentum there is nothing to reset, so the two optimizers differ only in their learning rates.
 
     The metrics and confusion matrices are those of the splits train and test for the last weights.
 

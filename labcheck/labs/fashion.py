@@ -105,7 +105,7 @@ class Fashion(ImageLab, StackedLab):
 
     @property
     def stack(self) -> int:
-        # networks of this width gain nothing from larger stacks on a CPU, and claims have ten seeds
+        # networks of this width gain nothing from larger stacks on a CPU, and claims have at most ten seeds
         return 5 if self.engine == "scratch" else 1
 
     @property

@@ -113,8 +113,8 @@ class ConvolutionLab(ImageLab, ModuleLab):
 
     arithmetic: str = assumed(
         "auto",
-        "The arithmetic of large products is not stated, so it is float32; 'auto' is bfloat16 on processors that "
-        "multiply it faster",
+        "The arithmetic of large products is not stated, so float32 is likely; 'auto' is float32, except on processors "
+        "that multiply bfloat16 faster",
     )
 
     def __post_init__(self) -> None:
@@ -136,10 +136,10 @@ class ConvolutionLab(ImageLab, ModuleLab):
 
 
 def accuracy(split: str, label: int | None = None) -> Metric:
-    """Return the accuracy on a split, such as "test", or the recall of a class."""
+    """Return the metric for the accuracy on a split, such as "test", or for the recall of a class."""
     return Metric(f"{split}_accuracy" + ("" if label is None else f"_{label}"), higher_is_better=True, ratio=False)
 
 
 def precision(split: str, label: int) -> Metric:
-    """Return the precision of a class on a split, such as "test"."""
+    """Return the metric for the precision of a class on a split, such as "test"."""
     return Metric(f"{split}_precision_{label}", higher_is_better=True, ratio=False)

@@ -48,7 +48,7 @@ class Sine(FunctionLab):
         standardized: Whether inputs are standardized.
         every: The number of epochs between two drops of the learning rate.
         factor: The factor by which the learning rate drops.
-        best_every: The number of epochs between two looks for the lowest validation loss.
+        best_every: The number of epochs between two checks for the lowest validation loss.
     """
 
     name: ClassVar[str] = "sine"

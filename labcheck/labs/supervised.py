@@ -44,7 +44,7 @@ class SupervisedLab(Lab):
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
-        """The valid values of the setting `optimizer`, each with a function that makes one with a momentum."""
+        """The valid values of the setting `optimizer`, each with a function that makes one from a momentum."""
         return OPTIMIZERS
 
     @abstractmethod
@@ -57,7 +57,7 @@ class SupervisedLab(Lab):
 
     @abstractmethod
     def recipe(self) -> Recipe:
-        """Return how the models are trained."""
+        """Return the recipe by which the models are trained."""
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
         """Return the order of each seed's training examples, by default a random one for each epoch."""
@@ -214,7 +214,7 @@ def squared_errors(model: Model, splits: Mapping[str, Split]) -> dict[str, Tenso
 
 
 def fit_tables(model: Model, split: Split, x: Tensor) -> dict[str, Tensor]:
-    """Return the tables `grid_x`, `grid_true` and `grid_fit` (K, 200) of a function and what models predict for it.
+    """Return the tables `grid_x`, `grid_true` and `grid_fit` of a function and its fits, at up to 200 points.
 
     Args:
         model: The models.

@@ -117,7 +117,7 @@ class Recipe:
 
 
 def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], recipe: Recipe) -> History:
-    """Train K models on `splits["train"]`; afterwards each has its final weights.
+    """Train K models on `splits["train"]`; afterwards each has its last weights, or its best ones if restored.
 
     A model that stops early, or whose loss is not finite, leaves the stack with its current weights. The other models
     continue as if it had never been there.
@@ -129,8 +129,8 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
         recipe: The settings of the training.
 
     Returns:
-        The curves `batch_<score>`, the mean over an epoch's minibatches weighted by their size, `<split>_<score>` for
-        each monitored split, for each score of the loss, and `lr`.
+        The history, with the curve `lr` and, for each score of the loss, `batch_<score>`, the mean over an epoch's
+        minibatches weighted by their size, and `<split>_<score>` for each monitored split.
     """
     splits = dict(splits)
     optimizer, schedule, loss = recipe.optimizer(), recipe.schedule(), recipe.loss()

@@ -1,1 +1,1 @@
-"""What pytest calls: hooks, options, the reporter and the progress line. No other package imports pytest."""
+"""The pytest plugin: hooks, options, the reporter and the progress line. No other package imports pytest."""

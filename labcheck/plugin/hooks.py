@@ -107,10 +107,10 @@ def pytest_pycollect_makeitem(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember all collected claims, including deselected tests, and put those first that cost least.
+    """Remember all collected claims, including deselected tests, and put the cheapest ones first.
 
-    So the first verdicts appear early. Claims without a baseline come last, other tests keep their places, and plugins
-    that order tests come later.
+    The first verdicts then appear early. Claims without a baseline come last, other tests keep their places, and
+    plugins that order tests run later.
     """
     config.stash[COLLECTED] = claims = [item for item in items if isinstance(item, ClaimItem)]
     if not claims:
@@ -169,7 +169,7 @@ def _require_unique_ids(items: list[ClaimItem]) -> None:
     """Check that no two claims have the same id, since they would share a baseline.
 
     Raises:
-        pytest.UsageError: Two claims have.
+        pytest.UsageError: Two claims have the same id.
     """
     modules: dict[str, ClaimItem] = {}
     for item in items:

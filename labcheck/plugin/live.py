@@ -29,7 +29,7 @@ UP, ERASE = "\x1b[A", "\x1b[K"
 
 
 class Live:
-    """A pytest plugin, registered in the process that writes to the terminal.
+    """A plugin that prints estimates, progress and early verdicts, in the process that writes to the terminal.
 
     Args:
         config: The configuration of pytest.

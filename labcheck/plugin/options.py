@@ -69,7 +69,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("claims", "claims of reports (labcheck)")
     group.addoption(
         "--claims-seeds", type=_seeds, metavar="N|A-B",
-        help="number of seeds of every arm, or the seeds A to B, in place of as many as each claim needs",
+        help="number of seeds of every arm, or the seeds A to B, instead of the number that each claim needs",
     )  # fmt: skip
     group.addoption(
         "--claims-device", type=_device, default="auto", metavar="auto|cpu|cuda[:i]", help="device to train on"
@@ -101,7 +101,7 @@ def validate(config: pytest.Config) -> None:
     """Check the options before anything is trained.
 
     Raises:
-        pytest.UsageError: An option cannot be satisfied; the message says what to do.
+        pytest.UsageError: An option cannot be satisfied; the message states what to do.
     """
     option = config.option
     if option.claims_device.startswith("cuda"):
@@ -137,7 +137,7 @@ def _create(option: str, folder: Path) -> None:
     """Create a folder and check that it is writable.
 
     Raises:
-        pytest.UsageError: It is not.
+        pytest.UsageError: It is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ NARROWING = ("lf", "ignore", "ignore_glob", "pyargs")
 
 
 class Reporter:
-    """A pytest plugin, registered in the process that receives the reports of all tests.
+    """A plugin that writes the table, the report and the baselines, in the process that receives all test reports.
 
     Args:
         config: The configuration of pytest.
@@ -93,7 +93,7 @@ class Reporter:
             self.files.finish(test.check)
 
     def verdict_on(self, nodeid: str) -> str:
-        """Return the verdict on a claim in one line, if a test was the last one of it to end; "" otherwise."""
+        """Return the verdict on a claim in one line if this test was its last one to end; "" otherwise."""
         attempt = self.attempts.get(nodeid)
         if attempt is None or attempt.repeated:
             return ""
@@ -195,7 +195,7 @@ class Reporter:
         return Counter(attempt.skipped for attempt in self.attempts.values() if attempt.skipped)
 
     def _update(self, results: list[ClaimResult], interrupted: bool) -> bool:
-        """Write the baselines, if requested; return False then, since such a run does not pass."""
+        """Write the baselines, if requested; return False then, since such a run exits with status 1 on purpose."""
         if not self.reason:
             return True
         if interrupted or self.died:

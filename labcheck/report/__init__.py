@@ -1,1 +1,1 @@
-"""What a run leaves behind: report.json, its page, the table on the terminal, files for TensorBoard."""
+"""The output of a run: report.json, its page, the table on the terminal, and files for TensorBoard."""

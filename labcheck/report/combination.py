@@ -18,7 +18,7 @@ ALIKE = {
     "settings": "the settings of arms",
     "relations": "relations",
 }
-"""What the entries of a claim must have in common, by the key under which `_identity` returns it."""
+"""Descriptions of what the entries of a claim must have in common, by the keys of `_identity`."""
 
 
 def combine(reports: Sequence[Report]) -> tuple[list[ClaimResult], list[str]]:
@@ -94,7 +94,8 @@ def _judged(entries: Sequence[Report], index: int) -> dict[str, Any]:
 
     if parts[0]["kind"] == "number":
         number = verdicts.judge_number(total("below"), total("equal"), total("n"), m)
-        judged = {**asdict(number), "seeds_to_decide": verdicts.seeds_for_a_number(number, m)}
+        groups = verdicts.seeds_for_a_number(number, m)
+        judged = {**asdict(number), "seeds_to_decide": groups and groups * parts[0]["best_of"]}
     else:
         share = verdicts.judge(total("holds"), total("ties"), total("n"), m)
         judged = {**asdict(share), "seeds_to_decide": verdicts.seeds_to_decide(share, m)}

@@ -42,8 +42,8 @@ def read(file: Path) -> dict[str, Any]:
 def compare(old: Report, new: Report) -> list[str]:
     """Return a line for each verdict and each metric of an arm that has changed, or that only one report has.
 
-    An arm has changed if the drift rule detects a shift of its distribution over seeds; one check in a thousand is a
-    false alarm.
+    An arm has changed if the drift rule detects a shift of its distribution over seeds; at most one check in a
+    thousand is a false alarm.
     """
     pairs, only_old, only_new = _paired(old, new)
     lines = [f"only in the first: {_name(claim)}" for claim in only_old]
@@ -74,7 +74,7 @@ def _key(claim: Report) -> tuple[str, str, str]:
 
 
 def _paired(old: Report, new: Report) -> tuple[list[tuple[Report, Report]], list[Report], list[Report]]:
-    """Pair claims of the same scale and data, then those of which either report has only one; return the rest, too."""
+    """Pair claims of the same scale and data, then those of which each report has only one; return the rest, too."""
     olds, news = ({_key(claim): claim for claim in report["claims"]} for report in (old, new))
     pairs = {key: (claim, news.pop(key)) for key, claim in olds.items() if key in news}
     rest = [claim for key, claim in olds.items() if key not in pairs]

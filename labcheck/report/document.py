@@ -19,14 +19,14 @@ SCHEMA = 6
 
 @dataclass
 class RunInfo:
-    """What a report states about the run itself.
+    """The information about the run itself that a report contains.
 
     Attributes:
         modules: The file of each claim's tests, by the claim's id.
         options: The options of the run on which results depend.
-        problems: What failed or could not be run, as the schema describes it.
+        problems: The failures and errors of the run, as the schema describes them.
         skipped: The number of skipped tests of claims, by reason.
-        times: The only part that differs when a run is repeated.
+        times: Times, the only part that differs when a run is repeated.
     """
 
     modules: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class RunResults:
 
     Attributes:
         claims: The result of each claim, sorted by id, scale and data.
-        fits: How the printed numbers of each lab lie among our seeds.
+        fits: For each lab, how many of its printed numbers are typical of our seeds.
     """
 
     claims: list[ClaimResult]
@@ -75,7 +75,7 @@ def gather(records: Iterable[dict[str, Any]]) -> RunResults:
 
 
 def document(results: RunResults, run: RunInfo) -> dict[str, Any]:
-    """Return the content of report.json, which is the same on the same environment except for `times`."""
+    """Return the content of report.json, which is the same in the same environment except for `times`."""
     problems = {json.dumps(problem): problem for problem in run.problems}  # several workers may report the same one
     return {
         "schema": SCHEMA,

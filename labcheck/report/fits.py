@@ -9,16 +9,16 @@ from labcheck.engine.claim_results import ClaimResult
 INSIDE = (0.5, 99.5)
 """The percentiles of our seeds between which a printed number is as expected."""
 MIN_NUMBERS = 5
-"""The fewest printed numbers that say anything about the settings."""
+"""The fewest printed numbers by which settings are judged."""
 MIN_SEEDS = 8
-"""The fewest seeds that say anything: with eight, all lie on one side of a typical number in two cases of nine."""
+"""The fewest seeds that count: even with eight, all are on one side of a typical number in two cases of nine."""
 Printed = tuple[str, str, float | None]
 """A printed number: the settings of its arm as JSON, the metric, and the value."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How the numbers that a report prints for a lab lie among our seeds.
+    """The number of a lab's printed numbers that are typical of our seeds.
 
     Attributes:
         lab: The name of the lab.
@@ -36,12 +36,12 @@ class Fit:
 
     @property
     def sufficient(self) -> bool:
-        """Whether there are enough numbers to say anything about the settings."""
+        """Whether there are enough numbers to judge the settings."""
         return self.numbers >= MIN_NUMBERS
 
     @property
     def doubted(self) -> bool:
-        """Whether most of sufficiently many numbers lie outside: the settings are then probably not the report's."""
+        """Whether there are enough numbers and most are outside: the settings are then probably not the report's."""
         return self.sufficient and 2 * self.inside < self.numbers
 
     def covers(self, result: ClaimResult) -> bool:
@@ -59,8 +59,8 @@ class Fit:
 def fit_labs(results: Iterable[ClaimResult]) -> list[Fit]:
     """Return one fit for each lab, scale and data set for which a printed number was compared.
 
-    An arm that several claims have counts once, with the seeds of the claim that has the most. Results on stand-in data
-    have no fit.
+    An arm that several claims share counts once, with the seeds of the claim that has the most. Results on stand-in
+    data, or with too few seeds, have no fit.
     """
     percentiles: dict[tuple[str, str, str], dict[Printed, float]] = {}
     for result in sorted(results, key=lambda result: result.current.seeds):

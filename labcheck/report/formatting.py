@@ -34,7 +34,10 @@ def _power(log10: float) -> str:
 
 
 def evidence_share(relation: Mapping[str, Any]) -> float:
-    """Return the evidence as a share of what decides, on a logarithmic scale: up to 1 for a relation, down to -1."""
+    """Return the evidence as a share of what decides, on a logarithmic scale.
+
+    It is positive, up to 1, for a relation, and negative, down to -1, against it.
+    """
     reached: dict[str, float] = {
         side: min(max(relation[f"log10_{side}"], 0.0) / math.log10(needed), 1.0)
         for side, needed in evidence_needed(relation)

@@ -30,8 +30,8 @@ MEANINGS = {
     "reversed": "it fails in more seeds than it holds",
     "no effect": "it fails too often; the seeds do not show whether it holds in more or in fewer than half",
     "weak": "it holds in most seeds, but in fewer than 3/4 of them",
-    "too low": "the printed number is lower than those of our seeds",
-    "too high": "the printed number is higher than those of our seeds",
+    "too low": "the printed number is lower than those of nearly all of our seeds",
+    "too high": "the printed number is higher than those of nearly all of our seeds",
     "in doubt": "our settings are probably not the report's, and cannot refute it",
 }
 GRADES = {

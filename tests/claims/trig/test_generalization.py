@@ -32,6 +32,6 @@ claim = Claim(
         "Almost everywhere means at 95 % of the points.",
         "How much lower the threshold should be is not stated: two more drops are assumed, without a smallest rate, "
         "which would keep the rate above the threshold.",
-        "A printed number needs at least 359 seeds to refute one of nine relations.",
+        "As one of nine relations, a printed number can be refuted with at least 359 seeds.",
     ],
 )

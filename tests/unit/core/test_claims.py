@@ -106,7 +106,7 @@ def test_claim_is_refused_if_lab_is_invalid():
 
 @pytest.mark.parametrize("arms", [None, [Arm()], {"a": {}}, {"a": None}, {1: Arm()}])
 def test_claim_is_refused_unless_arms_are_arms_by_name(arms: Any):
-    message = "kettle/c: arms must be a dict of an Arm for each name, such as {'relu': Arm({…})}"
+    message = "kettle/c: arms must be a dict from names to Arms, such as {'relu': Arm({…})}"
     assert refusal(valid(arms=arms)) == message
 
 
@@ -122,7 +122,7 @@ def test_claim_is_refused_unless_settings_and_quotes_are_dicts(arm: Arm):
 def test_claim_is_refused_unless_quotes_are_numbers_by_metric(quoted: Any):
     ((where, numbers),) = quoted.items()
     assert refusal(claim(reaches("a", 1, ERROR), a=Arm(quoted=quoted))) == (
-        f"kettle/c: arm 'a': the numbers of '{where}' must be a dict of a number for each Metric, got {numbers!r}"
+        f"kettle/c: arm 'a': the numbers of '{where}' must be a dict from Metrics to numbers, got {numbers!r}"
     )
 
 

@@ -190,9 +190,11 @@ def test_comparison_refuses_negative_margin(form: Any, metric: Metric, amount: f
     ids=lambda relate: relate.func.__name__,
 )
 def test_comparison_refuses_share_that_leaves_nothing(relate: Any, amount: float):
-    with pytest.raises(ValueError, match=rf"^x: a share (better|worse) must be below 1, got {amount:g}$"):
+    with pytest.raises(
+        ValueError, match=rf"^x: the share by which it is (better|worse) must be below 1, got {amount:g}$"
+    ):
         relate(**{"by" if relate.func is beats else "margin": amount})
-    with pytest.raises(ValueError, match=r"^minimum of loss .* a share better must be below 1, got "):
+    with pytest.raises(ValueError, match=r"^minimum of loss .* the share by which it is better must be below 1, got "):
         has_interior_minimum("a", "loss", start=1, stop=4, by=amount)
 
 

@@ -251,7 +251,8 @@ def test_printed_number_of_best_try_needs_group_of_seeds():
 def test_printed_accuracy_has_sampling_error_of_images():
     details = consistent_with("a", 0.9, SCORE, images=10_000).judge(trials(0.8, 0.9), 1).details
     assert details == {
-        "kind": "number", "printed": 0.9, "best_of": 1, "sampling_error": pytest.approx(0.003), "seeds_to_decide": 19,
+        "kind": "number", "relations": 1, "printed": 0.9, "best_of": 1, "sampling_error": pytest.approx(0.003),
+        "seeds_to_decide": 19,
     }  # fmt: skip
     assert consistent_with("a", 0.9, SCORE).judge(trials(0.8), 1).details["sampling_error"] is None
 

@@ -383,7 +383,9 @@ def test_dependencies_refuse_entry_without_match(entry: str, folder: Path):
     with pytest.raises(ValueError, match=r"^depends: ") as caught:
         find_dependencies("lab", ["numpy", entry])
     remedy = "; for a folder, name its files: 'parts/*'" if entry == "parts" else ""
-    assert str(caught.value) == f"depends: {entry!r} matches no file in {folder} and is no installed package{remedy}"
+    assert (
+        str(caught.value) == f"depends: {entry!r} matches no file in {folder} and is not an installed package{remedy}"
+    )
 
 
 @pytest.mark.parametrize(

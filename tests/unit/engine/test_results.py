@@ -266,7 +266,7 @@ def test_curve_is_refused_unless_one_row_per_seed(curve: Any, got: str):
     [
         (
             {"l": [[1, 2], [1]], "m": [[1, 2], [1, 2]]},
-            "curves of seed 5 must have equally many records, got 'l' 1, 'm' 2",
+            "curves of seed 5 must have the same number of records, got 'l' 1, 'm' 2",
         ),
         (
             {"l": np.array([[1, 2], [1, NAN]])},

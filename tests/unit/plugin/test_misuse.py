@@ -187,7 +187,7 @@ def test_common_seeds_are_compared_if_numbers_differ(project: Project):
     project.recorded("--claims-seeds", "5")
     result = project.run("--claims-seeds", "16")
     result.assert_outcomes(passed=7)
-    note = "toy/order (quick): 16 seeds, 5 stored; only the common seeds are compared, and no verdicts"
+    note = "toy/order (quick): 16 seeds, 5 stored; verdicts are not compared"
     assert [line for line in result.outlines if "5 stored" in line and "toy/order" in line] == [note]
     project.run("--claims-seeds", "4").assert_outcomes(passed=7)
     project.change("metrics['error'] *= 1.01 if lab.level == 2 and seeds[0] == 0 else 1")
@@ -199,7 +199,7 @@ def test_claim_with_fewer_seeds_than_stored_names_update(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 8}'))
     result = project.run("test_order.py")
     result.assert_outcomes(passed=3)
-    note = "toy/order (quick): 8 seeds, 16 stored; only the common seeds are compared, and no verdicts"
+    note = "toy/order (quick): 8 seeds, 16 stored; verdicts are not compared"
     assert is_in_one_line(result, f"{note}; --claims-update REASON records them")
     project.run("test_order.py", "--claims-update", "fewer").assert_outcomes(passed=3)
     assert count_lines(project.run("test_order.py"), "stored;") == 0

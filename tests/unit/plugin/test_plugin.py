@@ -89,15 +89,15 @@ def test_module_may_have_claim_and_functions(project: Project):
         ('id="toy/order"', 'id="../order"', "'../order': an id must be <lab>/<claim>, of letters, digits, "),
         ('id="toy/order"', 'id="order"', "'order': an id must be <lab>/<claim>, of letters, digits, "),
         ('id="toy/order"', "id=5", "5: an id must be <lab>/<claim>, of letters, digits, "),
-        ('"high": Arm', "16: Arm", "toy/order: arms must be a dict of an Arm for each name, such as "),
+        ('"high": Arm', "16: Arm", "toy/order: arms must be a dict from names to Arms, such as "),
         (
             'Arm({"level": 1.0}, {"Table 1": {ERROR: 1.0}})', '{"level": 1.0}',
-            "toy/order: arms must be a dict of an Arm for each",
+            "toy/order: arms must be a dict from names to Arms",
         ),
         ('[beats("low", "high", ERROR)]', 'beats("low", "high", ERROR)', "toy/order: relations must be a list of them"),
         (
             "ERROR: 1.0", 'ERROR: "1.0"',
-            "toy/order: arm 'low': the numbers of 'Table 1' must be a dict of a number for each Metric, got",
+            "toy/order: arm 'low': the numbers of 'Table 1' must be a dict from Metrics to numbers, got",
         ),
         ('["The error is that of Toy."]', '"An error."', "toy/order: notes must be a list of sentences"),
     ],

@@ -73,14 +73,15 @@ def test_printed_number_is_judged_over_all_seeds(alone: Recorded):
     def printed(claim: Report) -> None:
         claim["relations"][0] = {
             **{key: claim["relations"][0][key] for key in ("name", "terms", "relations")},
-            "kind": "number", "below": 1, "equal": 1, "n": 12,
+            "kind": "number", "below": 1, "equal": 1, "n": 6, "best_of": 2,
         }  # fmt: skip
 
     first, second = copy.deepcopy(alone.report), later(alone.report)
     for report in (first, second):
         printed(report["claims"][0])
     [judged] = combine([first, second])[0][0].judged.values()
-    assert judged["p"] == judge_number(2, 2, 24).p
+    assert judged["p"] == judge_number(2, 2, 12).p
+    assert judged["seeds_to_decide"] == 2 * 19  # in groups of two seeds
 
 
 def test_medians_are_those_of_all_seeds(alone: Recorded):

@@ -269,7 +269,7 @@ def test_claim_without_result_is_listed_as_missing(project: Project) -> None:
     project.run("--claims-report", "out")
     error = "arm 'low' (level=1.0), seeds 0-5: ZeroDivisionError: division by zero"
     before = project.page_text().partition(f"toy/top (quick) arm[low-quick]: {error}")[0]
-    assert "Missing on this page" in before
+    assert "Missing from this page" in before
     assert "How to read this page" not in before
 
 
