@@ -1,5 +1,7 @@
 """The claims of this repository and their baselines."""
 
+import json
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -92,6 +94,28 @@ def test_claim_has_scales_and_sufficient_seeds(module: Path) -> None:
     for scale in claim.scales:
         fewest = 20 if scale is Scale.QUICK or claim.id in REPLAYS else 200
         assert claim.seeds[scale] >= FEWEST_SEEDS[scale].get(claim.lab.name, fewest)
+
+
+def test_documented_minutes_are_those_of_baselines() -> None:
+    """An arm that several claims share counts once, with the seeds of the claim that has the most."""
+    seconds: dict[str, dict[str, float]] = {lab: {} for lab in CLAIMS}
+    for name in RECORDED:
+        stored = baselines.read(FOLDER / name)
+        arms = seconds[name.partition("/")[0]]
+        for arm, spent in stored.cpu_seconds.items():
+            settings = json.dumps(stored.arms[arm]["settings"], sort_keys=True)
+            arms[settings] = max(arms.get(settings, 0.0), spent)
+    minutes = {lab: sum(arms.values()) / 60 for lab, arms in seconds.items()}
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `tests/claims/(\w+)` \| ([\d.]+) \|$", page, re.MULTILINE))
+    assert rows == {lab: f"{value:.1f}" for lab, value in minutes.items()}
+    assert list(map(float, rows.values())) == sorted(map(float, rows.values()))
+    total = f"{sum(minutes.values()):.0f}"
+    assert f"| all | {total} |" in page
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"Training takes {total} CPU minutes" in readme
+    for lab, value in minutes.items():
+        assert f"{lab} {value:.1f}" in readme or f"{lab} {value:.0f}" in readme
 
 
 def test_exactly_these_baselines_are_stored() -> None:
