@@ -165,16 +165,21 @@ from labcheck.nn.scratch.optimizers import SGD
 from labcheck.nn.scratch.network import Network, mlp
 from labcheck.data.examples import Examples
 dtype = torch.{}
-network = Network(mlp([2, 3, 1], activation="relu"), [torch.Generator().manual_seed(0)], dtype)
-split = Examples(torch.ones(1, 9, 2, dtype=dtype), torch.ones(1, 9, 1, dtype=dtype))
-loss = CompiledTraining(network, MSE(), SGD()).train_epoch(split, None, 9, torch.ones(1, dtype=torch.float64))
-print(round(loss["loss"].item(), 3), loss["loss"].dtype)
+rng = torch.Generator().manual_seed(0)
+layers = mlp([2, 10, 100, 10, 1], activation="tanh", norm=True, norm_last=True, output_norm=True, running=False)
+network = Network(layers, [rng], dtype)
+split = Examples(*(torch.rand(1, 300, size, generator=rng).to(dtype) for size in (2, 1)))
+training = CompiledTraining(network, MSE(), SGD(0.9))
+for epoch in range(5):
+    order = torch.randperm(300, generator=rng).unsqueeze(0)
+    loss = training.train_epoch(split, order, 64, torch.full((1,), 0.1, dtype=torch.float64))
+print(network.state.double().sum().item().hex(), loss["loss"].dtype)
 """
 
 
 @pytest.mark.slow
-def test_parallel_processes_compile_without_conflict(tmp_path: Path) -> None:
-    """They start without stored kernels, and need kernels of two precisions."""
+def test_parallel_processes_compile_once_and_agree(tmp_path: Path) -> None:
+    """They start without stored kernels, and need those of two precisions; half of them load what others compile."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     processes = [
         subprocess.Popen(
