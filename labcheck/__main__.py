@@ -3,7 +3,8 @@
 import argparse
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from labcheck.report import comparison
@@ -47,28 +48,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _render(options: argparse.Namespace) -> int:
-    content = comparison.read(options.report)
+@contextmanager
+def _complete(*files: Path) -> Iterator[None]:
+    """Report an error in the content of reports in one line that names their files."""
     from jinja2 import TemplateError
 
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, TemplateError) as error:
+        names, kind = ", ".join(map(str, files)), "complete reports" if len(files) > 1 else "a complete report"
+        raise comparison.ReportError(f"{names}: not {kind} ({type(error).__name__}: {error})") from None
+
+
+def _render(options: argparse.Namespace) -> int:
     from labcheck.report import page
 
-    try:
+    content = comparison.read(options.report)
+    with _complete(options.report):
         print(page.write(content, options.folder or options.report.parent))
-    except (LookupError, TypeError, AttributeError, ValueError, TemplateError) as error:
-        raise comparison.ReportError(
-            f"{options.report}: not a complete report ({type(error).__name__}: {error})"
-        ) from None
     return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
     reports = [comparison.read(file) for file in (options.old, options.new)]
-    try:
+    with _complete(options.old, options.new):
         differing, changes = comparison.measured_on(*reports), comparison.compare(*reports)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        files = f"{options.old}, {options.new}"
-        raise comparison.ReportError(f"{files}: not complete reports ({type(error).__name__}: {error})") from None
     print(*differing, *(changes or ["no verdict and no arm has changed"]), sep="\n")
     return 1 if changes else 0
 
@@ -77,11 +81,8 @@ def _combine(options: argparse.Namespace) -> int:
     from labcheck.report import combination, terminal
 
     reports = [comparison.read(file) for file in options.reports]
-    try:
+    with _complete(*options.reports):
         results, problems = combination.combine(reports)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        files = ", ".join(map(str, options.reports))
-        raise comparison.ReportError(f"{files}: not complete reports ({type(error).__name__}: {error})") from None
     print(*terminal.table(results), *problems, sep="\n")
     return 1 if problems else 0
 

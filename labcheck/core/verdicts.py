@@ -22,13 +22,13 @@ import scipy
 CHANCE = 1 / 2
 REQUIRED_FRACTION = 3 / 4
 ERROR_RATE = 0.05
-NEEDED = 20
-"""The evidence that decides, 1 / ERROR_RATE."""
 MIN_SEEDS = 8
 """The fewest seeds with which a relation can be reproduced: 3^8 / 2^8 is above 20, and 3^7 / 2^7 is not."""
 MAX_SEEDS = 10_000
 EXACT_ERROR_RATE = Fraction(str(ERROR_RATE))
 """ERROR_RATE as a fraction: a number outside all of 40 m - 1 seeds has a p-value of exactly its m-th part."""
+NEEDED = int(1 / EXACT_ERROR_RATE)
+"""The evidence that decides, 20."""
 MIN_SEEDS_FOR_A_NUMBER = 19
 """The fewest seeds among which a printed number can be extreme at the 5 % level on one side."""
 

@@ -136,7 +136,7 @@ class Check(ABC):
 
         The number of seeds depends on all arms if the claim is judged while it trains.
         """
-        arms = self.arms if len(self.experiment.looks) == 1 else self.experiment.labs
+        arms = self.experiment.labs if self.experiment.sequential else self.arms
         return {arm: self.experiment.blocks(arm) for arm in arms}
 
     def retry(self) -> None:
@@ -266,7 +266,7 @@ class RelationCheck(Check):
 
         A relation about CPU time needs none of them, unless the claim is judged while it trains.
         """
-        return {} if self.relation.timed and len(self.experiment.looks) == 1 else super().blocks()
+        return {} if self.relation.timed and not self.experiment.sequential else super().blocks()
 
     def trials(self) -> Mapping[str, Trials]:
         """Return the trials of the arms; for a relation about CPU time, those of brief trainings in turn."""

@@ -46,12 +46,18 @@ def plan(checks: Sequence[Check]) -> Plan:
                 need = check.experiment.need(check.experiment.looks[look]) if look else check.id
                 planned.needs.setdefault(block, set()).add(need)
                 planned.order[block] = min(planned.order.get(block, look), look)
-                new, known = _planned(block, check.experiment, arm, look), planned.blocks.get(block)
-                if known is not None:
-                    timed = new if known.seconds is None else known
-                    new = replace(timed, optional=known.optional and new.optional, need=known.need and new.need)
-                planned.blocks[block] = new
+                known = planned.blocks.get(block)
+                if known is None or known.seconds is None or known.need:
+                    planned.blocks[block] = _merged(known, _planned(block, check.experiment, arm, look))
     return planned
+
+
+def _merged(known: PlannedBlock | None, new: PlannedBlock) -> PlannedBlock:
+    """Return the plan of a block that two checks need: timed if either is, and certain if either is."""
+    if known is None:
+        return new
+    timed = new if known.seconds is None else known
+    return replace(timed, optional=known.optional and new.optional, need=known.need and new.need)
 
 
 def _planned(block: Block, experiment: Experiment, arm: str, look: int) -> PlannedBlock:

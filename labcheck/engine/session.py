@@ -158,7 +158,12 @@ class Experiment:
     problem: str
 
     @property
-    def most(self) -> range:
+    def sequential(self) -> bool:
+        """Whether the claim is judged while it trains, so that the number of seeds depends on all arms."""
+        return len(self.looks) > 1
+
+    @property
+    def all_seeds(self) -> range:
         """The seeds of each arm if the claim is decided at the last look only, or not at all."""
         return range(self.session.seeds.start if self.session.seeds else 0, self.looks[-1])
 
@@ -173,8 +178,8 @@ class Experiment:
 
         If an arm cannot be trained, or lacks a metric, no more seeds are trained, and its tests report why.
         """
-        if len(self.looks) == 1:
-            return self.most
+        if not self.sequential:
+            return self.all_seeds
         for look in self.looks:
             try:
                 if stopping.is_decided(self.claim, {arm: self.train(arm, range(look)) for arm in self.labs}):
@@ -207,7 +212,7 @@ class Experiment:
         """Return the blocks of seeds that an arm may need, each with the index of the look that needs it first."""
         needed: dict[Block, int] = {}
         for index, look in enumerate(self.looks):
-            for block in blocks(self.labs[arm], range(self.most.start, look), self.device):
+            for block in blocks(self.labs[arm], range(self.all_seeds.start, look), self.device):
                 needed.setdefault(block, index)
         return needed
 

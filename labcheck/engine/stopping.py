@@ -9,7 +9,7 @@ from labcheck.core.trials import Trials
 from labcheck.core.verdicts import Verdict
 
 
-def looks(labs: Iterable[Lab], most: int) -> list[int]:
+def looks(labs: Iterable[Lab], max_seeds: int) -> list[int]:
     """Return the numbers of seeds after which a claim is judged while its arms train, in ascending order.
 
     Looks before the last one are at whole blocks of seeds. The first one is at the fewest seeds with which a relation
@@ -17,11 +17,11 @@ def looks(labs: Iterable[Lab], most: int) -> list[int]:
 
     Args:
         labs: The labs of the claim's arms.
-        most: The largest number of seeds, at which the last look is.
+        max_seeds: The largest number of seeds, at which the last look is.
     """
     step = max(lab.stack for lab in labs)
     first = -(-verdicts.MIN_SEEDS // step) * step
-    return [*range(first, most, step), most]
+    return [*range(first, max_seeds, step), max_seeds]
 
 
 def is_decided(claim: Claim, trials: Mapping[str, Trials]) -> bool:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Generator
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,11 +118,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     from labcheck.engine import baselines
 
-    folder = options.baselines_folder(config)
-    costs = {
-        key: baselines.cost(folder, *key) for key in {(item.spec.claim.id, str(item.spec.scale)) for item in claims}
-    }
-    ordered = iter(sorted(claims, key=lambda item: costs[item.spec.claim.id, str(item.spec.scale)]))
+    cost = cache(partial(baselines.cost, options.baselines_folder(config)))
+    ordered = iter(sorted(claims, key=lambda item: cost(item.spec.claim.id, str(item.spec.scale))))
     items[:] = [next(ordered) if isinstance(item, ClaimItem) else item for item in items]
 
 

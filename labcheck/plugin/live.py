@@ -60,7 +60,7 @@ class Live:
             self._print(f"{len(plan) - len(ahead)} of {len(plan)} blocks of seeds are available from an earlier run")
         if option.verbose < 0:
             return
-        self.early = len({(test.claim, test.scale) for test in self.files.tests() if test.selected}) > 1
+        self.early = len(self.reporter.selected) > 1
         self.ahead, self.workers = ahead, len(getattr(option, "tx", None) or ["this process"])
         self.started, self.expected = time.monotonic(), expected_wall(ahead, self.workers)
         self._print(estimate(ahead, self.workers))

@@ -7,6 +7,7 @@ import datetime
 import subprocess
 import time
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class Reporter:
         self.lines: list[str] = []
         self.usage_error = ""
         self.deaths = 0
-        self.ended: dict[tuple[str, str], set[str]] = {}
+        self.ended: set[str] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -92,15 +93,23 @@ class Reporter:
         if test:
             self.files.finish(test.check)
 
+    @cached_property
+    def selected(self) -> dict[tuple[str, str], list[str]]:
+        """The node ids of the selected tests of each claim, by id and scale; complete once a test has started."""
+        selected: dict[tuple[str, str], list[str]] = {}
+        for test in self.files.tests():
+            if test.selected:
+                selected.setdefault((test.claim, test.scale), []).append(test.nodeid)
+        return selected
+
     def verdict_on(self, nodeid: str) -> str:
         """Return the verdict on a claim in one line if this test was its last one to end; "" otherwise."""
         attempt = self.attempts.get(nodeid)
         if attempt is None or attempt.repeated:
             return ""
-        key = attempt.claim, attempt.scale
-        tests = {test.nodeid for test in self.files.tests() if (test.claim, test.scale) == key and test.selected}
-        self.ended.setdefault(key, set()).add(nodeid)
-        if self.ended[key] != tests:
+        self.ended.add(nodeid)
+        tests = self.selected[attempt.claim, attempt.scale]
+        if not self.ended.issuperset(tests):
             return ""
         from labcheck.report.document import gather
         from labcheck.report.terminal import sentence
@@ -240,13 +249,8 @@ class Reporter:
     def _unfinished(self, result: ClaimResult) -> list[str]:
         """Return the selected tests of a claim that have not run, since -x ends a run at the first failure."""
         current = result.current
-        return [
-            test.nodeid.partition("::")[2]
-            for test in self.files.tests()
-            if (test.claim, test.scale) == (current.claim, current.scale)
-            and test.selected
-            and test.nodeid not in self.attempts
-        ]
+        tests = self.selected[current.claim, current.scale]
+        return [nodeid.partition("::")[2] for nodeid in tests if nodeid not in self.attempts]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.usage_error:

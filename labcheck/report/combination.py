@@ -12,7 +12,6 @@ from labcheck.report.summary import median
 
 Report = Mapping[str, Any]
 ALIKE = {
-    "scale": "the scale",
     "data": "the data",
     "overridden": "overridden settings",
     "settings": "the settings of arms",
@@ -37,8 +36,8 @@ def combine(reports: Sequence[Report]) -> tuple[list[ClaimResult], list[str]]:
         entries = [
             claim for report in reports for claim in report["claims"] if (claim["id"], claim["scale"]) == (name, scale)
         ]
-        if reasons := [*_obstacles(entries)]:
-            problems.append(f"{name} ({scale}): not combined: {reasons[0]}")
+        if obstacle := next(_obstacles(entries), ""):
+            problems.append(f"{name} ({scale}): not combined: {obstacle}")
         else:
             results.append(_joined(entries))
     return results, problems
@@ -64,7 +63,7 @@ def _obstacles(entries: Sequence[Report]) -> Iterator[str]:
 def _identity(entry: Report) -> dict[str, Any]:
     """Return what entries must have in common for their seeds to be those of one experiment."""
     return {
-        **{key: entry[key] for key in ("scale", "data", "overridden")},
+        **{key: entry[key] for key in ("data", "overridden")},
         "settings": {arm["name"]: arm["settings"] for arm in entry["arms"]},
         "relations": [relation["name"] for relation in entry["relations"]],
     }

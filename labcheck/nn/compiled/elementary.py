@@ -92,8 +92,8 @@ def _implementations(of: Format) -> dict[str, Callable[[Real], Real]]:
     lowest, highest, inverse, large, small = (real(x) for x in (of.lowest, of.highest, 1 / math.log(2), *of.ln2))
     # constants of the same type as x, because Numba computes 1 + x in float64 even if x is in float32
     zero, one, two, saturated, bound = (real(x) for x in (0, 1, 2, 22, -80))
-    # Numbers of this size have no bits for fractions. Adding it rounds a number to an integer, which is found in the
-    # last bits of the sum. Unlike a conversion to an integer, this is defined for NaN, too.
+    # Numbers of this size have no bits for fractions. Adding it rounds a number to an integer, which is in the last
+    # bits of the sum. Unlike a conversion to an integer, this is defined for NaN, too.
     shift = real(1.5 * 2**digits)
     shift_bits = shift.view(integer)
 

@@ -22,7 +22,7 @@ from labcheck.nn.scratch.losses import MSE, Huber, Loss
 from labcheck.nn.scratch.network import Network
 from labcheck.nn.scratch.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSprop
 
-LEAST_NUMBA = (0, 60)
+MIN_NUMBA = (0, 60)
 """The oldest version of Numba that is accepted, the first one for NumPy 2."""
 BLOCK = 256
 """The number of examples of a prediction at a time, whose activations fit in a cache."""
@@ -79,8 +79,8 @@ def _numba_problem() -> str:
         version = metadata.version("numba")
     except metadata.PackageNotFoundError:
         return "Numba is not installed"
-    if tuple(map(int, re.findall(r"\d+", version)[:2])) < LEAST_NUMBA:
-        return f"Numba {version} is older than {'.'.join(map(str, LEAST_NUMBA))}"
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < MIN_NUMBA:
+        return f"Numba {version} is older than {'.'.join(map(str, MIN_NUMBA))}"
     try:
         import labcheck.nn.compiled.epoch  # noqa: F401
     except (ImportError, RuntimeError) as error:  # another NumPy than Numba needs, or no place to store kernels
