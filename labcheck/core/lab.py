@@ -84,11 +84,10 @@ class Lab(ABC):
                     f"{self.name}.{name} must be {kind.description}, got {settings.shown(getattr(self, name))}"
                 )
 
-    @property
-    def stack(self) -> int:
-        """The number of seeds that are trained side by side, as one block.
+    def stack(self, device: str) -> int:
+        """Return the number of seeds that are trained side by side on a device, as one block.
 
-        It must depend on nothing but the settings, since the results of a seed may depend on it.
+        Blocks are always trained whole, since the results of a seed may depend on the others.
         """
         return 1
 
@@ -151,8 +150,12 @@ class Lab(ABC):
 
     def _checked(self) -> Self:
         self.plain()
-        if type(self.stack) is not int or self.stack < 1:
-            raise ValueError(f"{self.name}.stack must be a positive whole number, got {settings.shown(self.stack)}")
+        if not callable(self.stack):
+            raise ValueError(
+                f"{self.name}.stack must be a method that takes the device, got {settings.shown(self.stack)}"
+            )
+        if type(size := self.stack("cpu")) is not int or size < 1:
+            raise ValueError(f"{self.name}.stack must return a positive whole number, got {settings.shown(size)}")
         return self
 
     @classmethod

@@ -92,7 +92,7 @@ class Session:
             claim=claim,
             scale=scale,
             labs=labs,
-            looks=self._looks(claim, scale, labs, None if overrides else stored),
+            looks=self._looks(claim, scale, labs, device, None if overrides else stored),
             device=device,
             overrides=overrides,
             data=data,
@@ -103,7 +103,9 @@ class Session:
             problem=problem,
         )
 
-    def _looks(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], stored: Baseline | None) -> list[int]:
+    def _looks(
+        self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], device: str, stored: Baseline | None
+    ) -> list[int]:
         """Return the numbers of seeds after which a claim is judged while it trains; one if that is fixed."""
         most = claim.seeds[scale]
         if self.seeds is not None:
@@ -112,7 +114,7 @@ class Session:
             return [min(stored.seeds, most)]
         if not all(relation.sequential for relation in claim.relations):
             return [most]
-        return stopping.looks(labs.values(), most)
+        return stopping.looks(labs.values(), most, device)
 
     def _changes(self, claim: Claim, scale: Scale, arm: str) -> Settings:
         """Return the settings of an arm that the session's options change; those of the arm itself take precedence."""

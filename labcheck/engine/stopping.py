@@ -9,7 +9,7 @@ from labcheck.core.trials import Trials
 from labcheck.core.verdicts import Verdict
 
 
-def looks(labs: Iterable[Lab], max_seeds: int) -> list[int]:
+def looks(labs: Iterable[Lab], max_seeds: int, device: str) -> list[int]:
     """Return the numbers of seeds after which a claim is judged while its arms train, in ascending order.
 
     Looks before the last one are at whole blocks of seeds. The first one is at the fewest seeds with which a relation
@@ -18,8 +18,9 @@ def looks(labs: Iterable[Lab], max_seeds: int) -> list[int]:
     Args:
         labs: The labs of the claim's arms.
         max_seeds: The largest number of seeds, at which the last look is.
+        device: The device on which the arms train.
     """
-    step = max(lab.stack for lab in labs)
+    step = max(lab.stack(device) for lab in labs)
     first = -(-verdicts.MIN_SEEDS // step) * step
     return [*range(first, max_seeds, step), max_seeds]
 

@@ -43,7 +43,8 @@ class Block:
     @property
     def seeds(self) -> range:
         """The seeds of the block."""
-        return range(self.index * self.lab.stack, (self.index + 1) * self.lab.stack)
+        size = self.lab.stack(self.device)
+        return range(self.index * size, (self.index + 1) * size)
 
     def __str__(self) -> str:
         first, last = self.seeds[0], self.seeds[-1]
@@ -52,7 +53,8 @@ class Block:
 
 def blocks(lab: Lab, seeds: range, device: str) -> list[Block]:
     """Return the blocks that contain these seeds; whole ones, since a value may depend on the other seeds."""
-    first, stop = seeds.start // lab.stack, -(-seeds.stop // lab.stack)
+    size = lab.stack(device)
+    first, stop = seeds.start // size, -(-seeds.stop // size)
     return [Block(lab, index, device) for index in range(first, stop)]
 
 

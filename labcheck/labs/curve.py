@@ -101,11 +101,6 @@ class Curve(FunctionLab):
         except ValueError as error:
             raise ValueError(f"{self.name}.function: {error}") from error.__cause__
 
-    @property
-    def stack(self) -> int:
-        # small networks gain from more seeds side by side, since the overhead of a step dominates its cost
-        return 60 if sum(self.hidden) <= 10 else 20
-
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         x, noise = self._draw_samples(seeds)
         points = functions.grid(GRID, INTERVAL)

@@ -103,8 +103,7 @@ class Fashion(ImageLab, StackedLab):
                 f"{self.activation!r} and {self.momentum!r}"
             )
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         # networks of this width gain nothing from larger stacks on a CPU, and claims have at most ten seeds
         return 5 if self.engine == "scratch" else 1
 

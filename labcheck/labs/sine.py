@@ -149,7 +149,7 @@ class Sine(FunctionLab):
 
 def sum_of_means(errors: Tensor, batch: int) -> Tensor:
     """Return the sum (K,) of the means of consecutive minibatches of errors (K, N)."""
-    return torch.stack([chunk.mean(1) for chunk in torch.split(errors, batch, 1)]).sum(0)
+    return torch.stack([chunk.mean(1) for chunk in torch.split(errors, batch, 1)], 1).sum(1)
 
 
 TEST_MSE = Metric("test_mse", higher_is_better=False)

@@ -3,6 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from labcheck.data import functions
 from labcheck.data.examples import Examples, Order, Split, generators, shuffled
 from labcheck.nn import training
 from labcheck.nn.as_torch import as_torch
+from labcheck.nn.compiled.training import unsupported_layers
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.activations import ACTIVATIONS
 from labcheck.nn.scratch.layers import Layer
@@ -76,14 +79,15 @@ class SupervisedLab(Lab):
         return self.optimizers[self.optimizer](self.momentum)
 
     def train(self, seeds: Sequence[int], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Trials:
-        """Train one model with each seed, `stack` of them side by side.
+        """Train one model with each seed, `stack(device)` of them side by side.
 
         Returns:
             The metrics and tables of `inspect` and `measure`, also as `final_<name>` for the last weights if the best
             ones are restored, with `epochs` and `final_loss`, the last epoch's batch loss; and the curves of
             `labcheck.nn.training.train`.
         """
-        chunks = [seeds[first : first + self.stack] for first in range(0, len(seeds), self.stack)]
+        size = self.stack(device)
+        chunks = [seeds[first : first + size] for first in range(0, len(seeds), size)]
         return Trials.join([self._train(chunk, device, dtype) for chunk in chunks])
 
     def _train(self, seeds: Sequence[int], device: str, dtype: torch.dtype) -> Trials:
@@ -93,7 +97,7 @@ class SupervisedLab(Lab):
         if len(model.state) != len(seeds):
             raise ValueError(
                 f"{type(self).__name__}.model must return one model per seed, {len(seeds)}, got {len(model.state)}; "
-                "set stack to 1 if models are trained one at a time"
+                "stack must return 1 if models are trained one at a time"
             )
         recipe = self.recipe()
         before = self.inspect(model, splits)
@@ -119,9 +123,27 @@ class StackedLab(SupervisedLab):
         super().__post_init__()
         self.require_choice("activation", ACTIVATIONS)
 
-    @property
-    def stack(self) -> int:
-        return 20
+    def stack(self, device: str) -> int:
+        # compiled loops gain little from more seeds at a time, and a claim can be decided after each block
+        return 4 if self._is_compiled(device) else 20
+
+    def precision(self, device: str) -> str:
+        return (
+            f"float32 compiled by Numba {metadata.version('numba')}"
+            if self._is_compiled(device)
+            else super().precision(device)
+        )
+
+    def _is_compiled(self, device: str) -> bool:
+        """Return whether compiled loops train the networks on a device."""
+        return device == "cpu" and self._has_kernels
+
+    @cached_property
+    def _has_kernels(self) -> bool:
+        if type(self).model is not StackedLab.model:
+            return False
+        recipe = self.recipe()
+        return recipe.augment is None and not unsupported_layers(self.layers(), recipe.loss(), recipe.optimizer())
 
     @abstractmethod
     def layers(self) -> list[Layer]:
@@ -181,8 +203,7 @@ class ModuleLab(SupervisedLab):
     Convolutions gain nothing from training many seeds side by side on a CPU.
     """
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         return 1
 
     @abstractmethod

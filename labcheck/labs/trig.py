@@ -143,10 +143,10 @@ class Trig(FunctionLab):
         """The widths of all layers, including input and output, which the report counts as depth."""
         return [self.powers, *self.hidden, 1]
 
-    @property
-    def stack(self) -> int:
-        # wide networks train in smaller stacks, whose weights fit into the cache of a processor
-        return 20 if sum(a * b for a, b in pairwise(self.widths)) < 20_000 else 5
+    def stack(self, device: str) -> int:
+        # the weights of wide networks fit into the cache of a processor in small stacks only
+        wide = sum(a * b for a, b in pairwise(self.widths)) >= 20_000
+        return min(5 if wide else 20, super().stack(device))
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
         if self.split == "report":

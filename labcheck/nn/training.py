@@ -9,11 +9,16 @@ from torch import Tensor
 from labcheck.core.trials import Trials
 from labcheck.data.examples import Examples, Order, Split, ordered
 from labcheck.engine.progress import report_progress
+from labcheck.nn.compiled.training import CompiledPrediction, CompiledTraining, unsupported
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.losses import MSE, Loss
+from labcheck.nn.scratch.network import Network
 from labcheck.nn.scratch.optimizers import Optimizer
 from labcheck.nn.scratch.schedules import Schedule
+from labcheck.nn.torch_training import TorchTraining
 
+Predictor = Callable[[Tensor], Tensor]
+"""Each model's examples (K, N, …) → the outputs of the models in evaluation mode (K, out, N)."""
 ShouldStop = Callable[[int, Tensor], Tensor]
 """The epoch, counted from 0, and the learning rates (K,) → which models stop after this epoch (K,)."""
 
@@ -56,14 +61,26 @@ class History:
 
 def predict(model: Model, split: Split) -> Tensor:
     """Return each model's outputs for its examples, (K, out, N)."""
-    return torch.cat([model.predict(chunk.x).clone() for chunk in split.chunks()], 2)
+    outputs = _predictor(model)
+    return torch.cat([outputs(chunk.x).clone() for chunk in split.chunks()], 2)
 
 
 def evaluate(model: Model, split: Split, loss: Loss) -> dict[str, Tensor]:
     """Return the scores (K,) of each model on its examples, by name."""
+    return _evaluate(_predictor(model), split, loss)
+
+
+def _predictor(model: Model) -> Predictor:
+    """Return the function that computes the outputs of the models: compiled if there are kernels for their layers."""
+    if isinstance(model, Network) and not unsupported(model):
+        return CompiledPrediction(model)
+    return model.predict
+
+
+def _evaluate(outputs: Predictor, split: Split, loss: Loss) -> dict[str, Tensor]:
     total: dict[str, Tensor] = {}
     for chunk in split.chunks():
-        for name, score in loss.scores(model.predict(chunk.x), chunk.y.mT).items():
+        for name, score in loss.scores(outputs(chunk.x), chunk.y.mT).items():
             total[name] = total.get(name, 0) + score * (len(chunk) / len(split))
     return total
 
@@ -134,6 +151,8 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
     """
     splits = dict(splits)
     optimizer, schedule, loss = recipe.optimizer(), recipe.schedule(), recipe.loss()
+    loop, outputs = _loop(model, loss, optimizer, recipe), _predictor(model)
+    whole = recipe.batch >= len(splits["train"]) and isinstance(splits["train"], Examples)  # nothing to shuffle
     models = len(model.state)
     device = model.state.device
     lrs = torch.full((models,), recipe.lr, dtype=torch.float64, device=device)
@@ -148,13 +167,14 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
     done = 0
     for column, epoch in enumerate(recorded):
         for _ in range(epoch - done):
-            trained = _train_epoch(model, splits["train"], orders, recipe, optimizer, loss, lrs)
+            order = None if whole else ordered(len(splits["train"]), orders)
+            trained = loop.train_epoch(splits["train"], order, recipe.batch, lrs)
         done = epoch
         report_progress(epoch, recipe.epochs)
 
         scores = {f"batch_{name}": score for name, score in trained.items()}
         for split in recipe.monitor:
-            evaluated = evaluate(model, splits[split], loss)
+            evaluated = _evaluate(outputs, splits[split], loss)
             scores |= {f"{split}_{name}": score for name, score in evaluated.items()}
         for name, value in {**scores, "lr": lrs}.items():
             if name not in curves:
@@ -190,30 +210,7 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
     return History(curves, torch.tensor(recorded, device=device), epochs, last)
 
 
-def _train_epoch(
-    model: Model,
-    split: Split,
-    orders: Sequence[Order],
-    recipe: Recipe,
-    optimizer: Optimizer,
-    loss: Loss,
-    lrs: Tensor,
-) -> dict[str, Tensor]:
-    """Train for one epoch, each model in its own order, and return the mean scores (K,) of the minibatches."""
-    n = len(split)
-    if recipe.batch >= n and isinstance(split, Examples):  # with one batch, there is nothing to shuffle or copy
-        return _step(model, split, recipe, optimizer, loss, lrs)
-    total: dict[str, Tensor] = {}
-    for batch in split.batches(ordered(n, orders).to(lrs.device), recipe.batch):
-        for name, score in _step(model, batch, recipe, optimizer, loss, lrs).items():
-            total[name] = total.get(name, 0) + score * len(batch)
-    return {name: score / n for name, score in total.items()}
-
-
-def _step(
-    model: Model, batch: Examples, recipe: Recipe, optimizer: Optimizer, loss: Loss, lrs: Tensor
-) -> dict[str, Tensor]:
-    x = batch.x if recipe.augment is None else recipe.augment(batch.x)
-    scores = model.gradient(x, batch.y, loss)
-    optimizer.step(model.values, model.gradients, lrs)
-    return scores
+def _loop(model: Model, loss: Loss, optimizer: Optimizer, recipe: Recipe) -> TorchTraining | CompiledTraining:
+    if isinstance(model, Network) and recipe.augment is None and not unsupported(model, loss, optimizer):
+        return CompiledTraining(model, loss, optimizer)
+    return TorchTraining(model, loss, optimizer, recipe.augment)

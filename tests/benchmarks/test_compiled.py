@@ -19,7 +19,7 @@ from labcheck.labs.curve import Curve
 from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
-from labcheck.nn.training import _train_epoch
+from labcheck.nn.torch_training import TorchTraining
 from tests.benchmarks.pairs import times_faster
 from tests.benchmarks.test_stacked_training import batches, usual_net
 
@@ -75,13 +75,16 @@ def compiled(lab: Any, dtype: torch.dtype = torch.float32) -> Epochs:
 def stacked(lab: StackedLab, dtype: torch.dtype = torch.float32) -> Epochs:
     """Return the loop from scratch with 20 seeds."""
     seeds, recipe = range(STACK), lab.recipe()
-    model, split, orders = lab.network(seeds, dtype), lab.splits(seeds, dtype)["train"], lab.orders(seeds)
-    optimizer, loss, lrs = recipe.optimizer(), recipe.loss(), torch.full((STACK,), recipe.lr, dtype=torch.float64)
+    split, orders = lab.splits(seeds, dtype)["train"], lab.orders(seeds)
+    training = TorchTraining(lab.network(seeds, dtype), recipe.loss(), recipe.optimizer())
+    lrs = torch.full((STACK,), recipe.lr, dtype=torch.float64)
 
     def train(epochs: int) -> list[float]:
-        return [
-            _train_epoch(model, split, orders, recipe, optimizer, loss, lrs)["loss"][0].item() for _ in range(epochs)
-        ]
+        losses = []
+        for _ in range(epochs):
+            order = None if recipe.batch >= len(split) else ordered(len(split), orders)
+            losses.append(training.train_epoch(split, order, recipe.batch, lrs)["loss"][0].item())
+        return losses
 
     return train
 

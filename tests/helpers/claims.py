@@ -79,8 +79,7 @@ class Counted(Lab):
     level: float = 1.0
     calls: list[tuple[float, list[int]]] = field(default_factory=list, compare=False, repr=False)
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         """The number of seeds that are trained side by side."""
         return 4
 

@@ -45,8 +45,7 @@ class Toy(Lab):
     noise: float = assumed(0.1, "not stated", 0.2, 0.5)
     loud: bool = known(False, "script", "read in the script")
 
-    @property
-    def stack(self):
+    def stack(self, device):
         return 6
 
     @classmethod

@@ -45,8 +45,7 @@ class Literal(Lab):
 
     values: Sequence[float] = (1.0, 2.0, 3.0, 4.0)
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         """All seeds."""
         return len(self.values)
 

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from labcheck.data.examples import Examples
+from labcheck.data.examples import Split
 from labcheck.nn.model import Model
 from labcheck.nn.scratch.activations import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from labcheck.nn.scratch.layers import BatchNorm, Layer, Linear
@@ -32,21 +32,35 @@ LOSSES = (MSE, Huber)
 OPTIMIZERS = (SGD, AdaGrad, RMSprop, Adam)
 
 
-def unsupported(model: Model, loss: Loss, optimizer: Optimizer) -> str:
-    """Return the reason why `CompiledTraining` cannot train a model, or "" if it can.
+def unsupported(model: Model, *parts: Loss | Optimizer) -> str:
+    """Return the reason why compiled kernels cannot compute a model, or "" if they can.
 
     Subclasses of known classes may differ from them, so they are not supported.
+
+    Args:
+        model: The model.
+        *parts: The loss and the optimizer, if it is to be trained.
     """
     if type(model) is not Network:
         return f"{type(model).__name__} is not a Network"
-    for part, known in (*((layer, LAYERS) for layer in model.layers), (loss, LOSSES), (optimizer, OPTIMIZERS)):
-        if type(part) not in known:
-            return f"there is no compiled {type(part).__name__}"
     if model.state.device.type != "cpu":
         return f"the model is on the device {model.state.device}, not on the CPU"
     if model.state.dtype not in DTYPES:
         return f"there are no kernels for {model.state.dtype}"
-    return _unchained(model.layers) or _numba_problem()
+    return unsupported_layers(model.layers, *parts)
+
+
+def unsupported_layers(layers: Sequence[Layer], *parts: Loss | Optimizer) -> str:
+    """Return the reason why compiled kernels cannot compute a network of these layers on a CPU, or "" if they can.
+
+    Args:
+        layers: The layers.
+        *parts: The loss and the optimizer, if the network is to be trained.
+    """
+    for part in (*layers, *parts):
+        if type(part) not in (*LAYERS, *LOSSES, *OPTIMIZERS):
+            return f"there is no compiled {type(part).__name__}"
+    return _unchained(layers) or _numba_problem()
 
 
 def _unchained(layers: Sequence[Layer]) -> str:
@@ -102,14 +116,89 @@ class Arrays(NamedTuple):
     rows: int
 
 
-class CompiledTraining:
+class _Compiled:
+    """A network and the memory in which a kernel computes it.
+
+    Args:
+        model: The network.
+        keep: Whether all outputs of layers are kept, for the chain rule.
+    """
+
+    def __init__(self, model: Network, keep: bool):
+        self.model = model
+        self._net = _architecture(model, keep)
+        self._inputs, self._outputs = int(self._net.layers[1, 0]), int(self._net.layers[2, -1])
+        self._memory: dict[tuple[int, Any], Any] = {}
+        self._compiled = False
+
+    def _run(self, kernel: Any, *arguments: Any) -> None:
+        """Call a kernel, which is compiled before if necessary."""
+        if not self._compiled:
+            _compile(kernel, arguments)
+            self._compiled = True
+        kernel(*arguments)
+
+    def _memory_of(self, n: int, dtype: Any) -> Any:
+        """Return memory for n examples, the same in each call."""
+        from labcheck.nn.compiled.epoch import memory_size
+
+        if (n, dtype) not in self._memory:
+            self._memory[n, dtype] = np.empty(memory_size(self._net.layers, self._net.rows, n), dtype)
+        return self._memory[n, dtype]
+
+
+class CompiledPrediction(_Compiled):
+    """The outputs of the models of a network in evaluation mode, one model after the other.
+
+    Args:
+        model: The network, whose numbers may change between two calls.
+
+    Raises:
+        ValueError: There are no kernels for one of its layers; see `unsupported`.
+    """
+
+    def __init__(self, model: Network):
+        if reason := unsupported(model):
+            raise ValueError(reason)
+        from labcheck.nn.compiled.epoch import predict
+
+        super().__init__(model, keep=False)
+        self._predict: Any = predict
+        self._batch_statistics = any(isinstance(layer, BatchNorm) and not layer.running for layer in model.layers)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute the outputs as `Network.predict` does.
+
+        Args:
+            x: Each model's examples, (K, N, in).
+
+        Returns:
+            The outputs, (K, out, N), in memory of their own.
+
+        Raises:
+            ValueError: Shapes or precisions do not match.
+        """
+        state, inputs = _array(self.model.state), np.ascontiguousarray(x.mT.numpy())
+        n = inputs.shape[2]
+        if inputs.shape != (len(state), self._inputs, n) or inputs.dtype != state.dtype:
+            raise ValueError(
+                f"examples should be ({len(state)}, N, {self._inputs}), {state.dtype}, got {x.shape}, {x.dtype}"
+            )
+        block = max(1, n if self._batch_statistics else min(n, BLOCK))
+        outputs = np.empty((len(state), self._outputs, n), state.dtype)
+        memory = self._memory_of(block, state.dtype)
+        self._run(self._predict, self._net.layers, self._net.settings, state, inputs, block, memory, outputs)
+        return torch.from_numpy(outputs)
+
+
+class CompiledTraining(_Compiled):
     """A loop that trains the models of a network one after the other, each at full speed on one thread.
 
     The numbers of the network and the state of the optimizer remain those of the objects from scratch: between two
     calls, these may be used, changed, or replaced as by `select`.
 
-    The first training and the first prediction of a machine in each precision compile kernels, which takes many
-    seconds; they are stored for all later ones.
+    The first training of a machine in each precision compiles kernels, which takes many seconds; they are stored for
+    all later ones. So it is with the first prediction.
 
     Args:
         model: The network.
@@ -123,22 +212,17 @@ class CompiledTraining:
     def __init__(self, model: Network, loss: Loss, optimizer: Optimizer):
         if reason := unsupported(model, loss, optimizer):
             raise ValueError(reason)
-        from labcheck.nn.compiled import epoch
+        from labcheck.nn.compiled.epoch import train_epoch
 
-        self._train_epoch: Any = epoch.train_epoch
-        self._predict: Any = epoch.predict
-        self.model, self.optimizer = model, optimizer
-        self._training, self._predicting = (_architecture(model, keep) for keep in (True, False))
-        self._inputs, self._outputs = int(self._training.layers[1, 0]), int(self._training.layers[2, -1])
+        super().__init__(model, keep=True)
+        self._train_epoch: Any = train_epoch
+        self.optimizer = optimizer
         self._rule = _rule(optimizer)
         self._loss = _loss(loss)
-        self._batch_statistics = any(isinstance(layer, BatchNorm) and not layer.running for layer in model.layers)
-        self._memory: dict[tuple[int, int, Any], Any] = {}
         self._tensors: tuple[Tensor, ...] = ()
-        self._split: Examples | None = None
-        self._compiled: set[Any] = set()
+        self._split: Split | None = None
 
-    def train_epoch(self, split: Examples, order: Tensor | None, batch: int, lrs: Tensor) -> dict[str, Tensor]:
+    def train_epoch(self, split: Split, order: Tensor | None, batch: int, lrs: Tensor) -> dict[str, Tensor]:
         """Train each model for one epoch.
 
         Args:
@@ -166,46 +250,13 @@ class CompiledTraining:
         steps = optimizer.steps if isinstance(optimizer, Adam) else 0
         self._run(
             self._train_epoch,
-            *(self._training.layers, self._training.settings, self._rule, *self._loss, state, gradients, *memories),
+            *(self._net.layers, self._net.settings, self._rule, *self._loss, state, gradients, *memories),
             *(steps, x, y, columns, batch, _vectors(lrs, torch.float64)),
-            *(self._memory_of(self._training, min(batch, n), state.dtype), scores),
+            *(self._memory_of(min(batch, n), state.dtype), scores),
         )
         if isinstance(optimizer, Adam):
             optimizer.steps += -(-(n if whole else columns.shape[1]) // batch)
         return {"loss": torch.from_numpy(scores)}
-
-    def predict(self, x: Tensor) -> Tensor:
-        """Compute the outputs of the models in evaluation mode, as `Network.predict` does.
-
-        Args:
-            x: Each model's examples, (K, N, in).
-
-        Returns:
-            The outputs, (K, out, N), in memory of their own.
-
-        Raises:
-            ValueError: Shapes or precisions do not match.
-        """
-        state, inputs = _array(self.model.state), np.ascontiguousarray(x.mT.numpy())
-        n = inputs.shape[2]
-        if inputs.shape != (len(state), self._inputs, n) or inputs.dtype != state.dtype:
-            raise ValueError(
-                f"examples should be ({len(state)}, N, {self._inputs}), {state.dtype}, got {x.shape}, {x.dtype}"
-            )
-        block = max(1, n if self._batch_statistics else min(n, BLOCK))
-        outputs = np.empty((len(state), self._outputs, n), state.dtype)
-        memory = self._memory_of(self._predicting, block, state.dtype)
-        self._run(
-            self._predict, self._predicting.layers, self._predicting.settings, state, inputs, block, memory, outputs
-        )
-        return torch.from_numpy(outputs)
-
-    def _run(self, kernel: Any, *arguments: Any) -> None:
-        """Call a kernel, which is compiled before if necessary."""
-        if kernel not in self._compiled:
-            _compile(kernel, arguments)
-            self._compiled.add(kernel)
-        kernel(*arguments)
 
     def _numbers(self) -> tuple[Any, ...]:
         """Return what training changes: `model.state`, `model.gradients`, and three matrices of the optimizer's state.
@@ -239,13 +290,14 @@ class CompiledTraining:
             self._split = None
         return self._arrays
 
-    def _examples(self, split: Examples) -> tuple[Any, Any]:
+    def _examples(self, split: Split) -> tuple[Any, Any]:
         """Return inputs and targets, feature-major: (K, in, N) and (K, out, N).
 
-        They are copied only if examples have several features, and only once for a split.
+        They are copied at most once for a split.
         """
         if split is not self._split:
-            x, y = (np.ascontiguousarray(tensor.mT.numpy()) for tensor in (split.x, split.y))
+            columns = zip(*((chunk.x.mT, chunk.y.mT) for chunk in split.chunks()), strict=True)
+            x, y = (np.ascontiguousarray(torch.cat(chunks, 2).numpy()) for chunks in columns)
             models, dtype = len(self.model.state), self._arrays[0].dtype
             for name, array, features in (("inputs", x, self._inputs), ("targets", y, self._outputs)):
                 if array.shape != (models, features, len(split)) or array.dtype != dtype:
@@ -254,15 +306,6 @@ class CompiledTraining:
                     )
             self._columns, self._split = (x, y), split
         return self._columns
-
-    def _memory_of(self, net: "Arrays", n: int, dtype: Any) -> Any:
-        """Return memory for n examples, the same in each call."""
-        from labcheck.nn.compiled.epoch import memory_size
-
-        key = net.rows, n, dtype
-        if key not in self._memory:
-            self._memory[key] = np.empty(memory_size(net.layers, net.rows, n), dtype)
-        return self._memory[key]
 
 
 def _architecture(model: Network, keep: bool) -> Arrays:

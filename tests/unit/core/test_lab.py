@@ -276,8 +276,7 @@ class Cup(Kettle):
     handle: int
     size: Any = 1
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         size: int = self.size
         return size
 
@@ -290,7 +289,7 @@ def test_configure_refuses_missing_required_setting():
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, True, "2"])
 def test_configure_refuses_stack_that_is_not_positive_number(size: Any):
-    with pytest.raises(ValueError, match=rf"^cup\.stack must be a positive whole number, got {size!r}$"):
+    with pytest.raises(ValueError, match=rf"^cup\.stack must return a positive whole number, got {size!r}$"):
         Cup.configure("", {"handle": 1, "size": size})
 
 

@@ -216,7 +216,7 @@ LABS: dict[str, Lab] = {
 
 
 def trained(lab: Lab) -> Trials:
-    return results.train(lab, range(2, 2 + lab.stack))
+    return results.train(lab, range(2, 2 + lab.stack("cpu")))
 
 
 @pytest.fixture(scope="module")

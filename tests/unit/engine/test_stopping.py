@@ -40,8 +40,7 @@ class Patterned(Counted):
     lost: tuple[int, ...] = ()
     broken: tuple[int, ...] = ()
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         return self.side
 
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
@@ -116,7 +115,7 @@ def trained(check: Check) -> dict[str, int]:
     ],
 )
 def test_looks_follow_blocks_from_first_that_may_decide(stacks: list[int], most: int, expected: list[int]):
-    assert looks([Patterned(side=side) for side in stacks], most) == expected
+    assert looks([Patterned(side=side) for side in stacks], most, "cpu") == expected
 
 
 # decisions

@@ -41,8 +41,7 @@ class Paced(Lab):
     epochs: int = 10
     short: bool = False
 
-    @property
-    def stack(self) -> int:
+    def stack(self, device: str) -> int:
         return 4
 
     @classmethod

@@ -70,8 +70,8 @@ def test_noise_changes_training(lab: Mnist | Cifar):
 
 
 def test_stack_is_one_for_modules_and_five_for_scratch():
-    assert (MNIST.stack, CIFAR.stack, FASHION.stack) == (1, 1, 5)
-    assert [lab.stack for lab in ENGINES.values()] == [1, 1]
+    assert tuple(lab.stack("cpu") for lab in (MNIST, CIFAR, FASHION)) == (1, 1, 5)
+    assert [lab.stack("cpu") for lab in ENGINES.values()] == [1, 1]
 
 
 # torch's global state

@@ -1,6 +1,7 @@
 """Labs that train networks side by side: results depend on settings and seed only, and match plain torch."""
 
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,11 @@ from labcheck.labs.sine import Sine
 from labcheck.labs.supervised import StackedLab
 from labcheck.labs.trig import Trig
 from labcheck.nn.as_torch import as_torch
+from labcheck.nn.compiled import training as compiled_training
 from labcheck.nn.model import Model
+from labcheck.nn.scratch.losses import Hinge
+from labcheck.nn.torch_model import TorchModel
+from labcheck.nn.training import Recipe
 from tests.helpers.labs import equal
 
 SHORT: dict[str, StackedLab] = {
@@ -49,9 +54,9 @@ def test_seeds_have_different_errors(lab: StackedLab):
 
 
 @every_lab
-def test_seed_starts_alike_in_any_stack(lab: StackedLab):
+def test_result_of_seed_does_not_depend_on_others(lab: StackedLab):
     together, alone = lab.train(range(4)), lab.train([2])
-    np.testing.assert_allclose(alone.curves["batch_loss"][0, 0], together.curves["batch_loss"][2, 0], rtol=1e-5)
+    assert equal(together.rows(2, 3), alone)
 
 
 @every_lab
@@ -182,6 +187,54 @@ def test_data_of_drawn_samples_depends_on_required_setting():
     assert Curve().data().digest in digests
 
 
+# compiled loops
+
+
+def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_training, "_numba_problem", lambda: "Numba is not installed")
+
+
+@every_lab
+def test_compiled_loops_train_on_cpu_and_torch_on_gpu(lab: StackedLab):
+    assert lab.stack("cpu") == 4
+    assert lab.precision("cpu") == f"float32 compiled by Numba {metadata.version('numba')}"
+    assert lab.stack("cuda") == 20
+    assert lab.precision("cuda") == "float32"
+
+
+@every_lab
+def test_torch_trains_without_numba(lab: StackedLab, monkeypatch: pytest.MonkeyPatch):
+    compiled = lab.train(range(2), dtype=torch.float64)
+    without_numba(monkeypatch)
+    lab = replace(lab)  # forgets that it can be compiled
+    assert (lab.stack("cpu"), lab.precision("cpu")) == (20, "float32")
+    stacked = lab.train(range(2), dtype=torch.float64)
+    for name, curve in stacked.curves.items():
+        np.testing.assert_allclose(compiled.curves[name], curve, rtol=1e-8, err_msg=name)
+    for name, metric in stacked.metrics.items():
+        np.testing.assert_allclose(compiled.metrics[name], metric, rtol=1e-7, atol=1e-14, err_msg=name)
+
+
+def test_wide_networks_have_small_stacks():
+    wide = Trig(hidden=(50, 500, 50))
+    assert (wide.stack("cpu"), wide.stack("cuda")) == (4, 5)
+
+
+def test_modules_and_other_losses_are_not_compiled():
+    @dataclass(frozen=True, kw_only=True)
+    class Module(Boston):
+        def model(self, seeds: Any, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Model:
+            return TorchModel(as_torch(self.network(seeds, dtype, device), 0))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Robust(Boston):
+        def recipe(self) -> Recipe:
+            return replace(super().recipe(), loss=Hinge)
+
+    for lab in (Module(), Robust()):
+        assert (lab.stack("cpu"), lab.precision("cpu")) == (20, "float32")
+
+
 class OneModel(Curve):
     """A lab that makes one model for all seeds."""
 
@@ -190,6 +243,6 @@ class OneModel(Curve):
 
 
 def test_lab_with_too_few_models_is_refused():
-    message = r"^OneModel\.model must return one model per seed, 3, got 1; set stack to 1 if models are trained one at"
+    message = r"^OneModel\.model must return one model per seed, 3, got 1; stack must return 1 if models are trained"
     with pytest.raises(ValueError, match=message):
         OneModel(epochs=2).train(range(3))

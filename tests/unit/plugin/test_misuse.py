@@ -157,9 +157,9 @@ def test_override_that_arm_refuses_is_usage_error(project: Project, workers: str
         if self.loud and self.level == 3:
             raise ValueError("toy.loud is for levels below 3")
 
-    @property
+    def stack(
 """
-    (project.folder / "toy.py").write_text(LAB.replace("\n    @property\n", check, 1))
+    (project.folder / "toy.py").write_text(LAB.replace("\n    def stack(", check, 1))
     result = project.run("-n", workers, "--claims-set", "toy.loud=true")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert is_in_one_line(result, "--claims-set: an arm refuses the value: toy.loud is for levels below 3")
@@ -173,9 +173,9 @@ def test_data_source_that_lab_refuses_is_usage_error(project: Project):
     def __post_init__(self):
         self.require_choice("data_source", ["embedded"])
 
-    @property
+    def stack(
 """
-    (project.folder / "toy.py").write_text(LAB.replace("\n    @property\n", refusing, 1))
+    (project.folder / "toy.py").write_text(LAB.replace("\n    def stack(", refusing, 1))
     project.run("--claims-data-root", ".", "--claims-update", "first").assert_outcomes(passed=7)
     result = project.run("--claims-data", "real", "--claims-data-root", ".")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

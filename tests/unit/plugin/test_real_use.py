@@ -70,9 +70,7 @@ def test_dict_with_curves_of_different_lengths(project: Project):
 
 @WORKERS
 def test_only_requested_seeds_are_trained(project: Project, workers: str):
-    (project.folder / "toy.py").write_text(
-        re.sub(r"    @property\n    def stack\(self\):\n        return 6\n", "", LAB)
-    )
+    (project.folder / "toy.py").write_text(re.sub(r"    def stack\(self, device\):\n        return 6\n", "", LAB))
     project.run("test_order.py", "-n", workers, "--claims-seeds", "3")
     assert sorted(project.trained()) == [f"{level} [{seed}]" for level in (1, 2) for seed in range(3)]
 
@@ -188,9 +186,12 @@ def test_setting_of_another_type_is_collection_error(project: Project, setting: 
             "lab must be a subclass of labcheck.Lab, got <function",
         ),
         (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.Lab, got Toy("),
-        (LAB.replace("return 6", "return 0"), "toy.stack must be a positive whole number, got 0"),
-        (LAB.replace("return 6", "return 2.0"), "toy.stack must be a positive whole number, got 2.0"),
-        (LAB.replace("    @property\n    def stack", "    def stack"), "toy.stack must be a positive whole number"),
+        (LAB.replace("return 6", "return 0"), "toy.stack must return a positive whole number, got 0"),
+        (LAB.replace("return 6", "return 2.0"), "toy.stack must return a positive whole number, got 2.0"),
+        (
+            LAB.replace("def stack(self, device):\n        return", "stack ="),
+            "toy.stack must be a method that takes the",
+        ),
         (
             LAB.replace("    level: float", "    units: ClassVar = {'error': 3}\n    level: float", 1),
             "Toy.units must be",

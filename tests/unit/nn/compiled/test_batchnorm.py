@@ -48,7 +48,7 @@ def test_running_averages_follow_batches() -> None:
         twins.compare_predictions(split.x)
         assert not torch.equal(twins.compiled.state[:, twins.compiled.size :], before), epochs
     after = twins.compiled.state.clone()
-    twins.training.predict(split.x)
+    twins.predict(split.x)
     assert torch.equal(twins.compiled.state, after)
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from labcheck.data.examples import Examples, generators, permutations
-from labcheck.nn.compiled.training import CompiledTraining
 from labcheck.nn.scratch.activations import ACTIVATIONS, ReLU
 from labcheck.nn.scratch.layers import BatchNorm, Layer
 from labcheck.nn.scratch.losses import MSE, Huber, Loss
@@ -72,7 +71,7 @@ def test_float32_is_close_to_scratch(activation: str) -> None:
     split = twins.examples(100)
     twins.train(split, 32, epochs=2)
     twins.compare_predictions(split.x)
-    assert twins.training.predict(split.x).dtype == torch.float32
+    assert twins.predict(split.x).dtype == torch.float32
 
 
 @every_precision
@@ -97,7 +96,7 @@ def trained(models: list[int], epochs: int = 3, dtype: torch.dtype = torch.float
     selected = split.select(rows)
     for order in orders:
         losses = twins.training.train_epoch(selected, order[rows], 16, lrs[rows])["loss"]
-    return losses, twins.compiled.state, twins.training.predict(selected.x)
+    return losses, twins.compiled.state, twins.predict(selected.x)
 
 
 def ReLUs(features: int) -> Layer:  # noqa: N802 - named as what it returns
@@ -143,7 +142,7 @@ def test_training_diverges_as_from_scratch(dtype: torch.dtype) -> None:
         torch.testing.assert_close(actual[1], expected[1], rtol=ROUNDING[dtype], atol=0)
         finite.append(actual.isfinite().tolist())
     assert finite[-1] == [False, True, False]
-    assert torch.equal(twins.training.predict(split.x).isnan(), twins.scratch.predict(split.x).isnan())
+    assert torch.equal(twins.predict(split.x).isnan(), twins.scratch.predict(split.x).isnan())
 
 
 @pytest.mark.parametrize("activation", NAMES)
@@ -172,7 +171,6 @@ def test_one_kernel_is_compiled_for_each_precision() -> None:
         for models, n in ((1, 1), (1, 9), (3, 20)):
             twins = Twins(chain([3, 4, 2], ReLUs), Adam, models=models, dtype=dtype)
             twins.train(twins.examples(n), 4)
-            twins.training.predict(normal(models, n, 3).to(dtype))
-    kernels = CompiledTraining(twins.compiled, MSE(), Adam())
-    assert len(kernels._train_epoch.overloads) <= 2
-    assert len(kernels._predict.overloads) <= 2
+            twins.predict(normal(models, n, 3).to(dtype))
+    assert len(twins.training._train_epoch.overloads) <= 2
+    assert len(twins.predict._predict.overloads) <= 2

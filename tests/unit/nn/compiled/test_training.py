@@ -216,14 +216,14 @@ def test_wrong_shapes_and_precisions_raise_errors() -> None:
         with pytest.raises(ValueError, match="indices"):
             train(split, order.clone().fill_(index), 4, lrs)
     with pytest.raises(ValueError, match="examples should be"):
-        twins.training.predict(split.x[:1])
+        twins.predict(split.x[:1])
 
 
 def test_state_with_gaps_raises_error() -> None:
     twins = Twins(chain([3, 2]), models=2)
     twins.compiled.bind(twins.compiled.state.mT.contiguous().mT)
     with pytest.raises(ValueError, match="without gaps"):
-        twins.training.predict(normal(2, 5, 3))
+        twins.predict(normal(2, 5, 3))
 
 
 # shared memory
@@ -251,14 +251,6 @@ def test_training_continues_in_new_object() -> None:
     twins.train(split, 7)
     twins.training = CompiledTraining(twins.compiled, MSE(), twins.compiled_optimizer)
     twins.train(split, 7)
-
-
-def test_full_batches_of_one_feature_are_not_copied() -> None:
-    twins = Twins(chain([1, 6, 1]), models=2)
-    split = twins.examples(30)
-    twins.train(split, 30)
-    x, y = twins.training._examples(split)
-    assert [x.ctypes.data, y.ctypes.data] == [split.x.data_ptr(), split.y.data_ptr()]
 
 
 def test_copies_of_examples_are_reused() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from labcheck.data.examples import Examples, generators, permutations
-from labcheck.nn.compiled.training import CompiledTraining
+from labcheck.nn.compiled.training import CompiledPrediction, CompiledTraining
 from labcheck.nn.scratch.layers import Layer, Linear
 from labcheck.nn.scratch.losses import MSE, Loss
 from labcheck.nn.scratch.network import Network
@@ -63,6 +63,7 @@ class Twins:
         self.scratch, self.compiled = (network(layers(), models, dtype) for _ in range(2))
         self.optimizer, self.compiled_optimizer, self.loss = optimizer(), optimizer(), loss()
         self.training = CompiledTraining(self.compiled, loss(), self.compiled_optimizer)
+        self.predict = CompiledPrediction(self.compiled)
         shapes = [layer.shapes[0] for layer in layers() if layer.shapes]
         self.inputs, self.outputs = inputs or shapes[0][1], shapes[-1][0]
         self.epoch = 0
@@ -98,7 +99,7 @@ class Twins:
 
     def compare_predictions(self, x: Tensor) -> None:
         """Compare the outputs in evaluation mode."""
-        same(self.training.predict(x), self.scratch.predict(x))
+        same(self.predict(x), self.scratch.predict(x))
 
 
 def chain(widths: Sequence[int], *between: Callable[[int], Layer], bias: bool = True) -> Callable[[], list[Layer]]:
