@@ -8,5 +8,6 @@ claim = Claim(
     lab=Mnist,
     arms={"without": Arm({"augmented": False}), "with": Arm({"augmented": True})},
     relations=[beats("without", "with", TEST_ACCURACY)],
-    seeds={"quick": 8, "full": 16},
+    seeds={"quick": 16, "full": 16},
+    comparable=["full"],
 )
