@@ -1,7 +1,4 @@
-"""The residual nets for images of 32×32 (He et al. 2016, section 4.2), with shortcuts of option A.
-
-That of 20 layers and 16 to 64 channels has 0.27 million parameters.
-"""
+"""ResNet-20 for images of 32×32 (He et al. 2016, section 4.2), with shortcuts of option A: 0.27 million parameters."""
 
 from collections import OrderedDict
 
@@ -63,28 +60,27 @@ class GlobalAveragePool(nn.Module):
         return x.mean((2, 3))
 
 
-def resnet(*, standardize: Standardize, bfloat16: bool, blocks: int = 3, width: int = 16) -> nn.Sequential:
+def resnet20(*, standardize: Standardize, bfloat16: bool, width: int = 16) -> nn.Sequential:
     """Build a net that maps images (B, 3, 32, 32) to logits (B, 10).
 
     Args:
         standardize: The module that standardizes the images.
         bfloat16: Whether convolutions multiply, and blocks add, bfloat16 numbers. Pooling and the classifier are
             float32.
-        blocks: The number of blocks with the same number of channels, n in the paper. There are 6 n + 2 layers.
-        width: The channels of the first n blocks. The next n blocks have twice, the last n four times as many.
+        width: The channels of the first three blocks. The next three have twice, the last three four times as many.
     """
-    features: OrderedDict[str, nn.Module] = OrderedDict(
+    blocks: OrderedDict[str, nn.Module] = OrderedDict(
         conv=Convolution(3, width), norm=nn.BatchNorm2d(width), relu=nn.ReLU(inplace=True)
     )
     last = width
     for stage, channels in enumerate((width, 2 * width, 4 * width), 1):
-        for number in range(1, blocks + 1):
-            features[f"block{stage}{number}"] = Block(last, channels, stride=2 if channels > last else 1)
+        for number in (1, 2, 3):
+            blocks[f"block{stage}{number}"] = Block(last, channels, stride=2 if channels > last else 1)
             last = channels
     return nn.Sequential(
         OrderedDict(
             standardize=standardize,
-            features=(BFloat16 if bfloat16 else nn.Sequential)(features),
+            features=(BFloat16 if bfloat16 else nn.Sequential)(blocks),
             pool=GlobalAveragePool(),
             full=Classifier(last, 10),
         )

@@ -27,7 +27,7 @@ claim = Claim(
         reaches("base", 0.95, GRID_BELOW),
         beats("stop at lr 1e-6", "base", VAL_MSE),
     ],
-    seeds={"quick": 40, "full": 360},
+    seeds={"quick": 60, "full": 360},
     notes=[
         "Almost everywhere means at 95 % of the points.",
         "How much lower the threshold should be is not stated: two more drops are assumed, without a smallest rate, "

@@ -20,5 +20,5 @@ claim = Claim(
         improves_more(("p=2", "p=1"), ("p=2", "depth 3"), VAL_MSE, label="text"),
         improves_more(("p=2", "p=1"), ("p=2", "Tanh"), VAL_MSE, label="text"),
     ],
-    seeds={"quick": 40, "full": 200},
+    seeds={"quick": 60, "full": 200},
 )

@@ -12,5 +12,5 @@ claim = Claim(
         "lr 0.01": Arm({"lr": 0.01}, {"Table 3": {VAL_MSE: 0.00372}}),
     },
     relations=[beats("lr 0.1", other, metric) for other in ("lr 1", "lr 0.01") for metric in RANKED],
-    seeds={"quick": 40, "full": 200},
+    seeds={"quick": 60, "full": 200},
 )

@@ -17,7 +17,7 @@ claim = Claim(
         settles("base", "train_loss", start=100, below=0.1, rising=False),
         settles("base", "val_loss", start=100, below=0.1, rising=False),
     ],
-    seeds={"quick": 40, "full": 200},
+    seeds={"quick": 60, "full": 200},
     notes=[
         "A loss oscillates widely if it rebounds by more than 10 % per epoch on average, and has settled otherwise.",
         "A run that stops before epoch 100 because of its learning rate does not show whether it would have settled.",

@@ -13,5 +13,5 @@ claim = Claim(
         "m=0.99": Arm({"momentum": 0.99}, {"Table 3": {VAL_MSE: 0.00331}}),
     },
     relations=[beats("m=0.9", other, metric) for other in ("m=0", "m=0.99") for metric in RANKED],
-    seeds={"quick": 40, "full": 200},
+    seeds={"quick": 60, "full": 200},
 )

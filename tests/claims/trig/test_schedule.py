@@ -18,7 +18,7 @@ claim = Claim(
         oscillates("constant", "val_loss", last=50, above=0.1, rising=False),
         *(beats("plateau", other, metric) for other in ("step", "constant") for metric in RANKED),
     ],
-    seeds={"quick": 40, "full": 200},
+    seeds={"quick": 60, "full": 200},
     notes=[
         "A rate does not converge if the validation loss rebounds by more than 10 % per epoch on average over the last "
         "50 epochs.",

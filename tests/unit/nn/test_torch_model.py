@@ -14,7 +14,7 @@ from torch.nn import functional
 from labcheck.data.examples import Examples, generators, shuffled
 from labcheck.nn.as_torch import as_torch
 from labcheck.nn.cnn import cnn
-from labcheck.nn.resnet import resnet
+from labcheck.nn.resnet import resnet20
 from labcheck.nn.scratch.losses import MSE, CrossEntropy
 from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD, Adam
@@ -58,7 +58,7 @@ def small_cnn(
 
 
 def small_resnet(bfloat16: bool = False) -> Any:
-    return initialize(resnet(standardize=rgb(), bfloat16=bfloat16), 0)
+    return initialize(resnet20(standardize=rgb(), bfloat16=bfloat16), 0)
 
 
 def images(n: int, channels: int, size: int, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -37,7 +37,7 @@ EMBEDDED = {
     "trig": "drawn",
 }
 """The name of each lab's embedded data."""
-FULL_ONLY = {"mnist/full-set"}
+FULL_ONLY = {"mnist/baseline", "mnist/full-set"}
 """The claims that cannot be checked at quick scale."""
 RECORDED = {
     f"{lab}/{name}/{Scale.QUICK}-{EMBEDDED[lab]}.json"
