@@ -84,8 +84,8 @@ def test_small_data_set_is_used_completely():
 
 def test_quick_scale_is_smaller_and_full_scale_matches_report():
     quick, full = (Cifar.configure(scale, {}) for scale in ("quick", "full"))
-    assert (quick.train_size, quick.test_size, quick.batch) == (5000, 2000, 16)
-    assert (full.train_size, full.test_size, full.batch) == (50_000, 10_000, 128)
+    assert (quick.width, quick.train_size, quick.test_size, quick.batch) == (8, 5000, 2000, 16)
+    assert (full.width, full.train_size, full.test_size, full.batch) == (16, 50_000, 10_000, 128)
     assert (full.epochs, full.drop, full.lr) == (10, 5, 0.1)
 
 

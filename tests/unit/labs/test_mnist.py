@@ -53,6 +53,14 @@ def test_training_matches_plain_loop(settings: dict[str, Any]):
         assert trials.metrics[f"final_{name}_accuracy"][1] == pytest.approx(plain_scores(net, split)[1])
 
 
+def test_quick_scale_is_smaller_and_full_scale_matches_report():
+    quick, full = (Mnist.configure(scale, {}) for scale in ("quick", "full"))
+    assert (quick.train_size, quick.val_size, quick.test_size, quick.batch) == (300, 150, 500, 16)
+    assert (full.train_size, full.val_size, full.test_size, full.batch) == (2400, 600, 500, 64)
+    assert [2 * width for width in quick.channels] == list(full.channels)
+    assert quick.epochs == full.epochs
+
+
 def test_best_weights_are_restored_and_last_are_final():
     lab = replace(MNIST, lr=0.3, optimizer="sgd", epochs=6, val_size=32)
     trials = lab.train(range(3))

@@ -385,6 +385,14 @@ def test_resnet20_has_published_number_of_parameters() -> None:
     assert numbers(small_resnet()) == 269_722
 
 
+@pytest.mark.parametrize("width", [1, 8, 16])
+def test_width_scales_all_channels_of_resnet20(width: int) -> None:
+    net = resnet20(standardize=rgb(), bfloat16=False, width=width)
+    channels = [module.out_channels for module in net.modules() if isinstance(module, nn.Conv2d)]
+    assert channels == [width] * 7 + [2 * width] * 6 + [4 * width] * 6
+    assert net(images(2, 3, 32, torch.float32)).shape == (2, 10)
+
+
 @settings(max_examples=10)
 @given(n=st.integers(1, 3), layers=st.integers(1, 4), kernel=st.sampled_from([1, 3, 5, 9]), norm=st.booleans())
 def test_cnn_returns_ten_logits_per_image(n: int, layers: int, kernel: int, norm: bool) -> None:
