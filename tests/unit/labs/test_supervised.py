@@ -215,9 +215,9 @@ def test_torch_trains_without_numba(lab: StackedLab, monkeypatch: pytest.MonkeyP
         np.testing.assert_allclose(compiled.metrics[name], metric, rtol=1e-7, atol=1e-14, err_msg=name)
 
 
-def test_wide_networks_have_small_stacks():
+def test_wide_networks_train_alone_on_cpu():
     wide = Trig(hidden=(50, 500, 50))
-    assert (wide.stack("cpu"), wide.stack("cuda")) == (4, 5)
+    assert (wide.stack("cpu"), wide.stack("cuda")) == (1, 20)
 
 
 def test_modules_and_other_losses_are_not_compiled():
