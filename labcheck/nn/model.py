@@ -22,9 +22,11 @@ class Model(ABC):
         state: All numbers of all models, (K, P + S).
         values: The trained parameters, (K, P); a view into `state`.
         gradients: The gradients of the loss with respect to `values`, (K, P), from the last call of `gradient`.
+        compiled: Whether compiled loops train the models, so that they also compute the outputs for an evaluation.
     """
 
     size: int
+    compiled: bool = False
 
     def bind(self, state: Tensor) -> None:
         """Use `state`, (K, P + S), as the storage of these models, and set all gradients to 0."""

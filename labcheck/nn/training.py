@@ -71,8 +71,8 @@ def evaluate(model: Model, split: Split, loss: Loss) -> dict[str, Tensor]:
 
 
 def _predictor(model: Model) -> Predictor:
-    """Return the function that computes the outputs of the models: compiled if there are kernels for their layers."""
-    if isinstance(model, Network) and not unsupported(model):
+    """Return the function that computes the outputs of the models, with the rounding of the loop that trains them."""
+    if isinstance(model, Network) and model.compiled:
         return CompiledPrediction(model)
     return model.predict
 
@@ -151,7 +151,8 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
     """
     splits = dict(splits)
     optimizer, schedule, loss = recipe.optimizer(), recipe.schedule(), recipe.loss()
-    loop, outputs = _loop(model, loss, optimizer, recipe), _predictor(model)
+    loop = _loop(model, loss, optimizer, recipe)
+    outputs = _predictor(model)
     whole = recipe.batch >= len(splits["train"]) and isinstance(splits["train"], Examples)  # nothing to shuffle
     models = len(model.state)
     device = model.state.device
@@ -211,6 +212,8 @@ def train(model: Model, splits: Mapping[str, Split], orders: Sequence[Order], re
 
 
 def _loop(model: Model, loss: Loss, optimizer: Optimizer, recipe: Recipe) -> TorchTraining | CompiledTraining:
+    """Return the loop over minibatches, compiled if there are kernels for all that it does."""
     if isinstance(model, Network) and recipe.augment is None and not unsupported(model, loss, optimizer):
+        model.compiled = True
         return CompiledTraining(model, loss, optimizer)
     return TorchTraining(model, loss, optimizer, recipe.augment)

@@ -293,11 +293,14 @@ class CompiledTraining(_Compiled):
     def _examples(self, split: Split) -> tuple[Any, Any]:
         """Return inputs and targets, feature-major: (K, in, N) and (K, out, N).
 
-        They are copied at most once for a split.
+        They are copied only if there are several features or chunks, and only once for a split.
         """
         if split is not self._split:
             columns = zip(*((chunk.x.mT, chunk.y.mT) for chunk in split.chunks()), strict=True)
-            x, y = (np.ascontiguousarray(torch.cat(chunks, 2).numpy()) for chunks in columns)
+            x, y = (
+                np.ascontiguousarray((chunks[0] if len(chunks) == 1 else torch.cat(chunks, 2)).numpy())
+                for chunks in columns
+            )
             models, dtype = len(self.model.state), self._arrays[0].dtype
             for name, array, features in (("inputs", x, self._inputs), ("targets", y, self._outputs)):
                 if array.shape != (models, features, len(split)) or array.dtype != dtype:

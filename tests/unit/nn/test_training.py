@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from labcheck.data.examples import Examples, generators, permutations, shuffled
 from labcheck.nn.as_torch import as_torch
+from labcheck.nn.compiled.training import CompiledPrediction
 from labcheck.nn.scratch.activations import ACTIVATIONS
 from labcheck.nn.scratch.layers import Linear
-from labcheck.nn.scratch.losses import MSE
+from labcheck.nn.scratch.losses import MSE, Hinge, Loss
 from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD, Adam
 from labcheck.nn.scratch.schedules import PlateauSchedule, Schedule, StepSchedule
-from labcheck.nn.training import History, Recipe, train
+from labcheck.nn.training import History, Recipe, predict, train
 
 SEEDS = range(3)
 WIDTHS = [2, 8, 5, 1]
@@ -302,3 +303,17 @@ def test_streams_are_independent_across_names_and_seeds() -> None:
     assert torch.equal(draws([5, 6, 7], "init")[1], draws([6], "init")[0])
     both = torch.cat([draws(range(50), "init"), draws(range(50), "order")])
     assert len(both.unique()) == both.numel()
+
+
+# evaluations
+
+
+@pytest.mark.parametrize(("loss", "compiled"), [(MSE, True), (Hinge, False)])
+def test_evaluations_have_rounding_of_loop_that_trains(loss: Callable[[], Loss], compiled: bool) -> None:
+    network = Network(mlp([2, 64, 64, 1], activation="tanh"), generators(SEEDS, "init"))
+    data = {name: Examples(split.x.float(), split.y.float()) for name, split in splits().items()}
+    run(network, data, loss=loss, epochs=2)
+    x = data["val"].x
+    kernels, operations = CompiledPrediction(network)(x), network.predict(x)
+    assert not torch.equal(kernels, operations)
+    assert torch.equal(predict(network, data["val"]), kernels if compiled else operations)

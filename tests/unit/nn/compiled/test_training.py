@@ -253,6 +253,14 @@ def test_training_continues_in_new_object() -> None:
     twins.train(split, 7)
 
 
+def test_full_batches_of_one_feature_are_not_copied() -> None:
+    twins = Twins(chain([1, 6, 1]), models=2)
+    split = twins.examples(30)
+    twins.train(split, 30)
+    x, y = twins.training._examples(split)
+    assert [x.ctypes.data, y.ctypes.data] == [split.x.data_ptr(), split.y.data_ptr()]
+
+
 def test_copies_of_examples_are_reused() -> None:
     twins = Twins(chain([3, 6, 1]), models=2)
     split = twins.examples(30)
