@@ -57,9 +57,10 @@ def unsupported_layers(layers: Sequence[Layer], *parts: Loss | Optimizer) -> str
         layers: The layers.
         *parts: The loss and the optimizer, if the network is to be trained.
     """
-    for part in (*layers, *parts):
-        if type(part) not in (*LAYERS, *LOSSES, *OPTIMIZERS):
-            return f"there is no compiled {type(part).__name__}"
+    for known, used in ((LAYERS, layers), ((*LOSSES, *OPTIMIZERS), parts)):
+        for part in used:
+            if type(part) not in known:
+                return f"there is no compiled {type(part).__name__}"
     return _unchained(layers) or _numba_problem()
 
 
