@@ -401,6 +401,7 @@ def test_improves_more_compares_advantages_of_pairs(
 # laws
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @given(metric=st.sampled_from(METRICS), rows=SEEDS, data=st.data())
 def test_outcome_does_not_depend_on_order_of_seeds(form: str, metric: Metric, rows: list[tuple], data: st.DataObject):
@@ -414,6 +415,7 @@ def test_outcome_does_not_depend_on_order_of_seeds(form: str, metric: Metric, ro
     assert_array_equal(permuted.effect[1:], straight.effect[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @given(metric=st.sampled_from(METRICS), rows=SEEDS)
 def test_rule_never_holds_in_tie(form: str, metric: Metric, rows: list[tuple]):
@@ -434,6 +436,7 @@ def test_beats_is_antisymmetric(metric: Metric, rows: list[tuple], by: float):
         assert (one.holds | other.holds | one.ties).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
 @given(rows=SEEDS)
 def test_beats_implies_no_worse_and_both_ways_is_equivalent(metric: Metric, rows: list[tuple]):
@@ -443,6 +446,7 @@ def test_beats_implies_no_worse_and_both_ways_is_equivalent(metric: Metric, rows
     assert_array_equal(decide(FORMS["equivalent"](metric), a, b).holds, either_way[0] & either_way[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
 @given(rows=SEEDS)
 def test_margin_makes_beats_harder_and_no_worse_easier(metric: Metric, rows: list[tuple]):
@@ -454,6 +458,7 @@ def test_margin_makes_beats_harder_and_no_worse_easier(metric: Metric, rows: lis
     assert (np.diff(np.array(within, int), axis=0) >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["beats", "beats by", "no_worse"])
 @given(rows=SEEDS, power=st.integers(-8, 8))
 def test_comparison_by_ratio_does_not_depend_on_unit(form: str, rows: list[tuple], power: int):
@@ -464,6 +469,7 @@ def test_comparison_by_ratio_does_not_depend_on_unit(form: str, rows: list[tuple
     assert_array_equal(scaled.effect[1:], plain.effect[1:])
 
 
+@pytest.mark.slow
 @given(rows=SEEDS, power=st.integers(-8, 8))
 def test_interior_minimum_does_not_depend_on_unit(rows: list[tuple], power: int):
     amounts = (0.0, 0.3, 0.55, 0.85)  # no ratio of two values is exactly one of these

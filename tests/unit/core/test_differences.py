@@ -34,6 +34,7 @@ def test_differs_by_more_than_margin(metric: Metric, margin: float, expected: st
     assert signs(decide(relation, [1, 5, 1, 4, 8], [2, 4, 1, 5, 9])) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS, ids=METRIC_IDS)
 @given(rows=SEEDS, margin=st.sampled_from([0.0, 0.25, 0.5]))
 def test_arms_differ_or_are_equivalent_or_both_not_finite(metric: Metric, rows: list[tuple[float, ...]], margin: float):

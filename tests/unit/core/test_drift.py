@@ -50,6 +50,7 @@ def test_p_without_ties_is_that_of_exact_test(n: int, m: int):
         assert rank_sum_p(a, b) == pytest.approx(mannwhitneyu(a, b, method="exact").pvalue, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(SMALL, SMALL)
 def test_p_with_ties_is_share_of_splits_that_are_as_extreme(a: Floats, b: Floats):
     ranks = rankdata(np.concatenate([a, b]))
@@ -58,6 +59,7 @@ def test_p_with_ties_is_share_of_splits_that_are_as_extreme(a: Floats, b: Floats
     assert rank_sum_p(a, b) == pytest.approx(np.mean(far >= far[0] - 1e-9), rel=1e-12)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 4), min_size=7, max_size=7), st.integers(2, 5))
 def test_p_is_valid_at_each_level(values: list[int], n: int):
     pooled = np.array(values, float)
@@ -84,6 +86,7 @@ def test_p_of_unequal_samples_is_that_of_asymptotic_test(n: int, m: int):
         assert rank_sum_p(a, b) == pytest.approx(mannwhitneyu(a, b, method="asymptotic").pvalue, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(60, 480), (240, 480), (250, 2500)])
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.45, 0.55, 0.99])
 @pytest.mark.parametrize("sign", [1, -1])
@@ -97,6 +100,7 @@ def test_p_of_binary_values_is_hypergeometric(n: int, m: int, share: float, sign
         assert rank_sum_p(sign * a.astype(float), sign * b.astype(float)) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e3, 1e3), max_size=8), st.lists(st.floats(-1e3, 1e3), max_size=8))
 def test_p_does_not_depend_on_order_or_sign(a: list[float], b: list[float]):
     p = rank_sum_p(np.array(a), np.array(b))
@@ -106,6 +110,7 @@ def test_p_does_not_depend_on_order_or_sign(a: list[float], b: list[float]):
     assert rank_sum_p(-np.array(a), -np.array(b)) == pytest.approx(p)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-99, 99), max_size=12), st.lists(st.integers(-99, 99), max_size=12))
 def test_p_does_not_depend_on_scale(a: list[int], b: list[int]):
     """The error rates below are those of normal values and, as ranks are equal, of log-normal ones."""

@@ -161,6 +161,7 @@ def test_seeds_for_a_number_of_known_ranks(below: int, equal: int, n: int, relat
     assert seeds_for_a_number(judge_number(below, equal, n, relations), relations) == decided
 
 
+@pytest.mark.slow
 @given(counts().filter(lambda case: judge_number(*case).verdict is Verdict.INCONCLUSIVE))
 def test_seeds_for_a_number_is_smallest_number_that_decides(case: tuple[int, int, int, int]):
     below, equal, n, relations = case

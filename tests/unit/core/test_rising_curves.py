@@ -60,6 +60,7 @@ def test_rebound_of_rising_curve_is_mean_decrease(curve: list[float], up: float,
         assert of(mean_rebound("loss", rising=rising), curve) == pytest.approx([expected], nan_ok=True, abs=1e-7)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=6))
 def test_rebounds_in_both_directions_add_up_to_change(curve: list[float]):
     up, down = (of(mean_rebound("loss", rising=rising), curve)[0] for rising in (False, True))

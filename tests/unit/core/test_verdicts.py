@@ -27,6 +27,7 @@ def counts(draw: st.DrawFn, max_n: int = 200) -> tuple[int, int, int, int]:
 # evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [*range(1, 25), 60])
 def test_verdict_follows_rule_for_all_counts(n: int):
     for relations in (1, 2, 3, 7):
@@ -91,6 +92,7 @@ def test_evidence_is_never_on_both_sides(case: tuple[int, int, int, int]):
     assert judgment.log10_for + judgment.log10_against == pytest.approx(-ties, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(counts())
 def test_verdict_is_no_worse_with_more_holding_seeds(case: tuple[int, int, int, int]):
     holds, ties, n, relations = case

@@ -154,6 +154,7 @@ def test_shifts_are_whole_pixels_up_to_limit():
     assert abs(torch.corrcoef(torch.stack([rows, columns]).double())[0, 1]) < 0.1
 
 
+@pytest.mark.slow
 def test_rotations_reach_limit_in_both_directions():
     bar = torch.zeros(2000, 1, 101, 101)
     bar[:, :, 48:53, 93:98] = 1
@@ -205,6 +206,7 @@ def test_crops_and_mirror_images_match_torchvision(
     assert torch.equal(crop_and_flip(x, padding=3), expected)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2), st.integers(1, 4), st.integers(1, 4), st.integers(0, 99))
 def test_crops_are_drawn_from_all_possible_ones(padding: int, height: int, width: int, seed: int):
     x = noise(2, height, width)

@@ -85,6 +85,7 @@ print(before == (torch.get_rng_state().tolist(), numpy.random.get_state()[1].tol
 """
 
 
+@pytest.mark.slow
 def test_embedded_images_need_no_network_and_use_no_seed(tmp_path: Path):
     clean = {name: value for name, value in os.environ.items() if name != ROOT}
     done = subprocess.run(
@@ -312,6 +313,7 @@ def check_archive(root: Path, train: int, test: int) -> None:
     assert torch.equal(images.labels, torch.arange(train + test) % 10)
 
 
+@pytest.mark.slow
 def test_cifar10_is_read_from_npz(tmp_path: Path):
     labels = (np.arange(10_000) % 10).astype(np.uint8)
     write_archive(tmp_path, 50_000, zeros(10_000, 32, 32, 3), labels, save=np.savez)
@@ -372,6 +374,7 @@ UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_sizes")
 @pytest.mark.parametrize("broken", UNREADABLE.values(), ids=UNREADABLE)
 def test_unreadable_npz_must_be_removed(tmp_path: Path, broken: Callable[[bytes], bytes]):
@@ -508,6 +511,7 @@ claim = Claim(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message", "workers"),
     [
@@ -532,6 +536,7 @@ def test_session_without_real_data_trains_nothing(project: Project, options: lis
     assert project.trained() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_sizes")
 def test_results_on_other_data_have_another_baseline(project: Project, small_digits: Path):
     project.write("test_small.py", DIGITS)

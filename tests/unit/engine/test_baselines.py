@@ -321,6 +321,7 @@ def test_unused_lists_files_of_no_claim(tmp_path: Path):
 # sessions
 
 
+@pytest.mark.slow
 def test_baseline_is_missing_then_recorded_then_changed(project: Project):
     result = project.run("test_order.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -361,6 +362,7 @@ def test_baseline_is_missing_then_recorded_then_changed(project: Project):
     assert project.run("test_order.py").ret == pytest.ExitCode.OK
 
 
+@pytest.mark.slow
 def test_update_records_commit_and_whether_it_is_dirty(project: Project):
     def git(*args: str) -> str:
         names = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
@@ -380,6 +382,7 @@ def test_update_records_commit_and_whether_it_is_dirty(project: Project):
     assert (update["commit"], update["dirty"]) == (git("rev-parse", "HEAD"), True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -420,6 +423,7 @@ def test_arm_that_is_not_stored_fails(project: Project):
     )
 
 
+@pytest.mark.slow
 def test_relation_that_is_gone_fails_until_all_is_recorded(project: Project):
     project.recorded().edit("top", lambda stored: stored.environment.update(torch="0.1"))
     claim = (project.folder / "test_top.py").read_text()
@@ -433,6 +437,7 @@ def test_relation_that_is_gone_fails_until_all_is_recorded(project: Project):
     assert project.run("test_top.py").ret == pytest.ExitCode.OK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -452,6 +457,7 @@ def test_broken_file_fails_and_is_not_overwritten_by_update(project: Project, be
     assert file.read_text() == broken
 
 
+@pytest.mark.slow
 def test_update_writes_only_selected_claim(project: Project):
     other = project.recorded().file("top")
     before = other.read_bytes(), other.stat().st_mtime_ns
@@ -460,6 +466,7 @@ def test_update_writes_only_selected_claim(project: Project):
     assert (other.read_bytes(), other.stat().st_mtime_ns) == before
 
 
+@pytest.mark.slow
 def test_update_of_one_arm_keeps_others(project: Project):
     stored = baselines.read(project.recorded().file("order"))
     project.change("metrics['error'] *= 1.01")
@@ -470,6 +477,7 @@ def test_update_of_one_arm_keeps_others(project: Project):
     assert current.relations == stored.relations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--claims-seeds", "10"]])
 def test_update_does_not_mix_results_of_other_circumstances(project: Project, options: list[str]):
     project.recorded()
@@ -484,6 +492,7 @@ def test_update_does_not_mix_results_of_other_circumstances(project: Project, op
     assert project.file("order").read_bytes() != before
 
 
+@pytest.mark.slow
 def test_update_writes_nothing_of_claim_with_error(project: Project):
     before = project.recorded().file("order").read_bytes()
     project.change("if lab.level == 2: raise ValueError('no luck')\nmetrics['error'] *= 1.1")
@@ -494,6 +503,7 @@ def test_update_writes_nothing_of_claim_with_error(project: Project):
     assert baselines.read(project.file("top")).update["reason"] == "it crashes"
 
 
+@pytest.mark.slow
 def test_update_without_changes_writes_nothing(project: Project):
     before = project.recorded().file("order").read_bytes()
     result = project.run("--claims-update", "no reason at all")
@@ -502,6 +512,7 @@ def test_update_without_changes_writes_nothing(project: Project):
     assert project.file("order").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_update_records_other_environment_of_equal_values(project: Project):
     here = baselines.read(project.recorded().file("order")).environment
     project.edit("order", lambda stored: stored.environment.update(torch="0.1"))
@@ -510,6 +521,7 @@ def test_update_records_other_environment_of_equal_values(project: Project):
     assert baselines.read(project.file("order")).environment == here
 
 
+@pytest.mark.slow
 def test_interrupted_update_writes_nothing(project: Project):
     project.change("if lab.level == 3: raise KeyboardInterrupt")
     result = project.run("--claims-update", "impatient", no_reraise_ctrlc=True)
@@ -518,6 +530,7 @@ def test_interrupted_update_writes_nothing(project: Project):
     assert list((project.folder / "baselines").rglob("*")) == []
 
 
+@pytest.mark.slow
 def test_workers_record_same_baselines_as_one_process(alone: Recorded, shared: Recorded):
     assert (alone.code, shared.code) == (1, 1)
     assert "created: 2/2 workers" in shared.output
@@ -537,6 +550,7 @@ def set_cpu_seconds(project: Project, **seconds: float) -> None:
     project.edit("order", lambda stored: setattr(stored, "cpu_seconds", seconds))
 
 
+@pytest.mark.slow
 def test_baseline_has_cpu_seconds_of_each_arm(project: Project):
     stored = baselines.read(project.recorded("--claims-report", "out").file("order"))
     assert stored.cpu_seconds.keys() == {"low", "high"}
@@ -544,6 +558,7 @@ def test_baseline_has_cpu_seconds_of_each_arm(project: Project):
     assert project.report()["times"]["cpu_seconds"]["toy/order (quick)"] == stored.cpu_seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [{}, {"low": 1e-6, "high": 1e6}])
 def test_cpu_seconds_are_not_compared(project: Project, seconds: dict[str, float]):
     set_cpu_seconds(project.recorded(), **seconds)
@@ -553,6 +568,7 @@ def test_cpu_seconds_are_not_compared(project: Project, seconds: dict[str, float
     assert baselines.compare_arm(one, other, "low") == ([], [])
 
 
+@pytest.mark.slow
 def test_update_of_other_cpu_seconds_writes_nothing(project: Project):
     set_cpu_seconds(project.recorded(), low=1e-6, high=1e6)
     before = project.file("order").read_bytes()
@@ -560,6 +576,7 @@ def test_update_of_other_cpu_seconds_writes_nothing(project: Project):
     assert project.file("order").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_update_of_one_arm_keeps_cpu_seconds_of_others(project: Project):
     set_cpu_seconds(project.recorded(), low=111.0, high=222.0)
     project.change("metrics['error'] *= 1.01")
@@ -569,6 +586,7 @@ def test_update_of_one_arm_keeps_cpu_seconds_of_others(project: Project):
     assert 0 < seconds["high"] < 222
 
 
+@pytest.mark.slow
 def test_update_of_relation_keeps_cpu_seconds_of_arms(project: Project):
     set_cpu_seconds(project.recorded(), low=111.0, high=222.0)
     project.edit("order", lambda stored: stored.relations["low beats high on error"].update(holds=15))
@@ -576,6 +594,7 @@ def test_update_of_relation_keeps_cpu_seconds_of_arms(project: Project):
     assert baselines.read(project.file("order")).cpu_seconds == {"low": 111, "high": 222}
 
 
+@pytest.mark.slow
 def test_baseline_without_cpu_seconds_is_valid_and_gets_them(project: Project):
     file = project.recorded().file("order")
     content = json.loads(file.read_text())
@@ -608,6 +627,7 @@ def record_elsewhere(project: Project, factor: float = 1.0, **verdicts: Verdict)
     project.recorded().edit("order", change)
 
 
+@pytest.mark.slow
 def test_other_environment_may_have_similar_values(project: Project):
     record_elsewhere(project, 1.0001)
     result = project.run()
@@ -615,6 +635,7 @@ def test_other_environment_may_have_similar_values(project: Project):
     assert count_lines(result, "another environment (torch 0.1 → ") == 1
 
 
+@pytest.mark.slow
 def test_other_environment_must_not_have_shifted_values(project: Project):
     record_elsewhere(project, 2.0)
     result = project.run("test_order.py")
@@ -622,6 +643,7 @@ def test_other_environment_must_not_have_shifted_values(project: Project):
     assert count_lines(result, "arm 'low' has drifted: error: median 1.037") == 1
 
 
+@pytest.mark.slow
 def test_other_environment_must_not_have_contradicting_verdict(project: Project):
     record_elsewhere(project, verdict=Verdict.NOT_REPRODUCED)
     result = project.run("test_order.py")
@@ -632,6 +654,7 @@ def test_other_environment_must_not_have_contradicting_verdict(project: Project)
     )
 
 
+@pytest.mark.slow
 def test_other_environment_may_decide_inconclusive_verdict(project: Project):
     record_elsewhere(project, verdict=Verdict.INCONCLUSIVE)
     result = project.run("test_order.py")
@@ -639,6 +662,7 @@ def test_other_environment_may_decide_inconclusive_verdict(project: Project):
     assert count_lines(result, "low beats high on error: REPRODUCED, stored INCONCLUSIVE") == 1
 
 
+@pytest.mark.slow
 def test_fewer_seeds_are_compared_without_verdicts(project: Project):
     project.recorded().change("metrics['error'][np.array(seeds) >= 10] *= 2")
     project.edit("order", lambda stored: stored.relations["low beats high on error"].update(verdict="NOT_REPRODUCED"))

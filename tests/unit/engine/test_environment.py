@@ -224,6 +224,7 @@ def expected() -> dict[str, Trials]:
     return {name: trained(lab) for name, lab in LABS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LABS)
 @pytest.mark.usefixtures("_changed_state")
 def test_training_has_equal_results_in_any_state(name: str, expected: dict[str, Trials]):

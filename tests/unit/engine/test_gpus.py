@@ -60,6 +60,7 @@ def full(machine: Machine) -> Project:
     return machine.project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_full_claim_is_skipped_with_reason_without_gpu(full: Project, workers: str):
     full.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -131,18 +132,21 @@ def test_assign_gpu_is_refused_after_initialization_of_cuda(monkeypatch: pytest.
         environment.assign_gpu(0)
 
 
+@pytest.mark.slow
 def test_workers_train_on_different_gpus(machine: Machine):
     machine.set_gpus(2)
     machine.project.monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5")
     assert machine.gpus_of(2, "-m", "gpu") == {"gw0": "7", "gw1": "5"}
 
 
+@pytest.mark.slow
 def test_no_gpu_is_assigned_if_device_is_named(machine: Machine):
     machine.set_gpus(2)
     machine.project.monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert machine.gpus_of(1, "--claims-device", "cuda:1") == {"gw0": "any"}
 
 
+@pytest.mark.slow
 def test_initialized_cuda_is_usage_error(machine: Machine):
     machine.set_gpus(2, initialized=True)
     result = machine.project.run("test_order.py", "-m", "gpu", "-n", "1")

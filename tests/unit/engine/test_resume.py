@@ -12,6 +12,8 @@ import pytest
 from labcheck.engine import environment
 from tests.helpers.project import LAB, Project, count_lines, is_in_one_line, limited_file_size
 
+pytestmark = pytest.mark.slow
+
 RESUME = "--claims-resume"
 STORED = "--claims-resume: {} blocks of seeds are kept, "
 BLOCKS = 6
@@ -204,7 +206,6 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.slow
 def test_kills_lose_only_block_in_training(project: Project):
     project.recorded("--claims-report", "whole")
     project.change("import time; time.sleep(.03)")

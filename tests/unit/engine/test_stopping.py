@@ -293,6 +293,7 @@ def measured(project: Project) -> tuple[Any, ...]:
     return stored.seeds, stored.arms, stored.relations
 
 
+@pytest.mark.slow
 def test_results_equal_those_of_requested_number(project: Project, alone: Recorded, shared: Recorded):
     project.recorded("test_order.py", "--claims-seeds", "12")
     expected = measured(project)
@@ -303,6 +304,7 @@ def test_results_equal_those_of_requested_number(project: Project, alone: Record
         assert measured(project) == expected
 
 
+@pytest.mark.slow
 def test_late_results_do_not_depend_on_workers(project: Project):
     """Seeds are added one by one: with 2 failing seeds, 1.5^(n − 2) / 4 reaches 20 at n = 13."""
     (project.folder / "toy.py").write_text(LAB.replace("        return 6\n", "        return 1\n"))

@@ -313,6 +313,7 @@ def wait_for(condition: Any) -> None:
     raise TimeoutError
 
 
+@pytest.mark.slow
 def test_two_processes_train_each_block_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TOY", "import time; time.sleep(.03)")
     (tmp_path / "toy.py").write_text(LAB)
@@ -341,7 +342,7 @@ def test_two_processes_train_each_block_once(tmp_path: Path, monkeypatch: pytest
 # sessions
 
 
-@pytest.mark.parametrize("workers", ["alone", "shared"])
+@pytest.mark.parametrize("workers", ["alone", pytest.param("shared", marks=pytest.mark.slow)])
 def test_session_trains_each_block_once(workers: str, request: pytest.FixtureRequest):
     """An idle worker may train a block that turns out to be unneeded, since its claim is decided before."""
     session: Recorded = request.getfixturevalue(workers)
@@ -358,6 +359,7 @@ def test_session_trains_whole_blocks_for_number_of_seeds(project: Project, seeds
     assert project.trained() == ["1 [0, 1, 2, 3, 4, 5]", "1 [6, 7, 8, 9, 10, 11]"][:trained]
 
 
+@pytest.mark.slow
 def test_session_trains_only_selected_arms(project: Project):
     before = len(project.recorded().trained())
     project.run("test_top.py::arm[top-quick]")
@@ -384,6 +386,7 @@ def test_session_removes_its_folder(project: Project, monkeypatch: pytest.Monkey
     )  # the folder existed during training
 
 
+@pytest.mark.slow
 def test_session_expects_longest_blocks_first(project: Project, monkeypatch: pytest.MonkeyPatch):
     project.recorded("test_order.py").edit("order", lambda stored: stored.cpu_seconds.update(low=1.0, high=2.0))
     ahead: list[float] = []
@@ -400,6 +403,7 @@ while time.time() < UNTIL and len(os.listdir('pids')) < 2: time.sleep(.01)
 """
 
 
+@pytest.mark.slow
 def test_worker_without_tests_trains_for_others(project: Project):
     """Each block is trained until a second process trains one, too."""
     (project.folder / "pids").mkdir()
@@ -411,6 +415,7 @@ def test_worker_without_tests_trains_for_others(project: Project):
     assert len(list((project.folder / "pids").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_run_with_x_does_not_train_ahead_after_failure(project: Project):
     """The first worker has the tests of high and top; the other worker must not train top after its own test."""
     before = len(project.recorded().trained())
@@ -421,6 +426,7 @@ def test_run_with_x_does_not_train_ahead_after_failure(project: Project):
     assert {line[0] for line in project.trained()[before:]} == {"1", "2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_lab_that_raises_fails_only_its_tests(project: Project, workers: str):
     project.change("if lab.level == 2: raise ValueError('no luck')")

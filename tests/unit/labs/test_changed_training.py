@@ -20,6 +20,8 @@ from labcheck.nn.scratch.network import Network, mlp
 from labcheck.nn.scratch.optimizers import SGD, Adam
 from labcheck.nn.training import History
 
+pytestmark = pytest.mark.slow
+
 CLAIM = """
 from labcheck import Arm, Claim, Metric, beats
 from labcheck.labs.{lab} import {name}

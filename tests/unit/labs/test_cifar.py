@@ -18,6 +18,7 @@ from tests.helpers.nets import PlainResNet, with_numbers_of
 # training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalization", ["report", "data"])
 def test_training_matches_plain_loop_with_new_optimizer(normalization: str):
     lab = replace(CIFAR, train_size=20, augmented=False, normalization=normalization)
@@ -38,6 +39,7 @@ def test_training_matches_plain_loop_with_new_optimizer(normalization: str):
     assert trials.metrics["test_accuracy"][0] == plain[-1][3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16"])
 @pytest.mark.parametrize("augmented", [False, True])
 def test_arms_differ_only_after_drop(arithmetic: str, augmented: bool):
@@ -53,6 +55,7 @@ def test_arms_differ_only_after_drop(arithmetic: str, augmented: bool):
         assert drop[name][0, 2] != no_drop[name][0, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", [False, True])
 def test_weights_decay_in_both_phases(dropped: bool):
     lab = replace(CIFAR, dropped=dropped, drop=1, epochs=2)

@@ -124,6 +124,7 @@ def test_course_draw_leaves_torch_generator_unchanged():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_course_training_matches_plain_loop():
     """A replica with the seed of the course had these errors after 100 and 200 epochs."""
     trials, grid = Curve(draw="course", epochs=200).train([0]), torch.linspace(-5, 5, 1000).unsqueeze(1)

@@ -67,6 +67,7 @@ def check_close(actual: Trials, expected: Trials) -> None:
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-8, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", [False, True])
 @every_training
 def test_torch_trains_like_scratch_from_same_weights(settings: dict[str, Any], loader: bool):

@@ -39,17 +39,20 @@ ENGINES = {engine: replace(FASHION, engine=engine) for engine in ("student", "to
 # seeds
 
 
+@pytest.mark.slow
 @every_lab
 def test_training_is_reproducible_to_bit(lab: ImageLab):
     assert equal(lab.train([5]), lab.train([5]))
 
 
+@pytest.mark.slow
 @every_lab
 def test_seeds_start_and_end_with_different_weights(lab: ImageLab):
     losses = lab.train([0, 1]).curves["batch_loss"]
     assert len(np.unique(losses)) == losses.size
 
 
+@pytest.mark.slow
 @every_noisy_lab
 def test_noise_depends_on_seed_only(lab: ConvolutionLab):
     with torch.random.fork_rng():
@@ -124,6 +127,7 @@ ARMS: list[tuple[Mnist | Cifar, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lab", "settings"), ARMS, ids=[str(settings) for _, settings in ARMS])
 def test_arms_have_same_images_in_same_order(
     lab: Mnist | Cifar, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -153,6 +157,7 @@ def test_arms_have_same_images_in_same_order(
 # scores
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_confusion_matches_scikit_learn(data: st.DataObject):
     models, classes, n = data.draw(st.integers(1, 3)), data.draw(st.integers(2, 10)), data.draw(st.integers(1, 30))
@@ -171,6 +176,7 @@ def test_class_never_predicted_has_no_precision():
     assert recalls(matrix)[0].tolist() == pytest.approx([0.75, 0, float("nan")], nan_ok=True)
 
 
+@pytest.mark.slow
 @every_lab
 def test_scores_match_confusion_matrices(lab: ImageLab):
     trials, splits = lab.train([0, 1]), lab.splits([0, 1])
@@ -189,6 +195,7 @@ def test_scores_match_confusion_matrices(lab: ImageLab):
                 np.testing.assert_allclose(shares * totals, right, rtol=1e-6)
 
 
+@pytest.mark.slow
 @every_lab
 def test_names_of_metrics_tables_and_curves_are_complete(lab: ImageLab):
     trials = lab.train([0])
@@ -288,6 +295,7 @@ def test_arithmetic_is_that_of_setting_or_processor(
     assert isinstance(changed.module(0).features, BFloat16) is expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lab", [replace(MNIST, epochs=1), SHORT_CIFAR], ids=["mnist", "cifar"])
 def test_bfloat16_is_close_to_float32(lab: Mnist | Cifar):
     exact, rounded = (

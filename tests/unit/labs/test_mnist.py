@@ -28,6 +28,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", TRAININGS.values(), ids=TRAININGS)
 def test_training_matches_plain_loop(settings: dict[str, Any]):
     lab = replace(MNIST, **settings)

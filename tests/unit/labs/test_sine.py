@@ -43,6 +43,7 @@ def test_inputs_are_standardized_if_set():
 # training and metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "rates"),
     [
@@ -75,6 +76,7 @@ def test_best_of_inspected_weights_are_restored(every: int):
     np.testing.assert_allclose(trials.metrics["final_val_mse"], losses[:, -1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_sums_add_mean_errors_of_batches():
     """There are 94 training batches, and 32 each for validation and test; the last ones have 48 and 16 examples."""
     lab = Sine(epochs=1)

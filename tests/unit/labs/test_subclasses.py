@@ -73,6 +73,7 @@ def test_subclasses_include_all_seven_labs():
     assert all(subclass.name != lab.name for lab, (subclass, _) in SUBCLASSES.items())
 
 
+@pytest.mark.slow
 @every_lab
 def test_subclass_has_data_and_results_of_lab(lab: type[Lab]):
     subclass, settings = SUBCLASSES[lab]

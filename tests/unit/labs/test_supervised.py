@@ -40,6 +40,7 @@ every_lab = pytest.mark.parametrize("lab", SHORT.values(), ids=SHORT)
 # seeds
 
 
+@pytest.mark.slow
 @every_lab
 def test_training_is_reproducible_to_bit(lab: StackedLab):
     assert equal(lab.train(range(4)), lab.train(range(4)))
@@ -53,6 +54,7 @@ def test_seeds_have_different_errors(lab: StackedLab):
     assert all(len(np.unique(trials.metrics[name])) == 4 for name in errors)
 
 
+@pytest.mark.slow
 @every_lab
 def test_result_of_seed_does_not_depend_on_others(lab: StackedLab):
     together, alone = lab.train(range(4)), lab.train([2])
@@ -126,6 +128,7 @@ def plain_errors(lab: StackedLab, seed: int, batch: int, epochs: int, **options:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lab", "training", "measured"),
     [
@@ -202,6 +205,7 @@ def test_compiled_loops_train_on_cpu_and_torch_on_gpu(lab: StackedLab):
     assert lab.precision("cuda") == "float32"
 
 
+@pytest.mark.slow
 @every_lab
 def test_torch_trains_without_numba(lab: StackedLab, monkeypatch: pytest.MonkeyPatch):
     compiled = lab.train(range(2), dtype=torch.float64)

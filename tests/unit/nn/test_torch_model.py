@@ -160,6 +160,7 @@ def test_state_shows_parameters_of_module(make: Make, x: Tensor) -> None:
     assert (model.state[:, : model.size] == 2).all()
 
 
+@pytest.mark.slow
 @each_module
 def test_gradients_equal_autograd(make: Make, x: Tensor) -> None:
     module = make().double()
@@ -175,6 +176,7 @@ def test_gradients_equal_autograd(make: Make, x: Tensor) -> None:
         torch.testing.assert_close(model.gradients[0].sort().values, flat.sort().values, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @each_module
 def test_state_that_is_bound_again_predicts_equal_bits(make: Make, x: Tensor) -> None:
     model = TorchModel(make().double())
@@ -443,6 +445,7 @@ def test_cnn_equals_net_that_pools_after_relu(channels: tuple[int, ...], kernel:
     check_equal(net, plain, images(5, 1, 28))
 
 
+@pytest.mark.slow
 def test_resnet20_equals_plain_resnet() -> None:
     net = small_resnet().double()
     plain = with_numbers_of(PlainResNet(net.standardize.mean, net.standardize.std), net)
@@ -517,6 +520,7 @@ def test_moments_of_images_are_not_in_state() -> None:
     assert TorchModel(nn.Sequential(gray(), nn.Linear(2, 2))).state.shape == (1, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "x"),
     [

@@ -96,6 +96,7 @@ SCHEDULES: dict[str, tuple[Callable[[], Schedule], Callable[[torch.optim.Optimiz
 """The factory from scratch, and torch's."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["plain", "batch", "running"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -112,6 +113,7 @@ def test_hundred_steps_equal_torch(norm: str, optimizer: str, schedule: str) -> 
         torch.testing.assert_close(history.curves["val_loss"][k], expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("widths", [[2, 8, 5, 1], [1, 8, 1], [1, 1, 1], [1, 1]], ids=str)

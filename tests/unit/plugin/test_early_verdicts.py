@@ -8,6 +8,8 @@ import pytest
 from labcheck.engine.baselines import Baseline
 from tests.helpers.project import Project, count_lines
 
+pytestmark = pytest.mark.slow
+
 ORDER = "toy/order: REPRODUCED, 12/12 low beats high on error"
 TOP = "toy/top: NOT_REPRODUCED, 0/10 top beats low on error"
 

@@ -237,6 +237,7 @@ def pseudo() -> Iterator[Pseudo]:
 # estimates
 
 
+@pytest.mark.slow
 def test_estimate_is_printed_once_before_tests(piped: Piped):
     minutes = 800 / min(piped.workers or 1, os.cpu_count() or 1) / 60
     [place] = [number for number, line in enumerate(piped.lines) if "training" in line]
@@ -244,6 +245,7 @@ def test_estimate_is_printed_once_before_tests(piped: Piped):
     assert place < min(number for number, line in enumerate(piped.lines) if line.endswith("%]"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["-q"], ["-qq"], ["--collect-only"], ["test_top.py", "-k", "arm and top"]])
 def test_no_estimate_in_quiet_run_or_without_blocks(project: Project, options: list[str]):
     recorded(project.folder)
@@ -259,6 +261,7 @@ def test_no_estimate_if_short_or_never_timed(project: Project, seconds: float | 
     assert count_lines(project.run(*UNCOMPARED), "training") == 0
 
 
+@pytest.mark.slow
 def test_estimate_counts_selected_tests_and_seeds(project: Project):
     project.recorded().edit("order", lambda stored: stored.cpu_seconds.update(low=60.0, high=60.0))
     project.edit("top", lambda stored: stored.cpu_seconds.update(low=60.0, top=40.0))
@@ -267,6 +270,7 @@ def test_estimate_counts_selected_tests_and_seeds(project: Project):
     assert count_lines(project.run("test_order.py::arm[low-quick]", "--claims-seeds", "6"), f"{ESTIMATE} 30 s") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "times"), [("-v", 1), ("-q", 1), ("-qq", 0)])
 def test_resumption_is_reported_unless_twice_quiet(project: Project, option: str, times: int):
     recorded(project.folder)
@@ -377,6 +381,7 @@ def test_estimate_is_not_corrected_after_stop(project: Project):
     assert len(estimates(project.run("-x", *FIXED))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verbose", [[], ["-v"]])
 def test_correction_does_not_split_lines_of_workers(tmp_path: Path, verbose: list[str]):
     command, env = prepared(tmp_path, "", "-n", "2", *verbose)
@@ -395,6 +400,7 @@ def test_correction_does_not_split_lines_of_workers(tmp_path: Path, verbose: lis
 # the progress line
 
 
+@pytest.mark.slow
 def test_no_line_if_output_is_not_terminal(piped: Piped):
     assert not any("\x1b" in line or "epoch" in line for line in piped.lines)
     assert "7 passed" in piped.lines[-1]
@@ -418,11 +424,13 @@ def test_no_line_without_terminal_reporter(project: Project, pseudo: Pseudo, mon
     assert len(project.trained()) == 6
 
 
+@pytest.mark.slow
 def test_line_shows_share_time_and_current_block(one: Watched):
     # 3 of 10 epochs of the first of eight blocks
     assert re.fullmatch(r"  4%\|.{10}\| \d[\d:]+ remaining, epoch 3/10 of toy/order low seeds 0-5", one.line())
 
 
+@pytest.mark.slow
 def test_line_shows_blocks_of_all_workers(two: Watched):
     line, *_ = (row for rows in two.frames() for row in rows if "; epoch 3/10" in row)
     labels = re.findall(r"epoch 3/10 of (toy/\w+ \w+ seeds \d+-\d+)", line)
@@ -430,16 +438,19 @@ def test_line_shows_blocks_of_all_workers(two: Watched):
     assert re.match("  [78]%", line)  # twice 3 of 10 epochs of eight blocks
 
 
+@pytest.mark.slow
 def test_line_is_redrawn_in_place(watched: Watched):
     assert watched.output.count(BAR) >= 2
     assert max(sum(BAR in row for row in rows) for rows in watched.frames()) == 1
 
 
+@pytest.mark.slow
 def test_line_is_removed_at_end(watched: Watched):
     assert watched.code == 0
     assert not any("epoch" in row or BAR in row or "remaining" in row for row in watched.rows())
 
 
+@pytest.mark.slow
 def test_line_does_not_affect_output_of_pytest(one: Watched, two: Watched):
     after = [row for row in one.rows() if row and ESTIMATE not in row]
     start = after.index("collected 7 items")
@@ -461,11 +472,13 @@ def test_line_does_not_affect_output_of_pytest(one: Watched, two: Watched):
         assert sum(row.startswith("toy/") for row in watched.rows()) == 2 * 2
 
 
+@pytest.mark.slow
 def test_estimate_on_terminal_is_separate_line(watched: Watched):
     [row] = [row for row in watched.rows() if ESTIMATE in row]
     assert row.startswith(ESTIMATE)
 
 
+@pytest.mark.slow
 def test_correction_on_terminal_remains(tmp_path: Path):
     run = watch(tmp_path, "-n", "0", until="epoch 3/10", toy=EAGER + WAITS)
     assert run.code == 0
@@ -475,10 +488,12 @@ def test_correction_on_terminal_remains(tmp_path: Path):
     assert not any("epoch" in row or BAR in row for row in run.rows())
 
 
+@pytest.mark.slow
 def test_line_leaves_no_open_file(watched: Watched):
     assert "ResourceWarning" not in watched.output
 
 
+@pytest.mark.slow
 def test_line_is_removed_after_interrupt(tmp_path: Path):
     run = watch(tmp_path, "-n", "0", "test_order.py", until="epoch 3/10", interrupted=True)
     assert run.code == pytest.ExitCode.INTERRUPTED
@@ -487,6 +502,7 @@ def test_line_is_removed_after_interrupt(tmp_path: Path):
     assert sum("no tests ran in" in row for row in run.rows()) == 1
 
 
+@pytest.mark.slow
 def test_no_line_if_output_is_not_captured(tmp_path: Path):
     toy = f"print('hello hello', flush=True)\n{WAITS}\ntime.sleep(.2)\nprint('bye', flush=True)"
     run = watch(

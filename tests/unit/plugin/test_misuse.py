@@ -15,6 +15,7 @@ CRASHED = "toy/order: not written: one of its tests could not be run"
 NO_LUCK = "raise ValueError('no luck')"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["skip", "skipif(True, reason='no')"])
 def test_claim_can_be_skipped(project: Project, mark: str):
     hook = f"def pytest_collection_modifyitems(items):\n    for item in items: item.add_marker(pytest.mark.{mark})\n"
@@ -24,6 +25,7 @@ def test_claim_can_be_skipped(project: Project, mark: str):
     result.assert_outcomes(skipped=7)
 
 
+@pytest.mark.slow
 def test_benchmarks_run_only_with_their_option(project: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # with workers, pytest-benchmark is off
     folder = project.folder / "benchmarks"
@@ -44,6 +46,7 @@ def test_benchmarks_refuse_workers(project: Project):
     assert count_lines(result, "benchmarks must run one at a time; leave out -n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_claims_must_have_different_ids(project: Project, workers: str):
     project.write("test_again.py", ORDER)
@@ -66,6 +69,7 @@ def test_missing_metric_is_reported_in_one_line(project: Project):
     assert count_lines(result, "Traceback") + count_lines(result, "metrics.py") == 0
 
 
+@pytest.mark.slow
 def test_last_failed_claim_can_be_run_alone(project: Project):
     project.recorded()
     project.change("metrics['error'] *= 1.01 if lab.level == 2 else 1")
@@ -74,6 +78,7 @@ def test_last_failed_claim_can_be_run_alone(project: Project):
         result.assert_outcomes(failed=failed, passed=passed)
 
 
+@pytest.mark.slow
 def test_update_writes_no_claim_whose_worker_died(project: Project):
     project.change("if lab.level == 2: os._exit(1)")
     result = project.run_in_subprocess("-n", "2", "--max-worker-restart", "0", "--claims-update", "it dies")
@@ -98,6 +103,7 @@ def test_update_reports_claim_whose_tests_all_crash(project: Project):
     assert count_lines(result, "--claims-update exits with status 1 on purpose") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["noise=nan", "noise=inf"])
 def test_non_finite_override_is_reported(project: Project, setting: str):
     result = project.run("--claims-set", f"toy.{setting}", "--claims-report", "out")
@@ -106,6 +112,7 @@ def test_non_finite_override_is_reported(project: Project, setting: str):
     assert order["overridden"] == top["overridden"] == {"toy.noise": setting.partition("=")[2]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_non_finite_default_is_stored_and_compared(project: Project, value: str):
     default = f"    level: float = 1.0\n    clip: float = float('{value}')\n"
@@ -140,6 +147,7 @@ def test_overridden_setting_of_scale_is_reported(project: Project):
     assert top["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
 
 
+@pytest.mark.slow
 def test_override_of_what_each_arm_sets_has_no_effect(project: Project):
     project.write("test_order.py", ORDER.replace('"level": 1.0', '"level": 1.0, "noise": 0.2'))
     project.recorded()
@@ -150,6 +158,7 @@ def test_override_of_what_each_arm_sets_has_no_effect(project: Project):
     project.run("test_order.py", "--claims-set", "toy.noise=0.5").assert_outcomes(failed=1, passed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_override_that_arm_refuses_is_usage_error(project: Project, workers: str):
     check = """
@@ -166,6 +175,7 @@ def test_override_that_arm_refuses_is_usage_error(project: Project, workers: str
     assert project.trained() == []
 
 
+@pytest.mark.slow
 def test_data_source_that_lab_refuses_is_usage_error(project: Project):
     refusing = """
     data_source: str = "embedded"
@@ -183,6 +193,7 @@ def test_data_source_that_lab_refuses_is_usage_error(project: Project):
     assert is_in_one_line(result, message)
 
 
+@pytest.mark.slow
 def test_common_seeds_are_compared_if_numbers_differ(project: Project):
     project.recorded("--claims-seeds", "5")
     result = project.run("--claims-seeds", "16")
@@ -194,6 +205,7 @@ def test_common_seeds_are_compared_if_numbers_differ(project: Project):
     project.run("test_order.py", "--claims-seeds", "16").assert_outcomes(passed=2, failed=1)
 
 
+@pytest.mark.slow
 def test_claim_with_fewer_seeds_than_stored_names_update(project: Project):
     project.recorded("--claims-seeds", "16")
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 8}'))
@@ -205,6 +217,7 @@ def test_claim_with_fewer_seeds_than_stored_names_update(project: Project):
     assert count_lines(project.run("test_order.py"), "stored;") == 0
 
 
+@pytest.mark.slow
 def test_block_of_seeds_is_trained_without_comparison(project: Project):
     before = len(project.recorded("test_order.py").trained())
     project.change("metrics['error'] *= 1.01")
@@ -234,6 +247,7 @@ def test_update_with_all_tests_skipped_fails(project: Project):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--claims-strict"], ["--claims-tensorboard", "out"], []])
 def test_failure_other_than_drift_is_not_reported_as_drift(project: Project, options: list[str]):
     if options == ["--claims-strict"]:
@@ -250,6 +264,7 @@ def _full(*_: object) -> None:
     raise OSError("no space left")
 
 
+@pytest.mark.slow
 def test_edited_baseline_is_reported_with_remedy(project: Project):
     file = project.recorded().file("order")
     assert '"seeds": 12' in file.read_text()

@@ -49,6 +49,7 @@ def test_claim_at_full_scale_is_marked_gpu(project: Project):
     assert ids(project.run("--collect-only", "-q", "-m", "gpu")) == full
 
 
+@pytest.mark.slow
 def test_scales_have_separate_baselines_and_settings(project: Project):
     project.write("test_order.py", ORDER.replace('seeds={"quick": 16}', 'seeds={"quick": 2, "full": 3}'))
     project.recorded("test_order.py", "--claims-device", "cpu", "--claims-report", "out")
@@ -64,12 +65,14 @@ def test_scales_have_separate_baselines_and_settings(project: Project):
     assert project.run("test_order.py").ret == pytest.ExitCode.OK
 
 
+@pytest.mark.slow
 def test_module_may_have_claim_and_functions(project: Project):
     project.recorded()
     project.write("test_order.py", ORDER + "\n\ndef test_arms(tmp_path):\n    assert claim.arms\n")
     project.run("-v").assert_outcomes(passed=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -168,6 +171,7 @@ def test_invalid_option_is_usage_error(project: Project, options: list[str], mes
     assert project.trained() == []
 
 
+@pytest.mark.slow
 def test_invalid_override_is_usage_error_with_workers(project: Project):
     result = project.run("-n", "2", "--claims-set", "toy.nosie=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -217,6 +221,7 @@ def test_ini_option_names_baselines_folder(project: Project):
     assert not (project.folder / "baselines").exists()
 
 
+@pytest.mark.slow
 def test_strict_fails_verdicts_other_than_reproduced(project: Project):
     result = project.recorded().run("--claims-strict")
     result.assert_outcomes(passed=6, failed=1)
@@ -226,6 +231,7 @@ def test_strict_fails_verdicts_other_than_reproduced(project: Project):
 # projects without claims
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--collect-only"], []])
 def test_plugin_imports_nothing_heavy_without_claims(pytester: pytest.Pytester, options: list[str]):
     pytester.makeconftest(SPY)
@@ -236,6 +242,7 @@ def test_plugin_imports_nothing_heavy_without_claims(pytester: pytest.Pytester, 
     assert (pytester.path / "imported").read_text() == ""
 
 
+@pytest.mark.slow
 def test_collection_of_claims_imports_no_torch(project: Project):
     (project.folder / "conftest.py").write_text(SPY)
     assert project.run_in_subprocess("--collect-only").ret == pytest.ExitCode.OK

@@ -15,6 +15,8 @@ from labcheck.engine.workspace import Workspace
 from tests.helpers.project import LAB, ORDER, Project, assert_no_internals, count_lines, is_in_one_line, output
 from tests.helpers.report import SCHEMA
 
+pytestmark = pytest.mark.slow
+
 WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
 """For results and errors that take another way from a worker to the report."""
 SINGLE = LAB.replace("        return 6\n", "        return 1\n")

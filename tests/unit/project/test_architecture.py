@@ -84,6 +84,7 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 # imports
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", MODULES)
 def test_imports_lead_down(file: str) -> None:
     assert list(violations(file, (PACKAGE / file).read_text(encoding="utf-8"))) == []
@@ -146,6 +147,7 @@ def test_import_in_right_direction_is_accepted(file: str, source: str) -> None:
     assert list(violations(file, source)) == []
 
 
+@pytest.mark.slow
 def test_imports_have_no_cycle() -> None:
     """Between modules, imports for types and in functions included."""
     names = {file: ".".join(["labcheck", *Path(file).with_suffix("").parts]) for file in MODULES}
@@ -212,6 +214,7 @@ def test_public_names_import_no_torch() -> None:
 # resolved once
 
 
+@pytest.mark.slow
 def test_session_configures_every_arm_once(project: Project) -> None:
     """Through collection, planning, checks and report, for a claim of two arms at one scale."""
     calls: list[str] = []

@@ -25,6 +25,7 @@ def full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "options", "outcome", "counts"),
     [

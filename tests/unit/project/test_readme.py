@@ -99,6 +99,7 @@ def load(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 # examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs_and_keeps_promises(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(EXAMPLES[name], tmp_path, monkeypatch)
@@ -134,6 +135,7 @@ def record_and_compare(pytester: pytest.Pytester, *options: str) -> pytest.RunRe
     return pytester.runpytest_inprocess(*options)
 
 
+@pytest.mark.slow
 def test_claim_of_readme_is_recorded_and_compared(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_batch=example("boston/batch"))
     second = record_and_compare(pytester, "--claims-seeds", "2")
@@ -143,6 +145,7 @@ def test_claim_of_readme_is_recorded_and_compared(pytester: pytest.Pytester) -> 
     )
 
 
+@pytest.mark.slow
 def test_claim_about_subclass_is_recorded_and_compared(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_dropout=example("class DropoutBoston(Boston)"))
     second = record_and_compare(pytester, "--claims-seeds", "2")
@@ -152,6 +155,7 @@ def test_claim_about_subclass_is_recorded_and_compared(pytester: pytest.Pytester
     )
 
 
+@pytest.mark.slow
 def test_lab_of_docs_is_trained_and_resumed(pytester: pytest.Pytester) -> None:
     claim = example('id="digits/loss"', "py").replace('{"quick": 20}', '{"quick": 4}')
     claim = claim.replace('{"loss": "log_loss"}', '{"loss": "log_loss", "epochs": 3}')

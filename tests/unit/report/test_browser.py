@@ -15,6 +15,8 @@ from labcheck.report import page
 from tests.helpers.browser import CHROMIUM, REQUIRED, Browser
 from tests.helpers.report import TIMES
 
+pytestmark = pytest.mark.slow
+
 FOCUS = """
 (() => {
   const element = document.activeElement, box = element.getBoundingClientRect(), style = getComputedStyle(element);

@@ -152,6 +152,7 @@ def test_environment_is_listed_first_and_is_no_change(compare: Compare) -> None:
 # render
 
 
+@pytest.mark.slow
 def test_page_is_rendered_beside_report_or_in_folder(
     alone: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -229,10 +229,12 @@ def test_report_on_full_disk_leaves_no_file(tmp_path: Path):
 # the report of a session
 
 
+@pytest.mark.slow
 def test_workers_report_same_as_one_process(alone: Recorded, shared: Recorded):
     assert without_times(shared.report) == without_times(alone.report)
 
 
+@pytest.mark.slow
 def test_only_times_contain_seconds(alone: Recorded, shared: Recorded):
     for session in (alone, shared):
         times = session.report["times"]
@@ -245,6 +247,7 @@ def test_only_times_contain_seconds(alone: Recorded, shared: Recorded):
         assert "seconds" not in json.dumps(without_times(session.report)).replace("seconds_to_decide", "")
 
 
+@pytest.mark.slow
 def test_scales_have_separate_times(project: Project):
     project.write("test_order.py", ORDER.replace('{"quick": 16}', '{"quick": 2, "full": 3}'))
     tests = ["test_order.py::arm[low-quick]", "test_order.py::arm[high-full]"]
@@ -313,6 +316,7 @@ def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
     ]
 
 
+@pytest.mark.slow
 def test_non_finite_values_are_null(project: Project):
     project.change("metrics['error'][:] = [np.nan, np.inf, -np.inf, 1, 2, 3][:len(seeds)]")
     project.run("test_order.py", "--claims-report", "out")
@@ -321,6 +325,7 @@ def test_non_finite_values_are_null(project: Project):
     assert order["relations"][0]["ties"] == 16
 
 
+@pytest.mark.slow
 def test_entry_does_not_depend_on_other_claims(project: Project, alone: Recorded):
     for folder, args in {"first": [], "second": [], "one": ["test_top.py"]}.items():
         project.run("--claims-report", folder, *args)
@@ -330,6 +335,7 @@ def test_entry_does_not_depend_on_other_claims(project: Project, alone: Recorded
     assert first["claims"] == alone.report["claims"]
 
 
+@pytest.mark.slow
 def test_partial_run_lists_missing_arms_and_relations(project: Project):
     tests = ["test_top.py::relation[low beats top on error-quick]", "test_order.py::arm[high-quick]"]
     project.run(*tests, "--claims-report", "out")
@@ -352,6 +358,7 @@ def test_report_names_overridden_settings(project: Project):
     assert top["arms"][0]["settings"] == {"level": 1.0, "epochs": 3, "widths": [3, 4], "noise": 0.5, "loud": True}
 
 
+@pytest.mark.slow
 def test_unwritable_report_fails_run_in_one_line(project: Project):
     project.recorded()
     with limited_file_size(10_000):

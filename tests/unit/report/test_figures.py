@@ -65,6 +65,7 @@ def test_differences_have_linear_axis() -> None:
     assert ten - one == pytest.approx(nineteen - ten, abs=0.2)
 
 
+@pytest.mark.slow
 def test_error_of_zero_has_dot() -> None:
     (panel,) = figures.strips(claim(arm(metrics={"error": [0.0, 1.0, 2.0]})))
     assert len(dots(panel.svg)) == 3

@@ -182,6 +182,7 @@ FIVE = '{"low": Arm({"level": 1.0}, {"text": {ERROR: 5.0, ACCURACY: 0.9}, "Table
 FIVE += '"top": Arm({"level": 3.0}, {"text": {ERROR: 9.0}})}'
 
 
+@pytest.mark.slow
 def test_session_in_doubt_refutes_in_baseline_only(project: Project):
     arms = '{"low": Arm({"level": 1.0}), "top": Arm({"level": 3.0})}'
     assert arms in TOP

@@ -67,6 +67,7 @@ def text_of(report: dict[str, Any], claim: dict[str, Any]) -> str:
 # structure
 
 
+@pytest.mark.slow
 def test_page_shows_every_claim(real: dict[str, Any], real_page: str) -> None:
     tags, text = Tags(real_page), visible_text(real_page)
     anchors = [attributes["id"] for tag, attributes in tags.tags if tag == "article"]
@@ -108,6 +109,7 @@ def test_page_of_empty_report_is_complete() -> None:
     assert "No claim was measured." in shown
 
 
+@pytest.mark.slow
 def test_page_of_41_claims_is_below_five_megabytes(real: dict[str, Any]) -> None:
     """Few claims are half as large as this one: images, five arms, 60 seeds, 120 records."""
     fashion = claim_of(real, "fashion/small")
@@ -184,6 +186,7 @@ def test_settings_of_scale_are_listed(real: dict[str, Any]) -> None:
     assert "Reduced at quick scale: epochs 3 (report: 9); widths 5 (report: 9-9)." in text
 
 
+@pytest.mark.slow
 def test_unstated_settings_have_grade_and_reason(real: dict[str, Any]) -> None:
     trig = claim_of(real, "trig/small")
     grades = {entry["setting"]: entry["grade"] for entry in trig["unstated"]}
@@ -226,12 +229,14 @@ def test_every_tag_has_meaning() -> None:
 # the page of a session
 
 
+@pytest.mark.slow
 def test_page_is_rendered_from_report_alone(project: Project) -> None:
     project.run("--claims-report", "out")
     written = (project.folder / "out" / "report.html").read_text()
     assert page.render(project.report()) == written
 
 
+@pytest.mark.slow
 def test_workers_write_same_page_as_one_process(alone: Recorded, shared: Recorded) -> None:
     one, two = (page.render(without_times(session.report) | {"times": TIMES}) for session in (alone, shared))
     assert one == two
@@ -245,6 +250,7 @@ def test_page_of_partial_run_lists_missing_tests(project: Project) -> None:
     assert "toy/top" not in text
 
 
+@pytest.mark.slow
 def test_page_shows_drift_and_errors(project: Project) -> None:
     project.recorded()
     project.change("metrics['error'][0] += (lab.level == 2); 1 / (lab.level != 3)")
@@ -273,6 +279,7 @@ def test_claim_without_result_is_listed_as_missing(project: Project) -> None:
     assert "How to read this page" not in before
 
 
+@pytest.mark.slow
 def test_module_with_error_is_listed_as_problem(project: Project) -> None:
     project.recorded().write("test_broken.py", "1 / 0")
     project.run("--claims-report", "out", "--continue-on-collection-errors")
@@ -301,6 +308,7 @@ def test_claim_has_command_that_runs_it_again(project: Project, options: list[st
     assert top["command"] == " ".join(["pytest test_top.py -m 'not gpu'", *options])
 
 
+@pytest.mark.slow
 def test_run_without_report_imports_no_matplotlib(project: Project) -> None:
     imported = "'imported' if 'matplotlib' in sys.modules else 'not imported'"
     hook = f"import sys\n\ndef pytest_unconfigure():\n    print('matplotlib is', {imported})\n"

@@ -13,6 +13,7 @@ from tests.helpers.report import SCHEMA
 Change = Callable[[dict[str, Any]], object]
 
 
+@pytest.mark.slow
 def test_reports_are_valid(real: dict[str, Any], alone: Recorded) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     for report in (real, alone.report):
@@ -24,6 +25,7 @@ def entry(**changes: Any) -> Change:
     return lambda claim: claim.update(changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -124,6 +124,7 @@ def run_claim(project: Project) -> RunClaim:
 # content
 
 
+@pytest.mark.slow
 def test_curves_are_those_that_were_judged(run_claim: RunClaim):
     written, report = run_claim(BOSTON)
     assert sorted(written) == [
@@ -143,6 +144,7 @@ def test_curves_are_those_that_were_judged(run_claim: RunClaim):
         assert same([np.min(list(seed["val_loss"].values())) for seed in curves], measured(report, arm, "best loss"))
 
 
+@pytest.mark.slow
 def test_sparse_records_have_their_epochs(run_claim: RunClaim):
     written, report = run_claim(CURVE)
     assert len(written) == 4
@@ -154,12 +156,14 @@ def test_sparse_records_have_their_epochs(run_claim: RunClaim):
         assert same([seed["batch_loss"][1] for seed in curves], measured(report, arm, "first loss"))
 
 
+@pytest.mark.slow
 def test_learning_rate_has_curve(run_claim: RunClaim):
     written, _ = run_claim(BOSTON.replace('"lr": 0.001', '"lr": 1e-7'))  # too low to improve on
     rates = written["boston/small/quick/tame/seed-000"]["lr"]
     assert rates == pytest.approx({1: 1e-7, 2: 1e-7, 3: 5e-8, 4: 2.5e-8})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("claim", "run", "layers"),
     [
@@ -214,6 +218,7 @@ def test_selected_tests_write_only_their_arms(project: Project):
 # repeated runs
 
 
+@pytest.mark.slow
 def test_second_run_replaces_first(project: Project):
     project.run("test_top.py", *ALL)
     first = runs(project.folder / "tb")
@@ -228,12 +233,14 @@ def test_second_run_replaces_first(project: Project):
     assert (project.folder / "tb" / "notes").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_second_run_with_fewer_seeds_leaves_no_others(project: Project):
     project.run("test_top.py", *ALL)
     project.run("test_top.py", *ALL, "--claims-seeds", "3")
     assert len(runs(project.folder / "tb" / "toy" / "top" / "quick" / "top")) == 3
 
 
+@pytest.mark.slow
 def test_workers_write_same_as_one_process(project: Project):
     project.run("-n", "0", *ALL)
     alone = runs(project.folder / "tb")
@@ -304,6 +311,7 @@ def test_unwritable_folder_is_usage_error(project: Project, place: str, workers:
     assert project.trained() == []
 
 
+@pytest.mark.slow
 def test_arm_fails_in_one_line_if_folder_becomes_unwritable(project: Project):
     project.recorded()
     project.change("open('tb/toy', 'w').close()")
@@ -315,6 +323,7 @@ def test_arm_fails_in_one_line_if_folder_becomes_unwritable(project: Project):
     assert [len(claim["arms"]) for claim in project.report()["claims"]] == [2, 2]
 
 
+@pytest.mark.slow
 def test_arm_fails_in_one_line_if_disk_is_full(project: Project):
     def full(writer: RecordWriter, data: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -328,12 +337,14 @@ def test_arm_fails_in_one_line_if_disk_is_full(project: Project):
     assert count_lines(result, "Thread") == 0
 
 
+@pytest.mark.slow
 def test_no_files_are_written_without_option(project: Project):
     project.monkeypatch.setattr(tensorboard, "write", lambda *args: pytest.fail("written without the option"))
     project.recorded("--claims-report", "out")
     assert list(project.folder.rglob("events.out.tfevents.*")) == []
 
 
+@pytest.mark.slow
 def test_option_changes_no_baseline(project: Project):
     project.recorded(*INTO)
     project.recorded()

@@ -125,6 +125,7 @@ def test_rows_name_scale_if_run_has_several(tmp_path: Path, scale: str, names: l
     assert [cells(line)[0] for line in terminal.table(gather(records).claims)] == ["claim", names[0], "", names[1], ""]
 
 
+@pytest.mark.slow
 def test_session_prints_claims_and_relations(alone: Recorded, shared: Recorded):
     for output in (alone.output, shared.output):
         lines = output.splitlines()

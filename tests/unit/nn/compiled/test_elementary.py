@@ -45,6 +45,7 @@ def compute(name: str, x: Any) -> Any:
     return y
 
 
+@pytest.mark.slow
 @every_type
 @every_function
 def test_relative_errors_are_below_twice_the_precision(name: str, dtype: Any) -> None:

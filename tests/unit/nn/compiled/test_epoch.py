@@ -32,6 +32,7 @@ def random_optimizer(rng: random.Random) -> Callable[[], Optimizer]:
     return rng.choice(makers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_random_networks_equal_scratch_for_hundred_steps(seed: int) -> None:
     rng = random.Random(seed)

@@ -10,6 +10,7 @@ from tests.unit.nn.compiled.twins import Twins, chain
 WIDTHS = st.lists(st.integers(1, 21), min_size=2, max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(WIDTHS, st.integers(1, 40), st.booleans(), SCALES, SEEDS)
 def test_gradients_equal_scratch(widths: list[int], n: int, bias: bool, scale: float, seed: int) -> None:

@@ -43,6 +43,7 @@ def test_dead_units_equal_scratch(optimizer: Callable[[], Optimizer]) -> None:
     twins.train(twins.examples(40), 8, RATES, epochs=5)
 
 
+@pytest.mark.slow
 @every_optimizer
 def test_options_change_steps(optimizer: Callable[[], Optimizer]) -> None:
     for name, other in OPTIMIZERS.items():

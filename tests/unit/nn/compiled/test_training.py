@@ -153,6 +153,7 @@ def run(code: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_import_does_not_import_numba() -> None:
     assert run("import sys, labcheck.nn.compiled.training; print('numba' in sys.modules)") == "False\n"
 

@@ -55,6 +55,7 @@ def test_all_activations_are_tested() -> None:
     assert FUNCTIONS.keys() == ACTIVATIONS.keys()
 
 
+@pytest.mark.slow
 @every_kind
 @given(shape=SHAPES, scale=SCALES, seed=SEEDS)
 def test_values_and_gradients_equal_torch(kind: Kind, shape: tuple[int, int, int], scale: float, seed: int) -> None:

@@ -71,6 +71,7 @@ def test_first_layer_computes_no_input_gradient() -> None:
 # batch normalization
 
 
+@pytest.mark.slow
 @given(SHAPES, st.booleans(), SCALES, st.floats(-100, 100), SEEDS)
 def test_batch_norm_equals_torch(
     shape: tuple[int, int, int, int], running: bool, scale: float, offset: float, seed: int

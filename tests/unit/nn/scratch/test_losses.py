@@ -153,6 +153,7 @@ def test_slopes_at_kinks_equal_torch(name: str) -> None:
         check(KINDS[name], prediction, torch.full_like(prediction, target), terms=0.01)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(*[st.sampled_from([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0])] * 3), min_size=1, max_size=6), SEEDS)
 def test_slopes_at_margin_equal_torch(rows: list[tuple[float, ...]], seed: int) -> None:
     prediction = torch.tensor(rows, dtype=torch.float64).mT.unsqueeze(0)

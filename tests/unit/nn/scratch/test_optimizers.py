@@ -146,6 +146,7 @@ def compare_steps(kind: Kind, gradient: Gradient, seed: int = 0, steps: int = MA
     return values
 
 
+@pytest.mark.slow
 @every_problem
 @every_kind
 @settings(max_examples=4)
@@ -154,6 +155,7 @@ def test_fifty_steps_equal_torch(kind: Kind, problem: Callable[[int], Gradient],
     compare_steps(kind, problem(seed + 1), seed)
 
 
+@pytest.mark.slow
 @every_kind
 @settings(max_examples=4)
 @given(seed=SEEDS)

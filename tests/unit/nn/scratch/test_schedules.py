@@ -121,6 +121,7 @@ LOSSES = st.lists(
 )
 
 
+@pytest.mark.slow
 @example([[0.9998**t for t in range(9)], [0.99995**t for t in range(9)]], 1, 0.1, 0.0)
 @example([[1.0] * 9], 0, 0.1, 1e-5)
 @example([[1.0] * 9], 0, 0.5, 0.025)
