@@ -279,7 +279,8 @@ def _note_on_environment(stored: Baseline, current: Baseline) -> str:
 def _differing(stored: Baseline, current: Baseline) -> str:
     """Return the differences between two environments, or data, as "name old → new"."""
     old, new = ({**base.environment, **base.data} for base in (stored, current))
-    return ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in sorted(new) if old.get(key) != new[key])
+    differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {old.get(key, 'none')} → {new.get(key, 'none')}" for key in differing)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -1,10 +1,12 @@
 """The environment of results: its fingerprint, and the state that training depends on."""
 
 import ctypes
+import importlib.util
 import os
 import platform
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -26,18 +28,41 @@ THREADS = 1
 def deterministic(device: str = "cpu", seed: int = 0) -> Iterator[None]:
     """Set all global state on which results depend, and restore it afterwards.
 
-    It includes threads, precision, default dtype and device, oneDNN, deterministic algorithms, denormal numbers,
-    gradients, autocast, NumPy's handling of floating-point errors, and the global random generators of Python, NumPy
-    and torch, which are seeded. A conftest or another test may have changed any of them.
+    It includes the global random generators of Python and NumPy, which are seeded, and NumPy's handling of
+    floating-point errors. If this process has imported torch, it also includes torch's random generators, threads,
+    precision, default dtype and device, oneDNN, deterministic algorithms, denormal numbers, gradients and autocast. A
+    conftest or another test may have changed any of them.
 
     Args:
         device: The device on which to train.
         seed: The seed of the global random generators.
     """
+    with ExitStack() as stack:
+        stack.enter_context(numpy.errstate(all="warn", under="ignore"))
+        stack.enter_context(_seeded_generators(seed))
+        if has_imported_torch():
+            stack.enter_context(_deterministic_torch(device, seed))
+        yield
+
+
+def has_imported_torch() -> bool:
+    """Return whether this process has imported torch, whose state then has to be set."""
+    return sys.modules.get("torch") is not None
+
+
+def has_torch() -> bool:
+    """Return whether torch is imported or installed."""
+    return has_imported_torch() or ("torch" not in sys.modules and importlib.util.find_spec("torch") is not None)
+
+
+@contextmanager
+def _deterministic_torch(device: str, seed: int) -> Iterator[None]:
+    """Set the state of torch on which results depend, and restore it afterwards."""
     import torch
 
     _prepare(device)
     with ExitStack() as stack:
+        stack.callback(_release_memory)
         stack.enter_context(torch.backends.__allow_nonbracketed_mutation())  # after torch.backends.disable_global_flags
         _forbid_low_precision()
         if device != "cpu":
@@ -63,8 +88,9 @@ def deterministic(device: str = "cpu", seed: int = 0) -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(numpy.errstate(all="warn", under="ignore"))
-        stack.enter_context(_seeded_generators(seed))
+        gpus = torch.cuda.device_count() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+        stack.enter_context(torch.random.fork_rng(range(gpus)))
+        torch.manual_seed(seed)
         yield
 
 
@@ -87,20 +113,15 @@ def _forbid_low_precision() -> None:
 
 @contextmanager
 def _seeded_generators(seed: int) -> Iterator[None]:
-    """Seed the global random generators, from which a trainer may draw, and restore them afterwards."""
-    import torch
-
+    """Seed the global random generators of Python and NumPy, and restore them afterwards."""
     states = random.getstate(), numpy.random.get_state()
-    gpus = torch.cuda.device_count() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(range(gpus)):
-        random.seed(seed)
-        numpy.random.seed(seed)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            numpy.random.set_state(states[1])
+    random.seed(seed)
+    numpy.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        numpy.random.set_state(states[1])
 
 
 def _onednn() -> bool:
@@ -134,13 +155,16 @@ def _prepare(device: str) -> None:
     _prepare("cpu")
 
 
-def fingerprint(device: str, precision: str = "float32") -> Fingerprint:
+def fingerprint(device: str, precision: str = "float32", *, uses_torch: bool = True) -> Fingerprint:
     """Return the environment on which per-seed values depend, without the data and a lab's own packages.
 
     Args:
         device: The device on which to train.
         precision: The description that a lab gives of its arithmetic.
+        uses_torch: Whether results may depend on torch, which is then imported.
     """
+    if not uses_torch:
+        return {"cpu": _cpu(), "device": device, "numpy": str(numpy.__version__), "precision": precision}
     import torch
 
     with deterministic(device):
@@ -160,14 +184,27 @@ def _keep_memory() -> None:
 
     Each training step needs the same amount again, and every new page would cost a page fault.
     """
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-    except OSError:
+    if (libc := _glibc()) is None:
         return
     trim_threshold, mmap_threshold = -1, -3  # from malloc.h
     libc.mallopt(trim_threshold, 1 << 30)
     if not libc.mallopt(mmap_threshold, 1 << 30):
         libc.mallopt(mmap_threshold, 32 << 20)  # the largest value that older versions accept
+
+
+def _release_memory() -> None:
+    """Return the memory that a training has freed to the system; otherwise a worker needs that of all its trainings."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library if it is glibc."""
+    try:
+        return ctypes.CDLL("libc.so.6")
+    except OSError:
+        return None
 
 
 def multiplies_bfloat16(device: str) -> bool:
@@ -183,6 +220,8 @@ def has_device(device: str) -> bool:
     """Return whether torch can use a device, "cpu", "cuda" or "cuda:<i>"."""
     if device == "cpu":
         return True
+    if not has_torch():
+        return False
     import torch
 
     return int(device.partition(":")[2] or 0) < torch.cuda.device_count()

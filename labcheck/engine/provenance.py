@@ -15,6 +15,11 @@ from labcheck.engine.environment import Fingerprint
 from labcheck.engine.module_source import Dependencies, ModuleSource, find_dependencies, find_source
 
 NAME = re.compile(r"\w[\w.+ -]*")
+WITHOUT_TORCH = {
+    "joblib", "labcheck", "lazy-loader", "matplotlib", "numpy", "pandas", "pyarrow", "pytest", "scikit-learn", "scipy",
+    "tqdm",
+}  # fmt: skip
+"""Distributions whose results do not depend on torch. Any other may import it, without a trace in the user's code."""
 NAMES_SHOWN = 3
 """The number of data sets up to which all their names are listed."""
 
@@ -25,7 +30,7 @@ class Provenance:
 
     _data: dict[str, Data] = field(default_factory=dict)
     _keys: dict[tuple[str, str, bool], str] = field(default_factory=dict)
-    _sources: dict[tuple[type[Lab], tuple[str, ...]], ModuleSource] = field(default_factory=dict)
+    _sources: dict[tuple[type[Lab], tuple[str, ...], tuple[str, ...]], ModuleSource] = field(default_factory=dict)
     _dependencies: dict[type[Lab], Dependencies] = field(default_factory=dict)
 
     def data(self, lab: Lab) -> Data:
@@ -58,7 +63,8 @@ class Provenance:
         """Return the environment of these labs' results, with the packages that their own modules import."""
         labs = list(labs)
         precision = ", ".join(sorted({_precision(lab, device) for lab in labs}))
-        fingerprint = environment.fingerprint(device, precision)
+        uses_torch = environment.has_torch() and any(map(self._uses_torch, labs))
+        fingerprint = environment.fingerprint(device, precision, uses_torch=uses_torch)
         packages: dict[str, str] = {}
         for lab in labs:
             packages |= self.source(lab).foreign | self.dependencies(lab).packages
@@ -68,12 +74,20 @@ class Provenance:
 
     def source(self, lab: Lab) -> ModuleSource:
         """Return the source and packages that a lab's class, its base classes and its settings import."""
+        return self._source(lab, results.__name__)
+
+    def _uses_torch(self, lab: Lab) -> bool:
+        """Return whether a lab's results may depend on torch, by the packages that it imports or declares."""
+        return not {*self._source(lab).packages, *self.dependencies(lab).packages} <= WITHOUT_TORCH
+
+    def _source(self, lab: Lab, *others: str) -> ModuleSource:
         kind = type(lab)
         of_settings = tuple(sorted({*settings.modules(tuple(getattr(lab, field.name) for field in fields(lab)))}))
-        if (kind, of_settings) not in self._sources:
+        key = kind, of_settings, others
+        if key not in self._sources:
             modules = [owner.__module__ for owner in _owners(kind)]
-            self._sources[kind, of_settings] = find_source(*modules, results.__name__, also=of_settings)
-        return self._sources[kind, of_settings]
+            self._sources[key] = find_source(*modules, *others, also=of_settings)
+        return self._sources[key]
 
     def dependencies(self, lab: Lab) -> Dependencies:
         """Return the dependencies that a lab's class and its base classes declare in `depends`.

@@ -14,10 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from filelock import FileLock
 
-from labcheck.engine import baselines, environment
+from labcheck.engine import baselines
 from tests.helpers.report import visible_text
-
-FINGERPRINT = json.dumps(environment.fingerprint("cpu"))
 
 LAB = '''
 """The code in the environment variable TOY changes the results."""
@@ -93,16 +91,7 @@ claim = Claim(
     seeds={"quick": 10},
 )
 """
-WITHOUT_TORCH = """
-import contextlib, json, os, sys
-from labcheck.engine import environment
-
-if "torch" not in sys.modules:  # in a separate process, where importing torch would take most of the time
-    environment.deterministic = lambda *args: contextlib.nullcontext()
-    environment.fingerprint = lambda *args: json.loads(os.environ["FINGERPRINT"])
-"""
 FILES = {
-    "conftest.py": WITHOUT_TORCH,
     "pytest.ini": "[pytest]\npythonpath = .\nfilterwarnings = error\n"
     "addopts = --strict-markers -p no:hypothesispytest\n",
     "toy.py": LAB,
@@ -229,7 +218,6 @@ def record(folder: Path, workers: str) -> Recorded:
             command = [sys.executable, "-m", "pytest", "-n", workers, "--claims-update", "first"]
             unset = ("LABCHECK_DATA", "PYTEST_ADDOPTS", "TOY")
             clean = {name: value for name, value in os.environ.items() if name not in unset}
-            clean["FINGERPRINT"] = FINGERPRINT
             done = subprocess.run(
                 [*command, "--claims-report", "out"], cwd=folder, env=clean, capture_output=True, text=True, timeout=120
             )

@@ -11,7 +11,7 @@ import pytest
 for plugin in ("pytest_cov", "pytest_html", "pytest_randomly", "pytest_rerunfailures", "pytest_timeout"):
     pytest.importorskip(plugin)
 
-from tests.helpers.project import WITHOUT_TORCH, Project, Recorded, assert_no_internals  # noqa: E402
+from tests.helpers.project import Project, Recorded, assert_no_internals  # noqa: E402
 from tests.helpers.report import SCHEMA  # noqa: E402
 from tests.unit.conftest import _not_on_a_build_server, alone, project  # noqa: E402, F401
 
@@ -130,7 +130,7 @@ def test_worker_that_dies_once_loses_no_result(recorded: Project):
     ],
 )
 def test_only_last_attempt_is_reported(recorded: Project, setup: str, teardown: str, expected: list[Any]):
-    conftest = WITHOUT_TORCH + SHAKY.format(setup=setup, teardown=teardown)
+    conftest = SHAKY.format(setup=setup, teardown=teardown)
     (recorded.folder / "conftest.py").write_text(conftest)
     recorded.change(DRIFT)
     run(recorded, "test_order.py", "--reruns", "1", "--claims-report", "out", "--junitxml", "results.xml")
@@ -139,7 +139,7 @@ def test_only_last_attempt_is_reported(recorded: Project, setup: str, teardown: 
 
 
 def test_error_after_drift_is_reported_too(recorded: Project):
-    conftest = WITHOUT_TORCH + SHAKY.format(setup="pass", teardown="assert False, 'shaky'")
+    conftest = SHAKY.format(setup="pass", teardown="assert False, 'shaky'")
     (recorded.folder / "conftest.py").write_text(conftest)
     recorded.change(DRIFT)
     run(recorded, "test_order.py", "--claims-report", "out")
@@ -148,7 +148,7 @@ def test_error_after_drift_is_reported_too(recorded: Project):
 
 def test_expected_drift_is_not_repeated(recorded: Project):
     mark = f"def pytest_itemcollected(item): item.name == '{HIGH}' and item.add_marker('xfail')\n"
-    (recorded.folder / "conftest.py").write_text(WITHOUT_TORCH + mark)
+    (recorded.folder / "conftest.py").write_text(mark)
     recorded.change(DRIFT)
     result = run(recorded, "test_order.py", "--reruns", "2", "--claims-report", "out")
     assert result.parseoutcomes() == {"passed": 2, "xfailed": 1}

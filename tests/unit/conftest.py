@@ -6,7 +6,7 @@ import scipy.stats  # noqa: F401 - pytester unloads modules that its runs import
 import labcheck.engine.checks
 import labcheck.report.page
 import labcheck.report.terminal  # noqa: F401
-from tests.helpers.project import FINGERPRINT, Project, Recorded, folder_of_all_workers, record
+from tests.helpers.project import Project, Recorded, folder_of_all_workers, record
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,6 @@ def _not_on_a_build_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Return a new project."""
     monkeypatch.delenv("LABCHECK_DATA", raising=False)
-    monkeypatch.setenv("FINGERPRINT", FINGERPRINT)
     return Project(pytester, monkeypatch)
 
 

@@ -425,7 +425,7 @@ def test_arm_that_is_not_stored_fails(project: Project):
 
 @pytest.mark.slow
 def test_relation_that_is_gone_fails_until_all_is_recorded(project: Project):
-    project.recorded().edit("top", lambda stored: stored.environment.update(torch="0.1"))
+    project.recorded().edit("top", lambda stored: stored.environment.update(numpy="0.1"))
     claim = (project.folder / "test_top.py").read_text()
     (project.folder / "test_top.py").write_text(claim.replace('beats("top", "low", ERROR), ', ""))
     message = "'top beats low on error' is in the baseline, but no longer in the claim; if the change is intentional"
@@ -482,7 +482,7 @@ def test_update_of_one_arm_keeps_others(project: Project):
 def test_update_does_not_mix_results_of_other_circumstances(project: Project, options: list[str]):
     project.recorded()
     if not options:
-        project.edit("order", lambda stored: stored.environment.update(torch="0.1"))
+        project.edit("order", lambda stored: stored.environment.update(numpy="0.1"))
     before = project.file("order").read_bytes()
     project.change("metrics['error'] *= 1.01")
     result = project.run("test_order.py::arm[low-quick]", "--claims-update", "half of it", *options)
@@ -515,9 +515,9 @@ def test_update_without_changes_writes_nothing(project: Project):
 @pytest.mark.slow
 def test_update_records_other_environment_of_equal_values(project: Project):
     here = baselines.read(project.recorded().file("order")).environment
-    project.edit("order", lambda stored: stored.environment.update(torch="0.1"))
+    project.edit("order", lambda stored: stored.environment.update(numpy="0.1"))
     result = project.run("test_order.py", "--claims-update", "another torch")
-    assert count_lines(result, "toy/order (quick): measured on: torch 0.1 → ") == 1
+    assert count_lines(result, "toy/order (quick): measured on: numpy 0.1 → ") == 1
     assert baselines.read(project.file("order")).environment == here
 
 
@@ -615,7 +615,7 @@ def record_elsewhere(project: Project, factor: float = 1.0, **verdicts: Verdict)
     """Record toy/order with another version of torch, multiplied values and another verdict."""
 
     def change(stored: Baseline) -> None:
-        stored.environment["torch"] = "0.1"
+        stored.environment["numpy"] = "0.1"
         for arm in stored.arms.values():
             arm["metrics"] = {
                 name: [value if value is None else factor * value for value in values]
@@ -632,7 +632,7 @@ def test_other_environment_may_have_similar_values(project: Project):
     record_elsewhere(project, 1.0001)
     result = project.run()
     assert result.ret == pytest.ExitCode.OK
-    assert count_lines(result, "another environment (torch 0.1 → ") == 1
+    assert count_lines(result, "another environment (numpy 0.1 → ") == 1
 
 
 @pytest.mark.slow

@@ -7,16 +7,20 @@ import pytest
 import torch
 
 from labcheck.engine import environment
-from tests.helpers.project import ORDER, WITHOUT_TORCH, Project, count_lines, is_in_one_line
+from tests.helpers.project import ORDER, Project, count_lines, is_in_one_line
 
 SKIPPED = "claims at full size need a GPU, and none is available; --claims-device cpu runs them on the CPU"
-FAKE_TORCH = f"""{WITHOUT_TORCH}
+FAKE_TORCH = """
+import contextlib, sys
 from types import ModuleType, SimpleNamespace
+
+from labcheck.engine import environment
 
 if "torch" not in sys.modules:
     torch = sys.modules["torch"] = ModuleType("torch")
-    torch.Tensor = type("Tensor", (), {{}})  # SciPy reads it
+    torch.Tensor = type("Tensor", (), {})  # SciPy reads it
     torch.cuda = SimpleNamespace(device_count=lambda: GPUS, is_initialized=lambda: INITIALIZED)
+    environment._deterministic_torch = lambda *args: contextlib.nullcontext()
 """
 WRITE_GPU = """
 import time

@@ -91,7 +91,7 @@ def test_resumed_run_does_not_use_blocks_after_change(partly_trained: Project, c
         (partly_trained.folder / "conftest.py").write_text(new)
     elif changed == "environment":
         elsewhere = {**environment.fingerprint("cpu"), "cpu": "another"}
-        partly_trained.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances: elsewhere)
+        partly_trained.monkeypatch.setattr(environment, "fingerprint", lambda *circumstances, **others: elsewhere)
     else:
         options = ["--claims-set", "toy.noise=0.2"]
     planned = MOST if options else BLOCKS  # results with overrides are not compared, so that no number is stored

@@ -19,11 +19,10 @@ from labcheck import Lab, Trials, report_progress
 from labcheck.engine import baselines, progress
 from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
 from tests.helpers.claims import Counted
-from tests.helpers.project import LAB, WITHOUT_TORCH, Project, Recorded, count_lines
+from tests.helpers.project import LAB, Project, Recorded, count_lines
 
-CHILD = f"""
-{WITHOUT_TORCH}
-import pathlib, time
+CHILD = """
+import pathlib, sys, time
 from labcheck.engine.store import TrialStore
 from toy import Toy
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 
 import pytest
 
-from labcheck.engine import baselines, progress
+from labcheck.engine import baselines, environment, progress
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.progress import PlannedBlock, ProgressFiles, report_progress
 from labcheck.plugin import live
@@ -38,17 +38,15 @@ while not os.path.exists("go"):
     time.sleep(.02)
 """
 QUICK = """
-import contextlib, os, time
-from labcheck.engine import environment
+import os, time
 from labcheck.plugin import live
 
-environment.deterministic = lambda *args: contextlib.nullcontext()
-environment.fingerprint = lambda *args: {}
 live.INTERVAL = 0.05
 if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
     time.sleep(0.5)
 """
-"""A conftest without torch, with a line that is drawn often, and with a second worker that starts late."""
+"""A conftest with a line that is drawn often, and a second worker that starts late."""
+HERE = environment.fingerprint("cpu", uses_torch=False)
 EAGER = """
 import labcheck.engine.progress, labcheck.plugin.live
 labcheck.plugin.live.CORRECTION_DELAY, labcheck.engine.progress.MIN_REMAINING = 0.0, -1.0
@@ -185,7 +183,7 @@ def _read(terminal: int) -> bytes:
 def recorded(folder: Path, cpu_seconds: float = 300.0, seeds: int = 16) -> None:
     """Write a baseline of toy/order that contains only the CPU time of its arms, of three blocks each by default."""
     times = {"low": cpu_seconds, "high": cpu_seconds}
-    stored = Baseline("toy/order", "quick", {"name": "drawn", "digest": "0"}, seeds, {}, cpu_seconds=times)
+    stored = Baseline("toy/order", "quick", {"name": "drawn", "digest": "0"}, seeds, HERE, cpu_seconds=times)
     baselines.write(stored, baselines.path(folder / "baselines", "toy/order", "quick", "drawn"))
 
 
@@ -341,7 +339,7 @@ def test_estimate_follows_first_test_if_never_timed(project: Project):
 def test_estimate_omits_blocks_that_may_be_unneeded(project: Project):
     recorded(project.folder, 200.0, seeds=12)
     first, second = estimates(project.run(*UNCOMPARED))
-    assert first.startswith("10 min, and longer if claims need more seeds on the machine")
+    assert first.startswith("10 min, and longer if claims need more seeds")
     # the first test trains four of six blocks, since it needs the verdict, which needs both arms
     assert second == "50 min on this machine, 17 min of it remaining (10 min were expected)"
 

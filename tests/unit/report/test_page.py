@@ -13,7 +13,7 @@ from labcheck.core.verdicts import Verdict
 from labcheck.engine.claim_results import IN_DOUBT
 from labcheck.report import page
 from labcheck.report.document import RunInfo, RunResults, document
-from tests.helpers.project import ORDER, WITHOUT_TORCH, Project, Recorded, count_lines
+from tests.helpers.project import ORDER, Project, Recorded, count_lines
 from tests.helpers.report import SCHEMA, TIMES, visible_text, without_times
 
 VOID = {"meta", "link", "input", "br", "img"}
@@ -312,7 +312,7 @@ def test_claim_has_command_that_runs_it_again(project: Project, options: list[st
 def test_run_without_report_imports_no_matplotlib(project: Project) -> None:
     imported = "'imported' if 'matplotlib' in sys.modules else 'not imported'"
     hook = f"import sys\n\ndef pytest_unconfigure():\n    print('matplotlib is', {imported})\n"
-    (project.folder / "conftest.py").write_text(f"{WITHOUT_TORCH}\n{hook}")
+    (project.folder / "conftest.py").write_text(hook)
     assert count_lines(project.run_in_subprocess("-s", "test_top.py"), "matplotlib is not imported") == 1
     with_report = project.run_in_subprocess("-s", "test_top.py", "--claims-report", "out")
     assert count_lines(with_report, "matplotlib is imported") == 1
