@@ -34,6 +34,8 @@ from .core.lab import Data as Data
 from .core.lab import Lab as Lab
 from .core.metrics import CPU_SECONDS as CPU_SECONDS
 from .core.metrics import Metric as Metric
+from .core.metrics import error as error
+from .core.metrics import score as score
 from .core.printed import consistent_with as consistent_with
 from .core.printed import matches as matches
 from .core.relations import Relation as Relation
@@ -41,6 +43,7 @@ from .core.relations import Term as Term
 from .core.scales import Scale as Scale
 from .core.settings import Described as Described
 from .core.settings import freeze as freeze
+from .core.trainers import lab as lab
 from .core.trials import MetricError as MetricError
 from .core.trials import Trials as Trials
 from .core.verdicts import Verdict as Verdict

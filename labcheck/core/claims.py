@@ -12,6 +12,8 @@
 A module-level Claim is all that the pytest plugin needs.
 """
 
+import dataclasses
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,10 +77,11 @@ class Claim:
     """A sentence of a report, with the arms that it compares and the relations that it asserts.
 
     Attributes:
-        id: The name of its lab and its own, `"<lab>/<claim>"`.
+        id: The name of its lab and its own, `"<lab>/<claim>"`. If it is left out, the second half is the name of the
+            variable, or that of its module if the variable is called `claim`.
         statement: The sentence.
         citation: The place in the report that states it.
-        lab: The class whose settings the arms set.
+        lab: The class whose settings the arms set, or a function decorated with `labcheck.lab`.
         arms: The arms by name.
         relations: The relations, all of which must hold.
         seeds: The largest number of seeds at each scale, "quick" or "full". Fewer are trained if they decide the claim.
@@ -86,15 +89,29 @@ class Claim:
         comparable: The scales at which the quoted numbers are comparable with ours.
     """
 
-    id: str
+    id: str = ""
     statement: str
-    citation: str
+    citation: str = ""
     lab: type[Lab]
     arms: Mapping[str, Arm]
     relations: Sequence[Relation]
     seeds: Mapping[str, int] = field(default_factory=lambda: {"quick": 60})
     notes: Sequence[str] = ()
     comparable: Sequence[str] = tuple(Scale)
+
+    def __post_init__(self) -> None:
+        """Replace a function by the lab that it was decorated to be."""
+        made: Any = getattr(self.lab, "lab", None)
+        if inspect.isfunction(self.lab) and isinstance(made, type):
+            object.__setattr__(self, "lab", made)
+
+    def named(self, module: str, variable: str) -> "Claim":
+        """Return the claim with an id, which is derived from the names of its module and variable if it has none."""
+        if self.id or not (isinstance(self.lab, type) and issubclass(self.lab, Lab)):
+            return self
+        name = module.rpartition(".")[2].removeprefix("test_") if variable == "claim" else variable
+        lab = getattr(self.lab, "name", self.lab.__name__)
+        return dataclasses.replace(self, id=f"{lab}/{name.strip('_').replace('_', '-')}")
 
     @property
     def scales(self) -> list[Scale]:
@@ -169,7 +186,11 @@ class Claim:
 
     def _validate_lab(self) -> None:
         if not (isinstance(self.lab, type) and issubclass(self.lab, Lab)):
-            raise ClaimError(f"{self.id}: lab must be a subclass of labcheck.Lab, got {self.lab!r:.60}")
+            got = f"the function {self.lab.__name__}" if inspect.isfunction(self.lab) else f"{self.lab!r:.60}"
+            raise ClaimError(
+                f"{self.id}: lab must be a subclass of labcheck.Lab, or a function decorated with @lab(name), such as "
+                f'@lab("digits"), got {got}'
+            )
         try:
             self.lab.validate()
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,8 +101,28 @@ class Metric:
         try:
             with np.errstate(all="ignore"):
                 return float(self.reduction(curve, after))
-        except Exception as error:  # whatever a user's reduction raises
-            raise MetricError(f"{self}: seed {seed}: {line(error)}") from error
+        except Exception as failure:  # whatever a user's reduction raises
+            raise MetricError(f"{self}: seed {seed}: {line(failure)}") from failure
+
+
+def error(name: str, **options: Any) -> Metric:
+    """Return a metric of which lower values are better and which is compared by ratio, such as an error or a loss.
+
+    Args:
+        name: The name of the number that the lab returns.
+        options: Other attributes of Metric, such as `ratio=False` for values that can be negative.
+    """
+    return Metric(name, **{"higher_is_better": False, **options})
+
+
+def score(name: str, **options: Any) -> Metric:
+    """Return a metric of which higher values are better and which is compared by difference, such as an accuracy.
+
+    Args:
+        name: The name of the number that the lab returns.
+        options: Other attributes of Metric.
+    """
+    return Metric(name, **{"higher_is_better": True, "ratio": False, **options})
 
 
 def round_to_float32(values: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """The boundary to user code: what `Lab.train` returns is checked here, so that there is one result for each seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from labcheck.core.errors import line
 from labcheck.core.lab import Lab
 from labcheck.core.trials import Floats, Ints, Trials
 from labcheck.engine import environment
+from labcheck.engine.progress import report_progress
 
 ACCEPTED = "`train` must return Trials, or a dict of numbers and curves by name"
 NOT_NUMBERS = (TypeError, ValueError, OverflowError)
@@ -30,18 +31,69 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
         device: The device on which to train.
 
     Raises:
-        ResultError: The lab did not return one result for each seed.
+        ResultError: The lab did not return one result for each seed, or imported torch without naming it.
         Exception: Any other exception of the lab.
     """
+    before = environment.has_imported_torch()
     with environment.deterministic(device, seeds[0]):
         try:
-            returned = lab.train(seeds, device)
+            returned = _collected(lab.train(seeds, device), seeds, getattr(lab, "epochs", None))
         except lab.diverged as error:
             if len(seeds) == 1:
                 return Trials({}, {}, diverged={0: line(error)})
         else:
+            if environment.has_imported_torch() and not before:
+                raise ResultError(
+                    "`train` imported torch, whose state was therefore not set; name torch in `depends` of the lab"
+                )
             return checked(returned, seeds)
     return Trials.join([train(lab, [seed], device) for seed in seeds])
+
+
+def _collected(returned: Any, seeds: Sequence[int], epochs: Any) -> Any:
+    """Return the results of a generator, which yields a dict of numbers after each epoch, as a dict of curves.
+
+    What it returns at its end is added. Anything but a generator is returned unchanged.
+
+    Args:
+        returned: What the lab returned.
+        seeds: The seeds.
+        epochs: The value of the lab's setting of that name, for the progress.
+
+    Raises:
+        ResultError: The generator does not yield dicts with the same names.
+    """
+    if not isinstance(returned, Generator):
+        return returned
+    records: list[Mapping[Any, Any]] = []
+    while True:
+        try:
+            record = next(returned)
+        except StopIteration as end:
+            last = {} if end.value is None else end.value
+            break
+        if not isinstance(record, Mapping):
+            raise ResultError(f"a generator must yield a dict of numbers by name, got {_repr(record)}")
+        if records and record.keys() != records[0].keys():
+            odd = sorted(map(str, record.keys() ^ records[0].keys()))[0]
+            raise ResultError(f"a generator must yield the same names after each epoch, got '{odd}' in some only")
+        for name, value in record.items():
+            if (shape := np.shape(value)) != (() if len(seeds) == 1 else (len(seeds),)):
+                raise ResultError(
+                    f"a generator must yield one number for {_described(seeds)}, got '{name}' of shape {shape}"
+                )
+        records.append(record)
+        report_progress(len(records), max(len(records), epochs if isinstance(epochs, int) else 0))
+    if not isinstance(last, Mapping):
+        raise ResultError(f"a generator must return a dict of numbers by name, or nothing, got {_repr(last)}")
+    curves: dict[Any, Any] = {
+        name: [_host(name, record[name]) for record in records] for name in (records[0] if records else ())
+    }
+    if both := sorted(map(str, curves.keys() & last.keys())):
+        raise ResultError(f"'{both[0]}' is yielded and returned by the generator; give one of them another name")
+    if len(seeds) > 1:  # from a row for each epoch to a row for each seed
+        curves = {name: [list(row) for row in zip(*values, strict=True)] for name, values in curves.items()}
+    return {**curves, **last}
 
 
 @np.errstate(all="ignore")  # casts of NaN, or beyond the range of float64

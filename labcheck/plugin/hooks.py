@@ -94,14 +94,18 @@ def pytest_pycollect_makeitem(
     from labcheck.engine.checks import build_checks
 
     try:
-        specs = build_checks(obj)
+        specs = build_checks(obj.named(collector.name.removesuffix(".py"), name))
     except claims.ClaimError as error:
         raise collector.CollectError(portable(str(error))) from None
-    if any(other is not obj for other in vars(collector.obj).values() if isinstance(other, claims.Claim)):
-        raise collector.CollectError(f"{obj.id}: a module must have only one claim, since tests are named after it")
+    names = {id(other): variable for variable, other in vars(collector.obj).items() if isinstance(other, claims.Claim)}
+    if names[id(obj)] != name:
+        return []  # another variable names the same claim
+    prefix = f"{name} " if len(names) > 1 else ""
     return [
         # with a nodeid, since pytest would take brackets in the name for those of a parameter, and break --lf
-        ClaimItem.from_parent(collector, name=spec.name, nodeid=f"{collector.nodeid}::{spec.name}", spec=spec)
+        ClaimItem.from_parent(
+            collector, name=f"{prefix}{spec.name}", nodeid=f"{collector.nodeid}::{prefix}{spec.name}", spec=spec
+        )
         for spec in specs
     ]
 

@@ -36,7 +36,7 @@ class RunInfo:
     times: dict[str, Any] = field(default_factory=dict)
 
     def command(self, claim: str, scale: str) -> str:
-        """Return the command that runs one claim again."""
+        """Return the command that runs the module of a claim again."""
         module = [self.modules[claim]] if claim in self.modules else []
         return shlex.join(["pytest", *module, "-m", Scale(scale).markers, *self.options])
 

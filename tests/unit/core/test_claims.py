@@ -97,7 +97,7 @@ def test_claim_is_refused_unless_its_texts_are_strings(part: dict[str, Any]):
 
 @pytest.mark.parametrize("lab", [None, "kettle", Kettle(), dict])
 def test_claim_is_refused_unless_lab_is_class_of_labs(lab: Any):
-    assert refusal(valid(lab=lab)).startswith("kettle/c: lab must be a subclass of labcheck.Lab, got ")
+    assert refusal(valid(lab=lab)).startswith("kettle/c: lab must be a subclass of labcheck.Lab, or a function ")
 
 
 def test_claim_is_refused_if_lab_is_invalid():

@@ -12,6 +12,8 @@ import torch
 
 from labcheck import Data, Lab, Metric, MetricError, Trials, last_value, value_at
 from labcheck.engine import results
+from labcheck.engine.progress import progress_callback
+from labcheck.engine.results import ResultError
 from tests.helpers.claims import INF, NAN
 
 SEEDS = range(4, 6)
@@ -495,3 +497,61 @@ def test_join_fills_diverged_seeds_with_nan():
     np.testing.assert_array_equal(joined.metrics["x"], [np.nan, 1, np.nan])
     np.testing.assert_array_equal(joined.curves["loss"], [[np.nan, np.nan], [3, 2], [np.nan, np.nan]])
     assert len(Trials.join([diverged, diverged])) == 2
+
+
+# generators
+
+
+def generated(*records: Any, last: Any = None, epochs: Any = None, seeds: Sequence[int] = (7,)) -> Trials:
+    """Return the checked results of a generator that yields these records and returns the last one."""
+
+    def generate() -> Any:
+        yield from records
+        return last
+
+    return results.checked(results._collected(generate(), seeds, epochs), seeds)
+
+
+def test_yielded_numbers_are_curves_and_returned_ones_metrics():
+    trials = generated({"loss": 3.0}, {"loss": tensor(2)[0]}, {"loss": np.float32(1)}, last={"error": 0.5})
+    assert content(trials) == {"error": [0.5], "epochs": [3.0], "loss": [[3.0, 2.0, 1.0]]}
+
+
+def test_generator_may_return_nothing():
+    assert content(generated({"loss": 3.0}, {"loss": 2.0})) == {"epochs": [2.0], "loss": [[3.0, 2.0]]}
+
+
+def test_generator_of_several_seeds_yields_number_of_each():
+    trials = generated({"loss": [3, 30]}, {"loss": np.array([2, 20])}, last={"error": [1, 2]}, seeds=[0, 1])
+    assert content(trials)["loss"] == [[3.0, 2.0], [30.0, 20.0]]
+
+
+def test_generator_reports_progress_with_epochs_of_setting():
+    reports: list[tuple[int, int]] = []
+    with progress_callback(lambda done, total: reports.append((done, total))):
+        generated({"loss": 1.0}, {"loss": 1.0}, epochs=5)
+        generated({"loss": 1.0}, {"loss": 1.0})
+    assert reports == [(1, 5), (2, 5), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("records", "options", "message"),
+    [
+        ([3.0], {}, "a generator must yield a dict of numbers by name, got 3.0"),
+        ([{"a": 1}, {"a": 1, "b": 2}], {}, "a generator must yield the same names after each epoch, got 'b' in some"),
+        ([{"a": 1}], {"last": 5}, "a generator must return a dict of numbers by name, or nothing, got 5"),
+        ([{"a": 1}], {"last": {"a": 5}}, "'a' is yielded and returned by the generator; give one of them another name"),
+        ([{"a": "x"}], {}, "'a' of seed 7 must be numbers, got 'x'"),
+        ([{"a": [1, 2]}], {}, "a generator must yield one number for seed 7, got 'a' of shape (2,)"),
+        ([{"a": 1}], {"seeds": [0, 1]}, "one number for each of the 2 seeds from 0 to 1, got 'a' of shape ()"),
+        (
+            [{"a": [1, 2, 3]}],
+            {"seeds": [0, 1]},
+            "one number for each of the 2 seeds from 0 to 1, got 'a' of shape (3,)",
+        ),
+        ([], {}, "`train` must return Trials, or a dict of numbers and curves by name, got no number for seed 7"),
+    ],
+)
+def test_generator_is_refused_in_one_line(records: list[Any], options: dict[str, Any], message: str):
+    with pytest.raises(ResultError, match=re.escape(message)):
+        generated(*records, **options)

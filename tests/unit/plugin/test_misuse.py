@@ -280,11 +280,21 @@ def test_update_of_two_claims_with_one_id_is_usage_error(project: Project):
     assert not project.file("order").exists()
 
 
-def test_module_with_two_claims_is_collection_error(project: Project):
-    project.write("test_order.py", ORDER + ORDER.replace("claim =", "other =").replace("toy/order", "toy/other"))
-    result = project.run("test_order.py")
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert is_in_one_line(result, "toy/order: a module must have only one claim, since tests are named after it")
+def test_module_may_have_two_claims(project: Project):
+    """Their tests are named after their variables, from which ids are derived, too."""
+    project.write("test_order.py", ORDER + ORDER.replace("claim =", "far_apart =").replace('id="toy/order",', ""))
+    project.run("test_order.py", "--claims-update", "first", "--claims-report", "out")
+    assert project.file("order").exists()
+    assert project.file("far-apart").exists()
+    result = project.run("test_order.py::far_apart relation[low beats high on error-quick]")
+    result.assert_outcomes(passed=1)
+    by_id = {claim["id"]: claim["command"] for claim in project.report()["claims"]}
+    assert by_id.keys() == {"toy/order", "toy/far-apart"}
+
+
+def test_two_variables_may_name_one_claim(project: Project):
+    project.write("test_order.py", ORDER + "same = claim\n")
+    project.run("test_order.py", "--claims-update", "first").assert_outcomes(passed=3)
 
 
 def test_quoted_number_equal_to_all_seeds_is_at_percentile_50(project: Project):

@@ -185,9 +185,9 @@ def test_setting_of_another_type_is_collection_error(project: Project, setting: 
         (LAB.replace("epochs: int = 9", "epochs: int\n    must: int"), "toy.must has no default: each arm must set it"),
         (
             LAB + "\ndef train(seed): pass\nToy = train\n",
-            "lab must be a subclass of labcheck.Lab, got <function",
+            'a function decorated with @lab(name), such as @lab("digits"), got the function train',
         ),
-        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.Lab, got Toy("),
+        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.Lab, or a function"),
         (LAB.replace("return 6", "return 0"), "toy.stack must return a positive whole number, got 0"),
         (LAB.replace("return 6", "return 2.0"), "toy.stack must return a positive whole number, got 2.0"),
         (
@@ -393,7 +393,7 @@ def test_value_that_changes_rootdir_is_usage_error(project: Project, option: str
     work = outside.parent / "work"
     for folder in (outside, work):
         folder.mkdir()
-    for name in ("pytest.ini", "toy.py", "conftest.py", "test_order.py"):
+    for name in ("pytest.ini", "toy.py", "test_order.py"):
         (project.folder / name).rename(work / name)
     project.monkeypatch.chdir(work)
     refused = project.run(option, "../outside")

@@ -1,0 +1,161 @@
+"""Sessions with functions as labs, as users write them: results, mistakes, and what is not imported."""
+
+import json
+
+import pytest
+
+from tests.helpers.project import Project, assert_no_internals, count_lines, is_in_one_line, output
+
+FUNCTION = """
+import numpy as np
+from labcheck import Arm, Claim, assumed, beats, lab, score, value_at
+
+@lab("digits", data="digits")
+def train(seed, *, loss="hinge", epochs=3, noise: float = assumed(0.1, "not stated", 0.2)):
+    rng = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        print("epoch", epoch)
+        yield {"val_accuracy": 0.5 + 0.1 * epoch + noise * rng.random()}
+    return {"test_accuracy": rng.random() + (loss == "log")}
+"""
+CLAIM = """
+claim = Claim(
+    statement="The logistic loss is better.",
+    lab=train,
+    arms={"hinge": Arm(), "log": Arm({"loss": "log"})},
+    relations=[beats("log", "hinge", score("test_accuracy"))],
+    seeds={"quick": 20},
+)
+"""
+
+
+@pytest.fixture
+def function(project: Project) -> Project:
+    """Return a project with the module test_loss.py, which has a claim about a function."""
+    for file in project.folder.glob("*.py"):
+        file.unlink()
+    (project.folder / "test_loss.py").write_text(FUNCTION + CLAIM)
+    return project
+
+
+def change(project: Project, old: str, new: str) -> None:
+    text = FUNCTION + CLAIM
+    assert old in text
+    (project.folder / "test_loss.py").write_text(text.replace(old, new))
+
+
+def test_claim_about_function_is_recorded_and_compared(function: Project):
+    first = function.run("--claims-update", "first")
+    assert count_lines(first, "digits/loss  REPRODUCED  1 / 0 / 0                8      digits") == 1
+    stored = json.loads((function.folder / "baselines/digits/loss/quick-digits.json").read_text())
+    assert stored["arms"]["log"]["settings"] == {"loss": "log", "epochs": 3, "noise": 0.1}
+    assert not {"torch", "capability"} & stored["environment"].keys()
+    function.run().assert_outcomes(passed=3)
+    change(function, "rng.random() + (", "rng.random() + 0.01 * (seed == 3) + (")
+    result = function.run()
+    assert count_lines(result, "test_accuracy: 1 of 8 seeds differ, first seed 3:") >= 1
+
+
+def test_page_shows_function_and_its_unstated_setting(function: Project):
+    function.run("--claims-update", "first", "--claims-report", "out")
+    [entry] = function.report()["claims"]
+    assert [(one["setting"], one["value"], one["reason"]) for one in entry["unstated"]] == [
+        ("noise", 0.1, "not stated")
+    ]
+    assert "The logistic loss is better." in function.page_text()
+
+
+def test_prints_of_function_are_not_printed(function: Project):
+    assert count_lines(function.run("--claims-update", "first"), "epoch 0") == 0
+
+
+def test_generator_provides_curve(function: Project):
+    change(function, 'score("test_accuracy")', 'value_at("val_accuracy", 3, rising=True)')
+    result = function.run("--claims-update", "first")
+    assert count_lines(result, "log beats hinge on val_accuracy after 3 epochs") >= 1
+
+
+def test_function_is_resumed_unless_its_source_or_files_change(function: Project):
+    change(function, 'data="digits"', 'data="digits", depends=["*.csv"]')
+    (function.folder / "rates.csv").write_text("1")
+
+    def run() -> str:
+        result = function.pytester.runpytest_inprocess("--claims-resume", "--claims-update", "first")
+        [line] = [line for line in result.outlines if "available from an earlier run" in line]
+        return line
+
+    assert run().startswith("0 of ")
+    assert not run().startswith("0 of ")
+    (function.folder / "rates.csv").write_text("2")
+    assert run().startswith("0 of ")
+    change(function, 'data="digits"', 'data="digits", depends=["*.csv"], diverged=ZeroDivisionError')
+    assert run().startswith("0 of ")
+
+
+def test_seed_that_diverges_is_worst_and_others_are_errors(function: Project):
+    raising = "rng = np.random.default_rng(seed)\n    1 / (seed != 2 or loss == 'log')"
+    change(function, "rng = np.random.default_rng(seed)", raising)
+    result = function.run("--claims-update", "first")
+    assert count_lines(result, "arm 'hinge' (defaults), seed 2: ZeroDivisionError: division by zero") >= 1
+    assert count_lines(result, "File ") >= 1
+    text = (function.folder / "test_loss.py").read_text()
+    (function.folder / "test_loss.py").write_text(
+        text.replace('data="digits"', 'data="digits", diverged=ZeroDivisionError')
+    )
+    assert count_lines(function.run("--claims-update", "first"), "8/8  log beats hinge on test_accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('@lab("digits", data="digits")\n', "", "digits/x: lab must be a subclass of labcheck.Lab, or a function deco"),
+        (
+            '@lab("digits", data="digits")',
+            "@lab",
+            'TypeError: @lab needs a name and parentheses, such as @lab("digits")',
+        ),
+        ("seed, *, loss", "*, seed, loss", "train must have the seed as its first parameter"),
+        ("0.2)):", "0.2), **rest):", "train must name each setting, got the parameter **rest"),
+        ("epochs=3,", "epochs=3, data=4,", "train: a setting must not have the name 'data', which labs use; rename"),
+        ('{"loss": "log"}', '{"los": "log"}', "arm 'log': digits has no setting 'los'; it has loss, epochs, noise"),
+        ('{"loss": "log"}', '{"noise": "log"}', "arm 'log': digits.noise must be a number, got 'log'"),
+        ('score("test_accuracy")', 'score("accuracy")', "no metric 'accuracy'; available: epochs, test_accuracy"),
+        ('score("test_accuracy")', '"test_accuracy"', "arms must be compared by a Metric, such as Metric('test_mse'"),
+        ('return {"test_accuracy"', 'return {"name": "x", "test_accuracy"', "seed 0: 'name' must be numbers, got str"),
+        ('return {"test_accuracy": rng.random() + (loss == "log")}', "return 0.5", "must return a dict of numbers by"),
+        ('"log": Arm({"loss": "log"})', '"log": {"loss": "log"}', "arms must be a dict from names to Arms"),
+        ("statement=", 'id="loss", statement=', "'loss': an id must be <lab>/<claim>"),
+        ("statement=", 'id="mnist/loss", statement=', "the first half of an id must be the lab's name, 'digits'"),
+    ],
+)
+def test_mistake_is_answered_in_one_line(function: Project, old: str, new: str, message: str):
+    change(function, old, new)
+    if "digits/x" in message:
+        text = (function.folder / "test_loss.py").read_text()
+        (function.folder / "test_loss.py").write_text(text.replace("statement=", 'id="digits/x", statement='))
+    result = function.run("-n", "0", "--claims-update", "first")
+    assert count_lines(result, message) >= 1, output(result)
+    assert_no_internals(result)
+
+
+def test_torch_that_function_imports_unnoticed_is_refused(function: Project):
+    change(function, "import numpy as np", "import numpy as np, importlib, sys")
+    text = (function.folder / "test_loss.py").read_text()
+    hidden = "rng = np.random.default_rng(seed)\n    importlib.import_module('tor' + 'ch')"
+    (function.folder / "test_loss.py").write_text(text.replace("rng = np.random.default_rng(seed)", hidden))
+    fake = function.folder / "torch"  # importing the real one takes most of the time
+    fake.mkdir()
+    (fake / "__init__.py").write_text("")
+    (function.folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    result = function.run_in_subprocess("--claims-update", "first")
+    assert (
+        count_lines(result, "`train` imported torch, whose state was therefore not set; name torch in `depends`") >= 1
+    )
+
+
+def test_session_without_torch_installed(function: Project):
+    """Neither the plugin nor a function that does not use it needs torch, scikit-learn or matplotlib."""
+    block = "import sys\nfor name in ('torch', 'torchvision', 'sklearn', 'matplotlib', 'mlxtend', 'numba'):\n"
+    (function.folder / "conftest.py").write_text(f"{block}    sys.modules[name] = None\n")
+    result = function.run_in_subprocess("-n", "2", "--claims-update", "first")
+    assert is_in_one_line(result, "digits/loss  REPRODUCED  1 / 0 / 0                8      digits"), output(result)
