@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except comparison.ReportError as error:
         print(f"labcheck: {error}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"labcheck: needs {error.name}; pip install 'labcheck[page]'", file=sys.stderr)
     except OSError as error:
         print(f"labcheck: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
     return 2

@@ -1,1 +1,6 @@
-"""The labs of the five reports, and the base classes that they share."""
+"""The labs of the five reports, and base classes for others."""
+
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("labcheck.labs needs torch and others: pip install 'labcheck[labs]'") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,14 +124,22 @@ def validate(config: pytest.Config) -> None:
     if option.claims_update:
         _create("--claims-update", baselines_folder(config))
     if option.claims_report:
+        if not _is_installed("matplotlib"):
+            raise pytest.UsageError("--claims-report: needs Matplotlib; pip install 'labcheck[page]'")
         _create("--claims-report", Path(option.claims_report))
     if option.claims_resume and not hasattr(config, "cache"):
         raise pytest.UsageError("--claims-resume: needs pytest's cache; leave out -p no:cacheprovider")
     if option.claims_tensorboard:
-        spec = importlib.util.find_spec("tensorboard")
-        if spec is None or spec.origin is None:  # a folder of that name is not a package
+        if not _is_installed("tensorboard"):
             raise pytest.UsageError("--claims-tensorboard: needs TensorBoard; pip install 'labcheck[tensorboard]'")
         _create("--claims-tensorboard", Path(option.claims_tensorboard))
+
+
+def _is_installed(package: str) -> bool:
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None  # a folder of that name is not a package
 
 
 def _create(option: str, folder: Path) -> None:

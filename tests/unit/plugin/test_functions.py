@@ -138,6 +138,7 @@ def test_mistake_is_answered_in_one_line(function: Project, old: str, new: str, 
     assert_no_internals(result)
 
 
+@pytest.mark.slow
 def test_torch_that_function_imports_unnoticed_is_refused(function: Project):
     change(function, "import numpy as np", "import numpy as np, importlib, sys")
     text = (function.folder / "test_loss.py").read_text()
@@ -153,9 +154,18 @@ def test_torch_that_function_imports_unnoticed_is_refused(function: Project):
     )
 
 
+@pytest.mark.slow
 def test_session_without_torch_installed(function: Project):
     """Neither the plugin nor a function that does not use it needs torch, scikit-learn or matplotlib."""
     block = "import sys\nfor name in ('torch', 'torchvision', 'sklearn', 'matplotlib', 'mlxtend', 'numba'):\n"
     (function.folder / "conftest.py").write_text(f"{block}    sys.modules[name] = None\n")
     result = function.run_in_subprocess("-n", "2", "--claims-update", "first")
     assert is_in_one_line(result, "digits/loss  REPRODUCED  1 / 0 / 0                8      digits"), output(result)
+
+
+@pytest.mark.slow
+def test_page_without_matplotlib_is_usage_error(function: Project):
+    (function.folder / "conftest.py").write_text("import sys\nsys.modules['matplotlib'] = None\n")
+    result = function.run_in_subprocess("--claims-report", "out")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert is_in_one_line(result, "--claims-report: needs Matplotlib; pip install 'labcheck[page]'")

@@ -103,7 +103,7 @@ def load(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs_and_keeps_promises(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(EXAMPLES[name], tmp_path, monkeypatch)
-    claims = [value for value in vars(module).values() if isinstance(value, Claim)]
+    claims = [value.named(module.__name__, name) for name, value in vars(module).items() if isinstance(value, Claim)]
     assert all(build_checks(claim) for claim in claims)
     for expression, comment in promises(EXAMPLES[name]):
         names = vars(module)
@@ -166,6 +166,14 @@ def test_lab_of_docs_is_trained_and_resumed(pytester: pytest.Pytester) -> None:
     stored = json.loads((pytester.path / "baselines/digits/loss/quick-sklearn-digits.json").read_text())
     assert stored["arms"]["log"]["settings"] == {"loss": "log_loss", "epochs": 3}
     assert "scikit-learn " in stored["environment"]["packages"]
+
+
+@pytest.mark.slow
+def test_function_of_docs_is_recorded_and_compared(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_loss=example('@lab("digits", data='))
+    second = record_and_compare(pytester, "--claims-seeds", "2")
+    second.assert_outcomes(passed=3)
+    second.stdout.fnmatch_lines(["digits/loss  INCONCLUSIVE  0 / 0 / 1 *2  *sklearn digits"])
 
 
 # commands
