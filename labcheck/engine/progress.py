@@ -142,7 +142,8 @@ class ProgressFiles:
             with progress_callback(record):
                 yield
             times = [key, time.process_time() - cpu, time.monotonic() - wall]
-            _write(self._times, [*_read(self._times), times])
+            with suppress(OSError), self._times.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(times) + "\n")
         finally:
             with suppress(OSError):
                 self._current.unlink(missing_ok=True)
@@ -175,8 +176,8 @@ class ProgressFiles:
 
     def measured(self) -> dict[str, float]:
         """Return the wall seconds of each block that was trained in this session, by key."""
-        times = [entry for path in sorted(self.folder.glob("*.times")) for entry in _read(path)]
-        return {key: wall for key, _, wall in times}
+        lines = [line for path in sorted(self.folder.glob("*.times")) for line in _lines(path)]
+        return {key: wall for key, _, wall in map(json.loads, lines)}
 
     def state(self, plan: list[PlannedBlock]) -> State:
         """Return the current progress."""
@@ -285,6 +286,14 @@ def _write(path: Path, content: object) -> None:
     """Write JSON. Progress that cannot be written is not shown."""
     with suppress(OSError):
         write_atomically(path, json.dumps(content), durable=False)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file that are complete, since another process may be writing the last one."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    except OSError:
+        return []
 
 
 def _read(path: Path) -> list[Any]:

@@ -91,13 +91,14 @@ class TrialStore:
         session: The folder of the session.
         lasting: A folder that outlasts the session, if trials are to be kept for later sessions. Blocks are then
             identified by everything that their results depend on, instead of by their settings alone.
+        shared: Whether there are other processes. Otherwise blocks that do not last remain in this process.
 
     Attributes:
         problem: The reason why trials cannot be shared; "" if they can. They remain in this process then.
     """
 
-    def __init__(self, session: Path, lasting: Path | None = None):
-        self.folder, self.lasting = session, lasting
+    def __init__(self, session: Path, lasting: Path | None = None, *, shared: bool = True):
+        self.folder, self.lasting, self.shared = session, lasting, shared
         self.progress = ProgressFiles(session, lasting)
         self.provenance = Provenance()
         self._loaded: dict[str, tuple[Trials, float]] = {}
@@ -159,8 +160,12 @@ class TrialStore:
 
     def _obtain(self, block: Block, wait: float = 0) -> bool:
         """Load a block, or train and store it; return False if another worker holds it for more than `wait` seconds."""
+        if not (self.shared or self._lasts(block.lab)):
+            self._loaded[self.key(block)] = self._train(block)
+            return True
         path = self._path(block)
-        lock = FileLock(path.with_suffix(".lock"), timeout=wait)
+        # for files that others may write, filelock tests the file system each time, as long as a short training takes
+        lock = FileLock(path.with_suffix(".lock"), timeout=wait, mode=0o644)
         try:
             lock.acquire()
         except Timeout:
@@ -182,8 +187,9 @@ class TrialStore:
         failed = self._failed(block)
         if (recorded := _read(failed)) is not None:
             raise TrainingError(*recorded)
-        with suppress(OSError):
-            failed.touch()  # if its test or process ends now, no other worker trains it ahead
+        if self.shared:
+            with suppress(OSError):
+                failed.touch()  # if its test or process ends now, no other worker trains it ahead
         try:
             with self.progress.training(self.key(block)):
                 start = time.process_time()
@@ -226,7 +232,7 @@ class TrialStore:
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         try:
-            write_atomically(path, content.getvalue())
+            write_atomically(path, content.getvalue(), durable=path.parent == self.lasting)
         except OSError as error:
             self._report_problem(error)
 

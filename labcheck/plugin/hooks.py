@@ -144,7 +144,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             from labcheck.engine import environment
             from labcheck.engine.store import TrialStore
 
-            store = TrialStore(config.stash[FOLDER], config.stash[TRIALS])
+            shared = hasattr(config, "workerinput")
+            store = TrialStore(config.stash[FOLDER], config.stash[TRIALS], shared=shared)
             with environment.deterministic():
                 config.stash[SESSION], checks = options.start_session(config, [item.spec for item in items], store)
             for item, check in zip(items, checks, strict=True):

@@ -68,7 +68,7 @@ def planned_blocks(*seconds: float | None) -> list[PlannedBlock]:
 def write_times(files: ProgressFiles, times: dict[int, float], process: int = 1) -> None:
     """Write the file of a process whose blocks took these wall seconds, and half of them in CPU seconds."""
     content = [[str(number), wall / 2, wall] for number, wall in times.items()]
-    (files.folder / f"{process}.times").write_text(json.dumps(content))
+    (files.folder / f"{process}.times").write_text("".join(f"{json.dumps(line)}\n" for line in content))
 
 
 def test_share_is_one_if_all_blocks_are_finished_in_any_order(files: ProgressFiles, monkeypatch: pytest.MonkeyPatch):
@@ -326,7 +326,7 @@ def test_training_writes_times_of_finished_blocks(files: ProgressFiles, clock: S
     with contextlib.suppress(ZeroDivisionError), files.training("three"):
         clock.now += 1 // 0
     (file,) = files.folder.iterdir()
-    assert json.loads(file.read_text()) == [["one", 40.0, 50.0], ["two", 6.5, 7.0]]
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [["one", 40.0, 50.0], ["two", 6.5, 7.0]]
     assert files.measured() == {"one": 50.0, "two": 7.0}
 
 
@@ -334,7 +334,7 @@ def test_measured_joins_times_of_all_processes(files: ProgressFiles):
     assert files.measured() == {}
     write_times(files, {0: 50.0, 2: 7.0}, process=1)
     write_times(files, {1: 30.0}, process=2)
-    (files.folder / "3.times").write_text('[["4", 1')
+    (files.folder / "3.times").write_text('["4", 1')
     assert files.measured() == {"0": 50.0, "2": 7.0, "1": 30.0}
 
 
