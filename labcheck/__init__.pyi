@@ -48,6 +48,7 @@ from .core.trials import MetricError as MetricError
 from .core.trials import Trials as Trials
 from .core.verdicts import Verdict as Verdict
 from .data import DataError as DataError
+from .data.tables import Table as Table
 from .engine.progress import report_progress as report_progress
 
 __version__: str

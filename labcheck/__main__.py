@@ -1,4 +1,4 @@
-"""The command `labcheck`, also `python -m labcheck`: commands for the reports of earlier runs."""
+"""The command `labcheck`, also `python -m labcheck`: commands for earlier runs, and for tables of results."""
 
 import argparse
 import io
@@ -15,7 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     It is 0, 1 if two reports differ or cannot be combined, or 2 if a file cannot be read or written.
     """
-    parser = argparse.ArgumentParser(prog="labcheck", description="Commands for the reports of earlier runs.")
+    parser = argparse.ArgumentParser(
+        prog="labcheck", description="Commands for reports of earlier runs, and for tables of results."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     page = commands.add_parser("render", help="write report.html from a report.json")
     page.add_argument("report", type=Path, metavar="report.json")
@@ -35,6 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     several.add_argument("reports", type=Path, nargs="+", metavar="report.json")
     several.set_defaults(run=_combine)
+    verdict = commands.add_parser("judge", help="print the verdict on a table of results, or on counts, in one line")
+    verdict.add_argument("table", type=Path, nargs="?", metavar="runs.csv", help="one row for each arm and seed")
+    verdict.add_argument("--seed", default="seed", metavar="COLUMN", help="column of the seeds (default: seed)")
+    verdict.add_argument("--arms", metavar="COLUMN=A,B", help="whether the rows with A beat those with B")
+    verdict.add_argument("--metric", metavar="COLUMN", help="the column to compare")
+    direction = verdict.add_mutually_exclusive_group()
+    direction.add_argument("--higher", action="store_true", help="higher values are better")
+    direction.add_argument("--lower", action="store_true", help="lower values are better")
+    verdict.add_argument("--holds", type=int, metavar="K", help="without a table: the seeds in which a relation holds")
+    verdict.add_argument("--of", type=int, metavar="N", help="the number of seeds")
+    verdict.add_argument("--ties", type=int, default=0, metavar="T", help="the seeds in which it is a tie")
+    verdict.set_defaults(run=_judge)
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may be unable to print arrows
@@ -87,6 +101,27 @@ def _combine(options: argparse.Namespace) -> int:
         results, problems = combination.combine(reports)
     print(*terminal.table(results), *problems, sep="\n")
     return 1 if problems else 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from labcheck.core.trials import MetricError
+    from labcheck.data import DataError
+    from labcheck.report import judging
+
+    counts = options.holds is not None and options.of is not None
+    comparison_of_arms = options.arms and options.metric and (options.higher or options.lower)
+    if bool(options.table) == counts or (options.table and not comparison_of_arms):
+        raise comparison.ReportError(
+            "judge needs either a table with --arms, --metric and --higher or --lower, or --holds and --of"
+        )
+    try:
+        if counts:
+            print(judging.judge_counts(options.holds, options.of, options.ties))
+        else:
+            print(judging.judge_table(options.table, options.seed, options.arms, options.metric, options.higher))
+    except (DataError, MetricError, ValueError) as error:
+        raise comparison.ReportError(str(error)) from None
+    return 0
 
 
 if __name__ == "__main__":

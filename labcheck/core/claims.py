@@ -151,6 +151,10 @@ class Claim:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             except Exception as error:  # whatever a lab's own validation raises
                 raise ClaimError(f"{self.id}: arm '{name}': {line(error)}") from None
+        try:
+            self.lab.validate_arms(labs, {arm: [metric.name for metric in self.metrics(arm)] for arm in self.arms})
+        except ValueError as error:
+            raise ClaimError(f"{self.id}: {error}") from None
         return labs
 
     def validate(self) -> None:

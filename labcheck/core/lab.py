@@ -60,6 +60,7 @@ class Lab(ABC):
         depends: What results depend on besides imported code: names of installed packages, and globs of files relative
             to the module's folder, such as "configs/*.yaml".
         diverged: Exceptions by which `train` reports that a seed diverged; such a seed has no finite number.
+        recorded: Whether `train` returns results that were recorded earlier, which depend on no machine.
     """
 
     name: ClassVar[str]
@@ -67,6 +68,7 @@ class Lab(ABC):
     units: ClassVar[Mapping[str, str]] = {}
     depends: ClassVar[Sequence[str]] = ()
     diverged: ClassVar[tuple[type[Exception], ...]] = ()
+    recorded: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Freeze the settings and check their types.
@@ -90,6 +92,10 @@ class Lab(ABC):
         Blocks are always trained whole, since the results of a seed may depend on the others.
         """
         return 1
+
+    def seed_labels(self) -> Sequence[str] | None:
+        """Return the label of each seed if their number is limited; None if any seed can be trained."""
+        return None
 
     def precision(self, device: str) -> str:
         """Return a description of the arithmetic that `train` uses on a device."""
@@ -173,7 +179,7 @@ class Lab(ABC):
                 f"{cls.__qualname__}.name must be a string of letters, digits, '-', '_' and '.', the first half of its "
                 f'claims\' ids{got}: add name: ClassVar[str] = "…"'
             )
-        if not settings.is_named(cls):
+        if not cls.is_identified():
             raise ValueError(
                 f"{cls.__qualname__} must be a class that its module defines under its own name, which identifies it"
             )
@@ -194,6 +200,23 @@ class Lab(ABC):
                         f"{owner.__qualname__}.{setting} is not a setting yet: decorate the class with "
                         "@dataclass(frozen=True, kw_only=True)"
                     )
+
+    @classmethod
+    def is_identified(cls) -> bool:
+        """Return whether the class can be told from others by the names of its module and its own."""
+        return settings.is_named(cls)
+
+    @classmethod  # noqa: B027 - most labs have nothing to check
+    def validate_arms(cls, labs: Mapping[str, "Lab"], needed: Mapping[str, Sequence[str]]) -> None:
+        """Check that the arms of a claim can be compared with each other.
+
+        Args:
+            labs: The lab of each arm.
+            needed: The names of the metrics and curves that the claim needs of each arm.
+
+        Raises:
+            ValueError: They cannot; the message names an arm.
+        """
 
     def plain(self) -> dict[str, Any]:
         """Return the settings as JSON values, without fields that do not take part in comparisons.

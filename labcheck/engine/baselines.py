@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,11 +39,13 @@ class StoredArm(TypedDict):
         settings: The settings of its lab.
         metrics: One number per seed for each metric, None if it is not finite.
         data: Name and digest of its data, if the arms of the claim differ in it.
+        labels: The label of each seed, if they come from a table; values are then compared by label.
     """
 
     settings: dict[str, Any]
     metrics: dict[str, Numbers]
     data: NotRequired[dict[str, str]]
+    labels: NotRequired[list[str]]
 
 
 StoredRelation = dict[str, Any]
@@ -178,7 +180,13 @@ def compare_arm(stored: Baseline, current: Baseline, arm: str) -> tuple[list[str
     common = sorted(old["metrics"].keys() & new["metrics"].keys())
     for name in common:
         before, after = floats(old["metrics"][name]), floats(new["metrics"][name])
-        change = _changed(before, after) if same else drift.describe_shift(before, after)
+        labels = _common_labels(old, new)
+        if labels:
+            before, after = (
+                values[[arm["labels"].index(label) for label in labels]]
+                for values, arm in ((before, old), (after, new))
+            )
+        change = _changed(before, after, labels) if same else drift.describe_shift(before, after)
         if change:
             failures.append(f"{name}: {change}")
     notes = [] if same else [_note_on_environment(stored, current)]
@@ -254,7 +262,12 @@ def _describe(relation: StoredRelation | None) -> str:
     return f"{relation['verdict']} {tally(relation)}" if relation else "none"
 
 
-def _changed(before: Floats, after: Floats) -> str:
+def _common_labels(old: StoredArm, new: StoredArm) -> list[str]:
+    """Return the labels of the seeds that two results of an arm have in common; none if seeds are numbered."""
+    return [label for label in old.get("labels", []) if label in new.get("labels", [])]
+
+
+def _changed(before: Floats, after: Floats, labels: Sequence[str] = ()) -> str:
     """Return a description of the seeds whose values differ beyond float32 rounding; "" if there are none."""
     before = before[: len(after)]
     same = np.isclose(after[: len(before)], before, rtol=1e-6, atol=0, equal_nan=True)
@@ -262,7 +275,7 @@ def _changed(before: Floats, after: Floats) -> str:
         return ""
     seed = int(np.argmin(same))
     return (
-        f"{np.count_nonzero(~same)} of {len(same)} seeds differ, first seed {seed}: "
+        f"{np.count_nonzero(~same)} of {len(same)} seeds differ, first seed {labels[seed] if labels else seed}: "
         f"{after[seed]:.6g}, stored {before[seed]:.6g}; {UPDATE_HINT}"
     )
 

@@ -234,6 +234,8 @@ class ArmCheck(Check):
             "settings": lab.plain(),
             "metrics": {name: baselines.numbers(value) for name, value in values.items()},
         }
+        if (labels := lab.seed_labels()) is not None:
+            result.current.arms[arm]["labels"] = list(labels[: len(experiment.seeds)])
         if (data := experiment.data_by_arm[arm]) != experiment.data:
             result.current.arms[arm]["data"] = {"name": data.name, "digest": data.digest}
         seconds = experiment.session.store.seconds(lab, experiment.seeds, experiment.device)

@@ -108,6 +108,8 @@ class Session:
     ) -> list[int]:
         """Return the numbers of seeds after which a claim is judged while it trains; one if that is fixed."""
         most = claim.seeds[scale]
+        if (labels := next(iter(labs.values())).seed_labels()) is not None:
+            return [min(self.seeds.stop, len(labels)) if self.seeds else len(labels)]
         if self.seeds is not None:
             return [self.seeds.stop]
         if stored and not self.update:
