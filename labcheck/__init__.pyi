@@ -50,5 +50,6 @@ from .core.verdicts import Verdict as Verdict
 from .data import DataError as DataError
 from .data.tables import Table as Table
 from .engine.progress import report_progress as report_progress
+from .report.notebook import check as check
 
 __version__: str

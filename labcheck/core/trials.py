@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class Trials:
         """Return the number of seeds."""
         arrays = [*self.metrics.values(), *self.curves.values()]
         return len(arrays[0]) if arrays else len(self.diverged)
+
+    def to_frame(self) -> Any:
+        """Return the metrics as a pandas DataFrame with a row for each seed, from the first one on."""
+        import pandas
+
+        return pandas.DataFrame(self.metrics, index=pandas.RangeIndex(len(self), name="seed"))
 
     def after(self, curve: str) -> Ints:
         """Return the number of epochs completed at each record of a curve, (E,)."""
