@@ -2,12 +2,16 @@
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from labcheck.report import comparison
+
+CONFIGURATIONS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+"""The files that determine pytest's root folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     several.add_argument("reports", type=Path, nargs="+", metavar="report.json")
     several.set_defaults(run=_combine)
+    new = commands.add_parser("new", help="write a module with a claim about a function, to be filled in")
+    new.add_argument("name", help="the name of the lab, such as digits")
+    new.set_defaults(run=_new)
     verdict = commands.add_parser("judge", help="print the verdict on a table of results, or on counts, in one line")
     verdict.add_argument("table", type=Path, nargs="?", metavar="runs.csv", help="one row for each arm and seed")
     verdict.add_argument("--seed", default="seed", metavar="COLUMN", help="column of the seeds (default: seed)")
@@ -101,6 +108,26 @@ def _combine(options: argparse.Namespace) -> int:
         results, problems = combination.combine(reports)
     print(*terminal.table(results), *problems, sep="\n")
     return 1 if problems else 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from importlib.resources import files
+
+    from labcheck.core.lab import NAME
+
+    if not NAME.fullmatch(options.name):
+        raise comparison.ReportError(f"a name must consist of letters, digits, '-', '_' and '.', got {options.name!r}")
+    module, ini = Path(f"test_{re.sub('[-.]', '_', options.name)}.py"), Path("pytest.ini")
+    if module.exists():
+        raise comparison.ReportError(f"{module} exists; choose another name")
+    text = files("labcheck.report").joinpath("template", "new_claim.txt").read_text(encoding="utf-8")
+    module.write_text(text.replace('@lab("NAME"', f'@lab("{options.name}"'), encoding="utf-8")
+    written = [str(module)]
+    if not any((folder / name).exists() for folder in (Path.cwd(), *Path.cwd().parents) for name in CONFIGURATIONS):
+        ini.write_text("[pytest]\n", encoding="utf-8")  # the folder of baselines is beside it
+        written.append(str(ini))
+    print(f"{' and '.join(written)} written; pytest --claims-update 'a first look' trains and judges the claim")
+    return 0
 
 
 def _judge(options: argparse.Namespace) -> int:
