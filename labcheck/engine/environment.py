@@ -52,7 +52,7 @@ def has_imported_torch() -> bool:
 
 def has_torch() -> bool:
     """Return whether torch is imported or installed."""
-    return has_imported_torch() or ("torch" not in sys.modules and importlib.util.find_spec("torch") is not None)
+    return has_imported_torch() or importlib.util.find_spec("torch") is not None
 
 
 @contextmanager

@@ -80,7 +80,8 @@ class Provenance:
 
     def _uses_torch(self, lab: Lab) -> bool:
         """Return whether a lab's results may depend on torch, by the packages that it imports or declares."""
-        return not {*self._source(lab).packages, *self.dependencies(lab).packages} <= WITHOUT_TORCH
+        packages = {*self._source(lab).packages, *self.dependencies(lab).packages}
+        return not {name.lower() for name in packages} <= WITHOUT_TORCH
 
     def _source(self, lab: Lab, *others: str) -> ModuleSource:
         kind = type(lab)

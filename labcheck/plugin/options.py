@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,8 +135,6 @@ def validate(config: pytest.Config) -> None:
 
 
 def _is_installed(package: str) -> bool:
-    if package in sys.modules:
-        return sys.modules[package] is not None
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None  # a folder of that name is not a package
 

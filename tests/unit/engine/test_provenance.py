@@ -331,3 +331,24 @@ def test_identity_consists_of_class_and_settings():
 
     assert identity(Known()) == identity(Known(x=0)) != identity(Other())
     assert identity(Known(x=0)).startswith(f"known {__name__}.Known ")
+
+
+# torch
+
+
+@pytest.mark.parametrize(
+    ("imported", "uses"),
+    [
+        ("", False),
+        ("import numpy, scipy", False),
+        ("import sklearn", False),
+        ("import torch", True),
+        ("import torchvision", True),
+        ("def later():\n    import torch", True),
+        ("import jsonschema", True),  # unknown, so that it may import torch
+    ],
+)
+def test_environment_contains_torch_if_lab_may_use_it(writer: Writer, imported: str, uses: bool):
+    fingerprint = Provenance().fingerprint([writer.lab(imported)], "cpu")
+    assert ("torch" in fingerprint) == uses
+    assert ("capability" in fingerprint) == uses

@@ -265,7 +265,7 @@ def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
-        assert set(claim["environment"]) == {"capability", "cpu", "device", "numpy", "precision", "threads", "torch"}
+        assert set(claim["environment"]) == {"cpu", "device", "numpy", "precision"}
         assert claim["data"] == {"name": "drawn", "digest": "0123456789abcdef", "stand_in": False}
         assert claim["first_seed"] == 0
         assert claim["missing"] == []
