@@ -1,5 +1,6 @@
 """Settings: values that can be written, read back and compared."""
 
+import copy
 import dataclasses
 import sys
 import types
@@ -78,7 +79,7 @@ class FrozenDict(dict[str, Any]):
 def freeze(value: Any) -> Any:
     """Return an immutable copy of a setting: NumPy scalars become Python's, lists tuples, dicts and sets frozen ones.
 
-    Any other value is returned unchanged.
+    So do those in the fields of a frozen dataclass. Any other value is returned unchanged.
     """
     if isinstance(value, np.generic):
         return _item(value)
@@ -90,7 +91,22 @@ def freeze(value: Any) -> Any:
         return frozenset(map(freeze, value))
     if isinstance(value, dict | types.MappingProxyType):
         return FrozenDict({freeze(key): freeze(part) for key, part in value.items()})
+    if _is_immutable_dataclass(value):
+        return _frozen_fields(value)
     return value
+
+
+def _is_immutable_dataclass(value: Any) -> bool:
+    options = None if isinstance(value, type) else getattr(value, "__dataclass_params__", None)
+    return options is not None and bool(options.frozen and options.eq)
+
+
+def _frozen_fields(value: Any) -> Any:
+    """Return a copy of a dataclass whose fields are frozen."""
+    frozen = copy.copy(value)
+    for name, part in _compared(value).items():
+        object.__setattr__(frozen, name, freeze(part))  # as the dataclass itself does in __init__
+    return frozen
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -200,14 +200,23 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "object in dict": ({"a": {"b": Net()}}, "Net cannot be written and read back; use numbers, "),
     "object in dataclass": (Sgd(Net()), "Net cannot be written and read back; use numbers, "),
     "mutable dataclass": (Mutable(), "Mutable(lr=0.1) is mutable; use a dataclass with frozen=True"),
-    "list in dataclass": (Sgd([1]), "[1] is mutable; use a tuple, or labcheck.freeze"),
-    "dict in dataclass": (Sgd(Adam({"a": 1})), "{'a': 1} is mutable; use a tuple, or "),
+    "mutable dataclass in dataclass": (Sgd(Mutable()), "Mutable(lr=0.1) is mutable; use a dataclass with frozen=True"),
     "integer keys": ({0: 0.1}, "the keys of a dict must be strings, got 0; use a tuple of pairs"),
     "surrogate": ("\ud800", r"'\ud800' cannot be encoded as UTF-8; use another string"),
     "surrogate in key": ({"\ud800": 1}, r"'\ud800' cannot be encoded as UTF-8; use another string"),
     "surrogate in path": (Path("\ud800"), r"'\ud800' cannot be encoded as UTF-8; use another string"),
     "too many digits": (10**5000, "Exceeds the limit (4300 digits)"),
 }
+
+
+@pytest.mark.parametrize("value", [[1], {"a": [1]}, {1}, np.float64(1), Adam({"a": {"b": 1}})], ids=repr)
+def test_fields_of_frozen_dataclass_are_frozen(value: Any):
+    given = Sgd(value)
+    one, other = (cast(Any, configure(setting)).x for setting in (given, Sgd(value)))
+    assert hash(one) == hash(other)
+    assert settings.plain(one) == settings.plain(settings.freeze(given))
+    assert given == Sgd(value)
+    assert isinstance(one.lr, type(settings.freeze(value)))
 
 
 @pytest.mark.parametrize(("value", "message"), REFUSED.values(), ids=REFUSED)
