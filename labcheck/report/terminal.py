@@ -63,7 +63,8 @@ def _relation(result: ClaimResult, name: str, evidence: int) -> list[str]:
     parts = [name, ties, _medians(name, judged["terms"])]
     if judged["seeds_to_decide"]:
         needed = judged["seeds_to_decide"]
-        parts.append(f"about {needed} seeds would decide: --claims-seeds {needed}")
+        in_table = any("labels" in arm for arm in result.current.arms.values())
+        parts.append(f"about {needed} seeds would decide" + ("" if in_table else f": --claims-seeds {needed}"))
     start = f"{'>' if decisive else ' '} {verdict:26} {tally(judged):>{evidence}}"
     return textwrap.wrap(
         f"{start}  {'; '.join(filter(None, parts))}",

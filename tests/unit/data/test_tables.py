@@ -4,12 +4,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pandas
 import pytest
 
 from labcheck import Arm, Claim, DataError, Scale, Table, beats, error, score
 from labcheck.core.claims import ClaimError
 from tests.helpers.project import Project, count_lines, is_in_one_line, output
+from tests.helpers.report import SCHEMA
 
 HEADER = "Name,model,params.lr,seed,test_accuracy,val loss,note"
 ROWS = [
@@ -227,6 +229,19 @@ def test_seeds_that_table_gains_are_paired_by_label(table: Project):
     more = table.run()
     more.assert_outcomes(passed=3)
     assert is_in_one_line(more, "runs/best (quick): 21 seeds, 20 stored; verdicts are not compared"), output(more)
+
+
+def test_report_of_open_claim_is_valid_and_names_no_option(table: Project):
+    """More seeds need more rows, which no option adds."""
+    file = table.folder / "runs.csv"
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if len(line.split(",")[1]) > 1))
+    edit(table, "resnet,17,0.91", "resnet,17,0.8")
+    result = table.run("--claims-update", "first", "--claims-report", "out")
+    assert count_lines(result, "INCONCLUSIVE") == 3
+    assert count_lines(result, "seeds would decide") == 1
+    jsonschema.validate(table.report(), SCHEMA)
+    assert "seeds would decide" in table.page_text()
+    assert "--claims-seeds" not in output(result) + table.page_text()
 
 
 def test_all_rows_are_judged_unless_fewer_seeds_are_requested(table: Project):
