@@ -179,6 +179,8 @@ def test_block_that_ends_its_test_is_not_trained_ahead(recorded: Project, worker
 
 def test_torch_is_imported_before_first_test(recorded: Project):
     """The import takes longer than the timeout of a short test."""
+    toy = recorded.folder / "toy.py"
+    toy.write_text(toy.read_text() + "\n\ndef later():\n    import torch\n")
     watch = (
         "import pytest, sys\n@pytest.hookimpl(tryfirst=True)\n"
         "def pytest_runtest_protocol(): assert 'torch' in sys.modules\n"
