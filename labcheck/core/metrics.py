@@ -101,8 +101,8 @@ class Metric:
         try:
             with np.errstate(all="ignore"):
                 return float(self.reduction(curve, after))
-        except Exception as failure:  # whatever a user's reduction raises
-            raise MetricError(f"{self}: seed {seed}: {line(failure)}") from failure
+        except Exception as error:  # whatever a user's reduction raises
+            raise MetricError(f"{self}: seed {seed}: {line(error)}") from error
 
 
 def error(name: str, **options: Any) -> Metric:

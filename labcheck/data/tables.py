@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -44,7 +45,7 @@ class TableLab(Lab):
             ValueError: There is no such column or row, or there are several rows of one seed.
         """
         lab = cls(where=arm)
-        lab._selected()
+        _ = lab._selected  # refuses an arm without rows
         return lab
 
     def plain(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class TableLab(Lab):
 
     def seed_labels(self) -> list[str]:
         """Return the label of each seed: numbers in ascending order, then others in alphabetical order."""
-        return list(self._selected())
+        return list(self._selected)
 
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Any:
         """Return the numbers of these seeds by column, without columns that are empty or no number in a row."""
@@ -112,12 +113,13 @@ class TableLab(Lab):
             ValueError: There is no such column.
         """
         self._require_column(name)
-        return {label: _number(row[name]) for label, row in self._selected().items()}
+        return {label: _number(row[name]) for label, row in self._selected.items()}
 
     def _require_column(self, name: str) -> None:
         if name not in self.rows[0]:
             raise ValueError(f"{self.name} has no column {name!r}; it has {', '.join(map(str, self.rows[0]))}")
 
+    @cached_property
     def _selected(self) -> dict[str, Row]:
         """Return the row of each seed, in the order of `seed_labels`."""
         selected: dict[str, Row] = {}

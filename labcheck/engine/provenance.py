@@ -62,9 +62,9 @@ class Provenance:
     def fingerprint(self, labs: Iterable[Lab], device: str) -> Fingerprint:
         """Return the environment of these labs' results, with the packages that their own modules import."""
         labs = list(labs)
-        if all(lab.recorded for lab in labs):
-            return {"precision": ", ".join(sorted({_precision(lab, device) for lab in labs}))}
         precision = ", ".join(sorted({_precision(lab, device) for lab in labs}))
+        if all(lab.recorded for lab in labs):
+            return {"precision": precision}
         uses_torch = environment.has_torch() and any(map(self._uses_torch, labs))
         fingerprint = environment.fingerprint(device, precision, uses_torch=uses_torch)
         packages: dict[str, str] = {}

@@ -86,9 +86,7 @@ def _collected(returned: Any, seeds: Sequence[int], epochs: Any) -> Any:
         report_progress(len(records), max(len(records), epochs if isinstance(epochs, int) else 0))
     if not isinstance(last, Mapping):
         raise ResultError(f"a generator must return a dict of numbers by name, or nothing, got {_repr(last)}")
-    curves: dict[Any, Any] = {
-        name: [_host(name, record[name]) for record in records] for name in (records[0] if records else ())
-    }
+    curves = {name: [record[name] for record in records] for name in (records[0] if records else ())}
     if both := sorted(map(str, curves.keys() & last.keys())):
         raise ResultError(f"'{both[0]}' is yielded and returned by the generator; give one of them another name")
     if len(seeds) > 1:  # from a row for each epoch to a row for each seed

@@ -255,18 +255,16 @@ class ClaimItem(pytest.Item):
     def _summarize(self, result: CheckResult) -> None:
         """Add the summaries of the measured arms to a result, and write their TensorBoard files."""
         from labcheck.report import tensorboard
-        from labcheck.report.summary import summarize
+        from labcheck.report.summary import add_summaries
 
+        add_summaries(self.check, result)
         experiment, root = self.check.experiment, self.config.option.claims_tensorboard
-        for arm in result.result.current.arms:
-            trials, lab = result.trials[arm], experiment.labs[arm]
-            result.result.summaries[arm] = summarize(trials, lab.unit, experiment.seeds.start)
-            if root:
-                folder = Path(root, experiment.claim.id, experiment.scale, tensorboard.folder_name(arm))
-                try:
-                    tensorboard.write(folder, lab, trials, experiment.seeds.start)
-                except OSError as error:
-                    result.failures.append(f"--claims-tensorboard: {error}; name another folder")
+        for arm in result.result.current.arms if root else ():
+            folder = Path(root, experiment.claim.id, experiment.scale, tensorboard.folder_name(arm))
+            try:
+                tensorboard.write(folder, experiment.labs[arm], result.trials[arm], experiment.seeds.start)
+            except OSError as error:
+                result.failures.append(f"--claims-tensorboard: {error}; name another folder")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from labcheck.engine.checks import CheckFailedError

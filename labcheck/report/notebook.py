@@ -14,7 +14,7 @@ from labcheck.engine.checks import build_checks
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.report import document, terminal
-from labcheck.report.summary import summarize
+from labcheck.report.summary import add_summaries
 
 HEIGHT = 900
 """The height of the page in a notebook, in pixels."""
@@ -68,7 +68,8 @@ def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", devic
         raise ValueError(f"scale must be one of {', '.join(claim.scales)}, got {scale!r}")
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds must be a positive number, got {seeds}")
-    records, trials = [], {}
+    records: list[dict[str, Any]] = []
+    trials: dict[str, Trials] = {}
     with tempfile.TemporaryDirectory(prefix="labcheck-") as folder:
         store = TrialStore(Path(folder), shared=False)
         session = Session(store, Path(folder), device, None if seeds is None else range(seeds), update=True)
@@ -76,10 +77,8 @@ def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", devic
             checks = [spec.resolve(session) for spec in specs]
             for one in checks:
                 result = one.run()
-                for arm in result.result.current.arms:
-                    trials[arm] = result.trials[arm]
-                    lab = one.experiment.labs[arm]
-                    result.result.summaries[arm] = summarize(result.trials[arm], lab.unit, one.experiment.seeds.start)
+                trials |= {arm: result.trials[arm] for arm in result.result.current.arms}
+                add_summaries(one, result)
                 records.append(asdict(result.result))
     results = document.gather(records)
     [judged] = results.claims

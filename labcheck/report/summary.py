@@ -7,6 +7,7 @@ import numpy as np
 
 from labcheck.core.metrics import Metric
 from labcheck.core.trials import Floats, Trials
+from labcheck.engine.checks import Check, CheckResult
 
 MAX_RECORDS = 120
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
@@ -32,6 +33,14 @@ def summarize(trials: Trials, unit: Callable[[str], str], first: int = 0) -> dic
         "tables": {name: _table(table) for name, table in trials.tables.items()},
         "diverged": [{"seed": first + index, "error": error} for index, error in sorted(trials.diverged.items())],
     }
+
+
+def add_summaries(check: Check, result: CheckResult) -> None:
+    """Add the summary of each measured arm to the result of a check."""
+    experiment = check.experiment
+    for arm in result.result.current.arms:
+        unit, first = experiment.labs[arm].unit, experiment.seeds.start
+        result.result.summaries[arm] = summarize(result.trials[arm], unit, first)
 
 
 def spread(values: Floats) -> dict[str, list[Any]]:

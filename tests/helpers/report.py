@@ -18,7 +18,7 @@ from labcheck.engine.claim_results import ClaimResult
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.report.document import RunInfo
-from labcheck.report.summary import summarize
+from labcheck.report.summary import add_summaries
 
 SCHEMA = json.loads((files("labcheck.report") / "report.schema.json").read_text())
 """The schema of report.json."""
@@ -82,8 +82,7 @@ def run_check(spec: CheckSpec, session: Session) -> ClaimResult:
     """Return the result of a check with the summaries of its arms, as the plugin sends it to the reporter."""
     check = spec.resolve(session)
     ended = check.run()
-    for arm in ended.result.current.arms:
-        ended.result.summaries[arm] = summarize(ended.trials[arm], check.experiment.labs[arm].unit)
+    add_summaries(check, ended)
     return ended.result
 
 
