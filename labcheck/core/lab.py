@@ -113,6 +113,13 @@ class Lab(ABC):
     def train(self, seeds: Sequence[int], device: str = "cpu") -> Trials:
         """Train one model with each seed and return the results."""
 
+    def is_plausible(self) -> bool:
+        """Return whether the combination of settings is plausible, as a reading of the report.
+
+        Combinations of alternatives that are implausible or cannot be configured do not belong to the multiverse.
+        """
+        return True
+
     def brief(self) -> Self:
         """Return a lab that trains for a shorter time, for measuring the cost of an epoch.
 
@@ -242,6 +249,13 @@ class Lab(ABC):
         except (NameError, TypeError):
             return {field.name: field.type for field in dataclasses.fields(cls)}
         return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default of each setting that has one."""
+        return {
+            field.name: field.default for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING
+        }
 
     @classmethod
     def required_settings(cls) -> list[str]:

@@ -8,11 +8,11 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from labcheck.engine.environment import Fingerprint
 SCHEMA = 1
 UPDATE_HINT = "if the change is intentional, record it with --claims-update REASON"
 Numbers = list[float | None]
+Stored = TypeVar("Stored")
 
 
 class BaselineError(Exception):
@@ -104,6 +105,19 @@ def read(file: Path) -> Baseline:
     Raises:
         BaselineError: The file is missing, cannot be read, or was edited by hand.
     """
+    return load(file, lambda content: Baseline(**content))
+
+
+def load(file: Path, make: Callable[[dict[str, Any]], Stored]) -> Stored:
+    """Read a file of stored results, and check its schema and digest.
+
+    Args:
+        file: The file.
+        make: A function that returns what the content of the file represents.
+
+    Raises:
+        BaselineError: The file is missing, cannot be read, or was edited by hand.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         digest = content.pop("digest")
@@ -117,7 +131,7 @@ def read(file: Path) -> Baseline:
             raise BaselineError(
                 f"{file}: edited by hand; restore it from version control, or remove it and record it again"
             )
-        return Baseline(**content)
+        return make(content)
     except FileNotFoundError:
         raise BaselineError(f"{file}: no baseline; record one with --claims-update REASON") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -142,7 +156,15 @@ def write(baseline: Baseline, file: Path) -> None:
     Raises:
         BaselineError: The folder cannot be written, or the disk is full.
     """
-    content = dataclasses.asdict(baseline)
+    save(dataclasses.asdict(baseline), file)
+
+
+def save(content: dict[str, Any], file: Path) -> None:
+    """Write stored results with schema and digest, atomically.
+
+    Raises:
+        BaselineError: The folder cannot be written, or the disk is full.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(file, _dump({**content, "schema": SCHEMA, "digest": _digest(content)}))

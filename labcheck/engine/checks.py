@@ -197,9 +197,17 @@ class Check(ABC):
             check_result.notes.append(f"seeds from {first} on: results are not compared with the baselines")
             return
         if stored is None:
-            check_result.failures.append(experiment.problem)
+            if experiment.problem:
+                check_result.failures.append(experiment.problem)
+            else:
+                check_result.notes.append(
+                    f"{experiment.claim.id} ({experiment.scale}): universes without stored results are not compared; "
+                    "--claims-update REASON records them"
+                )
             return
         drifts, notes = self.compare(stored, result.current)
+        if experiment.universe:
+            drifts = [f"universe '{experiment.universe.name}': {drift}" for drift in drifts]
         check_result.drifts.extend(drifts + baselines.compare_names(stored, experiment.claim.names))
         check_result.notes.extend(notes)
         if stored.seeds != result.current.seeds:

@@ -21,6 +21,8 @@ class ClaimResult:
         quoted: For each arm, the report's numbers and their percentiles among our seeds.
         summaries: For each arm, its curves and tables over all seeds, from `labcheck.report.summary`.
         judged: For each relation, its verdict with all details.
+        universe: The universe in which they were measured: its `name` and `settings`, the `grid` of all settings that
+            are left open, and the settings that each arm sets itself, `own`; None in a session without universes.
     """
 
     claim: dict[str, Any]
@@ -28,6 +30,7 @@ class ClaimResult:
     quoted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    universe: dict[str, Any] | None = None
 
     @staticmethod
     def from_record(record: dict[str, Any]) -> "ClaimResult":

@@ -65,7 +65,7 @@ def _planned(block: Block, experiment: Experiment, arm: str, look: int) -> Plann
 
     A block of a later look is optional, unless the baseline includes its first seed.
     """
-    stored = experiment.stored
+    stored = experiment.reference
     seconds = stored.cpu_seconds.get(arm) if stored else None
     elsewhere = False
     if stored and seconds is not None:
@@ -74,4 +74,5 @@ def _planned(block: Block, experiment: Experiment, arm: str, look: int) -> Plann
     key = experiment.session.store.key(block)
     optional = look > 0 and not (stored and block.seeds[0] < stored.seeds)
     need = experiment.need(experiment.looks[look]) if look else ""
-    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}", seconds, elsewhere, optional, need)
+    universe = f" in {experiment.universe.name}" if experiment.universe else ""
+    return PlannedBlock(key, f"{experiment.claim.id} {arm} {block}{universe}", seconds, elsewhere, optional, need)

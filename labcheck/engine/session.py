@@ -12,9 +12,10 @@ from labcheck.core.lab import Data, Lab, Settings
 from labcheck.core.scales import Scale
 from labcheck.core.settings import plain
 from labcheck.core.trials import MetricError, Trials
-from labcheck.engine import baselines, stopping
+from labcheck.engine import baselines, multiverse, stopping
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.environment import Fingerprint
+from labcheck.engine.multiverse import Multiverse, Universe
 from labcheck.engine.store import Block, TrainingError, TrialStore, blocks
 
 DATA_SOURCE = "data_source"
@@ -57,36 +58,43 @@ class Session:
     data_source: str = "embedded"
     update: bool = False
     strict: bool = False
-    _experiments: dict[tuple[str, Scale], "Experiment"] = field(default_factory=dict, repr=False)
+    _experiments: dict[tuple[str, Scale, str], "Experiment"] = field(default_factory=dict, repr=False)
+    _multiverses: dict[Path, Multiverse | None] = field(default_factory=dict, repr=False)
 
-    def experiment(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab]) -> "Experiment":
+    def experiment(
+        self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], universe: Universe | None = None
+    ) -> "Experiment":
         """Return a claim at a scale under the session's options; it is resolved on the first request.
 
         Args:
             claim: The claim.
             scale: The scale.
-            labs: The lab of each arm at this scale, as the claim configures it.
+            labs: The lab of each arm at this scale, as the claim configures it, in the universe if there is one.
+            universe: The universe, if the session trains several.
 
         Raises:
             ValueError: An arm cannot have the overrides.
             DataError: Some data is missing.
         """
-        key = claim.id, scale
+        key = claim.id, scale, universe.name if universe else ""
         if key not in self._experiments:
-            self._experiments[key] = self._resolve(claim, scale, labs)
+            self._experiments[key] = self._resolve(claim, scale, labs, universe)
         return self._experiments[key]
 
-    def _resolve(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab]) -> "Experiment":
+    def _resolve(self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], universe: Universe | None) -> "Experiment":
         overrides = self.overrides.get(claim.lab.name, {})
         labs = {name: lab.override(self._changes(claim, scale, name)) for name, lab in labs.items()}
         device = scale.device if self.device == "auto" else self.device
         provenance = self.store.provenance
         data = provenance.data_of(labs.values())
-        stored, problem = None, ""
+        reference, problem = None, ""
         try:
-            stored = baselines.read(baselines.path(self.baselines, claim.id, scale, data.name))
+            reference = baselines.read(baselines.path(self.baselines, claim.id, scale, data.name))
         except baselines.BaselineError as error:
             problem = str(error)
+        stored = reference
+        if universe:
+            stored, problem = self._stored(multiverse.path(self.baselines, claim.id, scale, data.name), universe)
         return Experiment(
             session=self,
             claim=claim,
@@ -101,7 +109,19 @@ class Session:
             resumable=all(map(provenance.resumable, labs.values())),
             stored=stored,
             problem=problem,
+            universe=universe,
+            reference=stored or reference,
         )
+
+    def _stored(self, file: Path, universe: Universe) -> tuple[Baseline | None, str]:
+        """Return the stored results in a universe, or None and the reason if they cannot be read."""
+        if file not in self._multiverses:
+            try:
+                self._multiverses[file] = multiverse.read(file)
+            except baselines.BaselineError as error:
+                return None, str(error)
+        stored = self._multiverses[file]
+        return stored.result(universe.name) if stored else None, ""
 
     def _looks(
         self, claim: Claim, scale: Scale, labs: Mapping[str, Lab], device: str, stored: Baseline | None
@@ -144,7 +164,10 @@ class Experiment:
         fingerprint: The environment on which results are measured.
         resumable: Whether trials can be kept for a later session.
         stored: The baseline, if there is one that can be read.
-        problem: The reason why there is none.
+        problem: The reason why there is none; "" if none is required.
+        universe: The universe, if the session trains several.
+        reference: The results by which times and numbers of seeds are estimated: the stored ones, or, in a universe
+            without any, the baseline.
     """
 
     session: Session
@@ -160,6 +183,8 @@ class Experiment:
     resumable: bool
     stored: Baseline | None
     problem: str
+    universe: Universe | None = None
+    reference: Baseline | None = None
 
     @property
     def sequential(self) -> bool:
@@ -197,7 +222,8 @@ class Experiment:
 
     def need(self, look: int) -> str:
         """Return the name, unique in the session, of the need for the seeds of a look."""
-        return f"{self.claim.id} ({self.scale}): {look} seeds"
+        place = f"{self.scale}, {self.universe.name}" if self.universe else self.scale
+        return f"{self.claim.id} ({place}): {look} seeds"
 
     def train(self, arm: str, seeds: range) -> Trials:
         """Return the trials of an arm; they are trained now unless the session has them.
@@ -228,7 +254,8 @@ class Experiment:
     def describe_arm(self, arm: str) -> str:
         """Return an arm's name and settings for a message."""
         settings = ", ".join(f"{name}={value!r}" for name, value in self.claim.arms[arm].settings.items())
-        return f"arm '{arm}' ({settings or 'defaults'})"
+        place = f" in universe '{self.universe.name}'" if self.universe else ""
+        return f"arm '{arm}' ({settings or 'defaults'}){place}"
 
     def overridden(self, arms: Iterable[str]) -> Settings:
         """Return the overrides that affect any of these arms: those that at least one of them does not set itself."""
@@ -239,11 +266,7 @@ class Experiment:
         """Return the description of the claim for a report: its text, metrics, and settings that are not stated."""
         claim, overrides, common = self.claim, self.overrides, self.claim.common_settings(self.claim.arms)
         scale = claim.lab.scales.get(self.scale, {})
-        defaults = {
-            field.name: field.default
-            for field in dataclasses.fields(claim.lab)
-            if field.default is not dataclasses.MISSING
-        }
+        defaults = claim.lab.defaults()
         scaled = {
             name: value
             for name, value in scale.items()

@@ -91,10 +91,8 @@ def pytest_pycollect_makeitem(
     claims = sys.modules.get("labcheck.core.claims")
     if claims is None or not isinstance(obj, claims.Claim):
         return None
-    from labcheck.engine.checks import build_checks
-
     try:
-        specs = build_checks(obj.named(collector.name.removesuffix(".py"), name))
+        specs = options.checks_of(collector.config, obj.named(collector.name.removesuffix(".py"), name))
     except claims.ClaimError as error:
         raise collector.CollectError(portable(str(error))) from None
     names = {id(other): variable for variable, other in vars(collector.obj).items() if isinstance(other, claims.Claim)}
@@ -242,7 +240,9 @@ class ClaimItem(pytest.Item):
         except NotMeasuredError as error:
             self.outcome = {"error": portable(str(error))}
             raise
-        self._summarize(result)
+        universe = result.result.universe
+        if universe is None or not universe["settings"]:
+            self._summarize(result)
         self.outcome = portable({"record": asdict(result.result), "notes": result.notes})
         for judged in result.result.judged.values():  # JUnit XML shows these as properties
             counts = ("p", f"{judged['p']:.3g}") if "p" in judged else ("holds", f"{judged['holds']} of {judged['n']}")

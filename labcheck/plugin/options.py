@@ -15,9 +15,14 @@ import pytest
 from labcheck.data import ROOT, DataError
 
 if TYPE_CHECKING:
+    from labcheck.core.claims import Claim
     from labcheck.engine.checks import Check, CheckSpec
     from labcheck.engine.session import Session
     from labcheck.engine.store import TrialStore
+
+
+NO_UNIVERSES = 0
+"""The number of universes in a session that trains the claims with the assumed settings only."""
 
 
 def _seeds(text: str) -> range:
@@ -25,6 +30,14 @@ def _seeds(text: str) -> range:
     if not (first.isdecimal() and last.isdecimal() and (seeds := range(int(first), int(last) + bool(dash)))):
         raise argparse.ArgumentTypeError(f"must be a positive number, or the first and last seed, A-B, got {text!r}")
     return seeds
+
+
+def _universes(text: str) -> int | None:
+    if text == "all":
+        return None
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a positive number, or all, got {text!r}")
 
 
 def describe_seeds(seeds: range) -> str:
@@ -87,6 +100,10 @@ def add_options(parser: pytest.Parser) -> None:
         "--claims-set", type=_setting, action="append", default=[], metavar="LAB.SETTING=VALUE",
         help="override a setting that the report does not state; results are then not compared",
     )  # fmt: skip
+    group.addoption(
+        "--claims-universes", type=_universes, default=NO_UNIVERSES, metavar="N|all",
+        help="train each claim in up to N universes: choices of all settings that its report does not state",
+    )  # fmt: skip
     group.addoption("--claims-report", type=_folder, metavar="DIR", help="write report.json and report.html")
     group.addoption("--claims-tensorboard", type=_folder, metavar="DIR", help="write event files for TensorBoard")
     group.addoption(
@@ -120,6 +137,9 @@ def validate(config: pytest.Config) -> None:
         raise pytest.UsageError("--claims-update: overridden settings are not recorded; leave out --claims-set")
     if option.claims_update and option.claims_seeds and option.claims_seeds.start:
         raise pytest.UsageError("--claims-update: baselines begin with seed 0; --claims-seeds must be a number")
+    if option.claims_universes != NO_UNIVERSES and (option.claims_set or option.claims_tensorboard):
+        other = "--claims-set" if option.claims_set else "--claims-tensorboard"
+        raise pytest.UsageError(f"--claims-universes: varies the unstated settings itself; leave out {other}")
     if option.claims_update:
         _create("--claims-update", baselines_folder(config))
     if option.claims_report:
@@ -172,6 +192,22 @@ def trials_folder(config: pytest.Config) -> Path | None:
 def baselines_folder(config: pytest.Config) -> Path:
     """Return the folder of the baselines."""
     return config.rootpath / str(config.getini("claims_baselines"))
+
+
+def checks_of(config: pytest.Config, claim: Claim) -> list[CheckSpec]:
+    """Return the checks of a claim: of its arms and relations, or of its universes if they are requested.
+
+    Raises:
+        ClaimError: The claim is invalid.
+    """
+    limit: int | None = config.option.claims_universes
+    if limit == NO_UNIVERSES:
+        from labcheck.engine.checks import build_checks
+
+        return build_checks(claim)
+    from labcheck.engine.universe_checks import build_universe_checks
+
+    return build_universe_checks(claim, limit)
 
 
 def start_session(config: pytest.Config, specs: Sequence[CheckSpec], store: TrialStore) -> tuple[Session, list[Check]]:

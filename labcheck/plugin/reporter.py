@@ -154,7 +154,7 @@ class Reporter:
             self._problem("error", "the run was interrupted")
         if self.deaths > 0:
             self._problem("error", "a worker process died between two tests")
-        succeeded = self._update(results.claims, interrupted) & self._report(results)
+        succeeded = self._update(results, interrupted) & self._report(results)
         if not succeeded and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -203,21 +203,24 @@ class Reporter:
         """Return the number of skipped tests of claims, by reason."""
         return Counter(attempt.skipped for attempt in self.attempts.values() if attempt.skipped)
 
-    def _update(self, results: list[ClaimResult], interrupted: bool) -> bool:
+    def _update(self, results: RunResults, interrupted: bool) -> bool:
         """Write the baselines, if requested; return False then, since such a run exits with status 1 on purpose."""
         if not self.reason:
             return True
         if interrupted or self.died:
             self.lines.append(f"{'interrupted' if interrupted else 'a worker process died'}: no baseline was written")
             return False
-        if not results and not self.crashed:
+        if not self.measured and not self.crashed:
             self.lines.append("nothing was measured: no baseline was written")
             return False
         commit = _commit(self.baselines)
         self.lines += [f"{claim}: not written: one of its tests could not be run" for claim in sorted(self.crashed)]
-        for result in results:
+        for result in results.claims if not results.universes else ():
             if result.current.claim not in self.crashed:
                 self.lines += self._write_baseline(result, commit)
+        for universes in results.universes.values():
+            if universes[0].current.claim not in self.crashed:
+                self.lines += self._write_multiverse(universes, commit)
         self.lines.append(
             "--claims-update exits with status 1 on purpose: review the changes, then run again without it"
         )
@@ -246,6 +249,26 @@ class Reporter:
             lines.append(f"{name}: stored without {', '.join(result.missing)}, whose tests were not selected")
         return lines
 
+    def _write_multiverse(self, universes: list[ClaimResult], commit: dict[str, Any]) -> list[str]:
+        """Write the results of a claim in all measured universes; return lines about what changed, or why not."""
+        from labcheck.engine import baselines, multiverse
+
+        current = universes[0].current
+        name = f"{current.claim} ({current.scale})"
+        if unfinished := self._unfinished(universes[0]):
+            return [f"{name}: not written: the run ended before {', '.join(unfinished)}"]
+        file = multiverse.path(self.baselines, current.claim, current.scale, current.data["name"])
+        try:
+            stored = multiverse.read(file)
+            new = multiverse.merge(stored, universes)
+            changes = multiverse.changes(stored, new)
+            if changes:
+                new.update = {"reason": self.reason, "changes": changes, **commit}
+                multiverse.write(new, file)
+        except baselines.BaselineError as error:
+            return [f"{name}: {error}"]
+        return [f"{name}: {change}" for change in changes or ["unchanged"]]
+
     def _unfinished(self, result: ClaimResult) -> list[str]:
         """Return the selected tests of a claim that have not run, since -x ends a run at the first failure."""
         current = result.current
@@ -260,11 +283,22 @@ class Reporter:
             from labcheck.report.terminal import table
 
             fits = [str(fit) for fit in self.results.fits if fit.sufficient]
-            lines = [*table(self.results.claims), *fits, *lines]
+            lines = [*table(self.results.claims), *fits, *self._universes(self.results), *lines]
         if lines:
             terminalreporter.section("claims")
         for line in lines:
             terminalreporter.line(line)
+
+    def _universes(self, results: RunResults) -> list[str]:
+        """Return a line for each claim that was trained in several universes."""
+        if not results.universes:
+            return []
+        from labcheck.report.universes import tally
+
+        return [
+            f"{universes[0].claim['id']}: {tally(verdict for result in universes if (verdict := result.verdict))}"
+            for universes in results.universes.values()
+        ]
 
     def _notes(self) -> list[str]:
         """Return the notes of all tests without repetition, and notes about the run."""
@@ -287,7 +321,12 @@ class Reporter:
             return []
         from labcheck.engine import baselines
 
-        used = {file for test in tests for file in (self.baselines / test.claim).glob(f"{test.scale}-*")}
+        used = {
+            file
+            for test in tests
+            for kind in ("", "universes-")
+            for file in (self.baselines / test.claim).glob(f"{kind}{test.scale}-*")
+        }
         return [
             f"{file}: no collected claim uses this baseline; remove it if its claim no longer exists"
             for lab in sorted({test.claim.partition("/")[0] for test in tests})

@@ -48,22 +48,31 @@ class RunResults:
     Attributes:
         claims: The result of each claim, sorted by id, scale and data.
         fits: For each lab, how many of its printed numbers are typical of our seeds.
+        universes: For each claim, by id, scale and data, its results in each universe that was trained; none in a
+            session without universes.
     """
 
     claims: list[ClaimResult]
     fits: list[Fit]
+    universes: dict[tuple[str, str, str], list[ClaimResult]] = field(default_factory=dict)
 
 
 def gather(records: Iterable[dict[str, Any]]) -> RunResults:
     """Merge the records of checks into the results of claims.
 
-    Where the settings of a lab are probably not its report's, its NOT_REPRODUCED verdicts are withdrawn.
+    Where the settings of a lab are probably not its report's, its NOT_REPRODUCED verdicts are withdrawn. In a session
+    with universes, the result of a claim is that in the assumed universe.
     """
     merged: dict[tuple[str, str, str], ClaimResult] = {}
+    universes: dict[tuple[str, str, str], list[ClaimResult]] = {}
     for record in records:
         result = ClaimResult.from_record(record)
         current = result.current
-        merged.setdefault((current.claim, current.scale, current.data["name"]), result).merge(result)
+        key = current.claim, current.scale, current.data["name"]
+        if result.universe is not None:
+            universes.setdefault(key, []).append(result)
+        if result.universe is None or not result.universe["settings"]:
+            merged.setdefault(key, result).merge(result)
     claims = [merged[key] for key in sorted(merged)]
     fits = fit_labs(claims)
     for fit in fits:
@@ -71,7 +80,7 @@ def gather(records: Iterable[dict[str, Any]]) -> RunResults:
             for result in claims:
                 if fit.covers(result):
                     result.withdraw()
-    return RunResults(claims, fits)
+    return RunResults(claims, fits, universes)
 
 
 def document(results: RunResults, run: RunInfo) -> dict[str, Any]:
