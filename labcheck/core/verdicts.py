@@ -218,3 +218,19 @@ def tally(judged: Mapping[str, Any]) -> str:
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict on a claim: REPRODUCED if all relations are, NOT_REPRODUCED if any is, else INCONCLUSIVE."""
     return max(verdicts, key=list(Verdict).index)
+
+
+def decisive(judged: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the relation with the least support of those with the worst verdict; None if none has been judged.
+
+    Args:
+        judged: The judged relations of a report or baseline, by name.
+    """
+    order = list(Verdict)
+
+    def rank(name: str) -> tuple[int, float]:
+        relation = judged[name]
+        support = relation["p"] if "p" in relation else relation["holds"] / relation["n"]
+        return order.index(Verdict(relation["verdict"])), -support
+
+    return max(judged, key=rank, default=None)

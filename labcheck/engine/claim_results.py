@@ -69,14 +69,7 @@ class ClaimResult:
     @property
     def decisive(self) -> str | None:
         """The relation with the least support of those with the worst verdict; None if none has been judged."""
-        order = list(Verdict)
-
-        def rank(name: str) -> tuple[int, float]:
-            judged = self.judged[name]
-            support = judged["p"] if "p" in judged else judged["holds"] / judged["n"]
-            return order.index(Verdict(judged["verdict"])), -support
-
-        return max(self.judged, key=rank, default=None)
+        return verdicts.decisive(self.judged)
 
     def withdraw(self) -> None:
         """Make every NOT_REPRODUCED relation INCONCLUSIVE, because the settings are probably not the report's."""

@@ -177,7 +177,7 @@ def merge(stored: Multiverse | None, results: Sequence[ClaimResult]) -> Multiver
     Raises:
         BaselineError: The assumed universe was not measured.
     """
-    if all(_universe(result)["settings"] for result in results):
+    if not has_assumed(results):
         raise BaselineError(f"not written: the universe '{ASSUMED}' was not measured; select its test, too")
     merged = Multiverse.of(results)
     for name, universe in stored.universes.items() if stored else ():
@@ -185,6 +185,11 @@ def merge(stored: Multiverse | None, results: Sequence[ClaimResult]) -> Multiver
         if kept and all(value in merged.grid.get(setting, ()) for setting, value in universe["settings"].items()):
             merged.add({"name": name, **universe}, kept)
     return merged
+
+
+def has_assumed(results: Sequence[ClaimResult]) -> bool:
+    """Return whether the assumed universe is among the results of a claim, without which there is no multiverse."""
+    return any(not _universe(result)["settings"] for result in results)
 
 
 def changes(stored: Multiverse | None, new: Multiverse) -> list[str]:

@@ -293,11 +293,13 @@ class Reporter:
         """Return a line for each claim that was trained in several universes."""
         if not results.universes:
             return []
-        from labcheck.report.universes import tally
+        from labcheck.engine.multiverse import Multiverse, has_assumed
+        from labcheck.report.universes import describe
 
         return [
-            f"{universes[0].claim['id']}: {tally(verdict for result in universes if (verdict := result.verdict))}"
+            f"{universes[0].claim['id']}: {describe(Multiverse.of(universes))['summary']}"
             for universes in results.universes.values()
+            if has_assumed(universes)
         ]
 
     def _notes(self) -> list[str]:
