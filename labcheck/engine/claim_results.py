@@ -7,6 +7,8 @@ from labcheck.core import verdicts
 from labcheck.core.verdicts import Verdict
 from labcheck.engine.baselines import Baseline
 
+ResultKey = tuple[str, str, str]
+"""The id of a claim, the scale and the name of the data."""
 IN_DOUBT = "in doubt"
 """The tag of a verdict that was withdrawn, because the settings are probably not the report's."""
 
@@ -45,6 +47,11 @@ class ClaimResult:
         self.quoted |= other.quoted
         self.summaries |= other.summaries
         self.judged |= other.judged
+
+    @property
+    def key(self) -> ResultKey:
+        """What identifies the result in a run without universes."""
+        return self.current.claim, self.current.scale, self.current.data["name"]
 
     @property
     def lab(self) -> str:

@@ -19,7 +19,8 @@ from labcheck.plugin.attempts import PROPERTIES, Attempt, crash
 from labcheck.plugin.options import describe_seeds
 
 if TYPE_CHECKING:
-    from labcheck.engine.claim_results import ClaimResult
+    from labcheck.engine.claim_results import ClaimResult, ResultKey
+    from labcheck.engine.multiverse import Multiverse
     from labcheck.report.document import RunResults
 
 
@@ -175,7 +176,7 @@ class Reporter:
         }
         modules = {attempt.claim: nodeid.partition("::")[0] for nodeid, attempt in self.attempts.items()}
         run = document.RunInfo(modules, self._options(), self.problems, self._skipped(), times)
-        content = document.document(results, run)
+        content = document.document(results, run, self._multiverses(results))
         try:
             document.write(content, Path(self.folder))
             file = page.write(content, Path(self.folder))
@@ -184,6 +185,24 @@ class Reporter:
             return False
         self.lines.append(f"report: {file}")
         return True
+
+    def _multiverses(self, results: RunResults) -> dict[ResultKey, Multiverse]:
+        """Return the results of claims in several universes, of this run if it has any, otherwise the stored ones."""
+        from labcheck.engine import baselines, multiverse
+
+        if results.universes:
+            return {
+                key: multiverse.Multiverse.of(universes)
+                for key, universes in results.universes.items()
+                if multiverse.has_assumed(universes)
+            }
+        stored = {}
+        for result in results.claims:
+            try:
+                stored[result.key] = multiverse.read(multiverse.path(self.baselines, *result.key))
+            except baselines.BaselineError as error:
+                self.lines.append(str(error))
+        return {key: found for key, found in stored.items() if found}
 
     def _options(self) -> list[str]:
         """Return the options of the run on which results depend."""

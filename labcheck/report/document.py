@@ -3,18 +3,20 @@
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labcheck import __version__
 from labcheck.core.scales import Scale
-from labcheck.engine.claim_results import ClaimResult
+from labcheck.engine.claim_results import ClaimResult, ResultKey
 from labcheck.engine.files import write_atomically
+from labcheck.engine.multiverse import Multiverse
+from labcheck.report import universes
 from labcheck.report.fits import Fit, fit_labs
 
-SCHEMA = 6
+SCHEMA = 7
 
 
 @dataclass
@@ -54,7 +56,7 @@ class RunResults:
 
     claims: list[ClaimResult]
     fits: list[Fit]
-    universes: dict[tuple[str, str, str], list[ClaimResult]] = field(default_factory=dict)
+    universes: dict[ResultKey, list[ClaimResult]] = field(default_factory=dict)
 
 
 def gather(records: Iterable[dict[str, Any]]) -> RunResults:
@@ -63,16 +65,14 @@ def gather(records: Iterable[dict[str, Any]]) -> RunResults:
     Where the settings of a lab are probably not its report's, its NOT_REPRODUCED verdicts are withdrawn. In a session
     with universes, the result of a claim is that in the assumed universe.
     """
-    merged: dict[tuple[str, str, str], ClaimResult] = {}
-    universes: dict[tuple[str, str, str], list[ClaimResult]] = {}
+    merged: dict[ResultKey, ClaimResult] = {}
+    in_universes: dict[ResultKey, list[ClaimResult]] = {}
     for record in records:
         result = ClaimResult.from_record(record)
-        current = result.current
-        key = current.claim, current.scale, current.data["name"]
         if result.universe is not None:
-            universes.setdefault(key, []).append(result)
+            in_universes.setdefault(result.key, []).append(result)
         if result.universe is None or not result.universe["settings"]:
-            merged.setdefault(key, result).merge(result)
+            merged.setdefault(result.key, result).merge(result)
     claims = [merged[key] for key in sorted(merged)]
     fits = fit_labs(claims)
     for fit in fits:
@@ -80,16 +80,24 @@ def gather(records: Iterable[dict[str, Any]]) -> RunResults:
             for result in claims:
                 if fit.covers(result):
                     result.withdraw()
-    return RunResults(claims, fits, universes)
+    return RunResults(claims, fits, in_universes)
 
 
-def document(results: RunResults, run: RunInfo) -> dict[str, Any]:
-    """Return the content of report.json, which is the same in the same environment except for `times`."""
+def document(
+    results: RunResults, run: RunInfo, multiverses: Mapping[ResultKey, Multiverse] | None = None
+) -> dict[str, Any]:
+    """Return the content of report.json, which is the same in the same environment except for `times`.
+
+    Args:
+        results: The results of the run.
+        run: The information about it.
+        multiverses: The results of claims in several universes, of this run or stored, by id, scale and data.
+    """
     problems = {json.dumps(problem): problem for problem in run.problems}  # several workers may report the same one
     return {
         "schema": SCHEMA,
         "labcheck": __version__,
-        "claims": [_claim_entry(result, run) for result in results.claims],
+        "claims": [_claim_entry(result, run, (multiverses or {}).get(result.key)) for result in results.claims],
         "fits": [{**asdict(fit), "doubted": fit.doubted} for fit in results.fits],
         "problems": [problems[key] for key in sorted(problems)],
         "skipped": [{"reason": reason, "tests": run.skipped[reason]} for reason in sorted(run.skipped)],
@@ -97,7 +105,7 @@ def document(results: RunResults, run: RunInfo) -> dict[str, Any]:
     }
 
 
-def _claim_entry(result: ClaimResult, run: RunInfo) -> dict[str, Any]:
+def _claim_entry(result: ClaimResult, run: RunInfo, multiverse: Multiverse | None) -> dict[str, Any]:
     claim, current = result.claim, result.current
     relations = [{"name": name, **result.judged[name]} for name in claim["relations"] if name in result.judged]
     arms = [
@@ -123,6 +131,7 @@ def _claim_entry(result: ClaimResult, run: RunInfo) -> dict[str, Any]:
         "missing": result.missing,
         "arms": arms,
         "relations": relations,
+        "universes": universes.describe(multiverse) if multiverse else None,
     }
 
 

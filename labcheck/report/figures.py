@@ -92,9 +92,9 @@ def grids(claim: ClaimEntry) -> list[Panel]:
 
     panels = []
     if fits:
-        panels.append(Panel("the fit; the thin line is the function", _svg(fit, f"{claim['id']}: fit and function")))
+        panels.append(Panel("the fit; the thin line is the function", svg(fit, f"{claim['id']}: fit and function")))
     if errors:
-        panels.append(Panel("squared error over the interval", _svg(error, f"{claim['id']}: ln of squared error")))
+        panels.append(Panel("squared error over the interval", svg(error, f"{claim['id']}: ln of squared error")))
     return panels
 
 
@@ -123,7 +123,7 @@ def _strip(claim: ClaimEntry, name: str) -> Panel | None:
         axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[], xlabel=claim["metrics"][name]["unit"] or name)
         axes.spines["left"].set_visible(False)
 
-    drawing = _svg(draw, f"{claim['id']}: {name} of each seed, by arm", 52 + 38 * len(rows), left=12)
+    drawing = svg(draw, f"{claim['id']}: {name} of each seed, by arm", 52 + 38 * len(rows), left=12)
     return Panel(name, drawing)
 
 
@@ -164,7 +164,7 @@ def _curve(claim: ClaimEntry, name: str) -> Panel:
     notes = [f"The median is not finite at the end: {', '.join(lost)}."] if lost else []
     notes += ["Vertical dotted line: the learning rate changes."] if drops else []
     notes += ["Horizontal dotted line: the report's number."] if quoted else []
-    return Panel(name, _svg(draw, f"{claim['id']}: {name} over epochs, by arm"), notes)
+    return Panel(name, svg(draw, f"{claim['id']}: {name} over epochs, by arm"), notes)
 
 
 def _drops(arm: Mapping[str, Any]) -> list[float]:
@@ -217,7 +217,7 @@ def _floats(values: Any) -> Floats:
     return np.array(values, dtype=np.float64)  # None becomes NaN
 
 
-def _svg(draw: Draw, description: str, height: int = 230, left: int = 56) -> str:
+def svg(draw: Draw, description: str, height: int = 230, left: int = 56) -> str:
     """Return a drawing as SVG with a description for screen readers, without parts that the page does not need."""
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": description}):
         figure = Figure(figsize=(WIDTH / PIXELS, height / PIXELS), dpi=PIXELS)

@@ -21,6 +21,7 @@ from labcheck.report.formatting import (
     format_number,
     format_setting,
 )
+from labcheck.report.specification import specification_curve
 from labcheck.report.summary import median
 
 ClaimEntry = Mapping[str, Any]
@@ -117,6 +118,7 @@ def _card(claim: ClaimEntry, report: Mapping[str, Any]) -> dict[str, Any]:
         "strips": figures.strips(claim),
         "curves": figures.curves(claim),
         "grids": figures.grids(claim),
+        "specification": specification_curve(claim),
         "classes": _classes(claim),
         "confusion": _confusion(claim),
         "common": common,

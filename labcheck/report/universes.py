@@ -59,11 +59,15 @@ def _decisive(multiverse: Multiverse, levels: Mapping[str, Levels]) -> tuple[str
 
 
 def _universes(multiverse: Multiverse, relation: str) -> list[dict[str, Any]]:
-    """Return name, settings, verdict and seeds of each universe, with the counts of a relation."""
+    """Return name, settings, verdict and seeds of each universe, with counts and interval of a relation."""
     rows = []
     for name, stored in multiverse.universes.items():
         judged = stored["relations"].get(relation)
-        counts = {key: judged[key] for key in ("holds", "n")} if judged else {}
+        counts = {}
+        if judged:
+            holds, ties, n = (judged[key] for key in ("holds", "ties", "n"))
+            ends = verdicts.lower_end(holds, n), verdicts.upper_end(holds + ties, n)
+            counts = {"holds": holds, "n": n, **dict(zip(("lower", "upper"), ends, strict=True))}
         verdict = str(multiverse.verdicts[name])
         rows.append(
             {"name": name, "settings": stored["settings"], "verdict": verdict, "seeds": stored["seeds"], **counts}

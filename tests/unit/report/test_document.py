@@ -261,7 +261,7 @@ def test_scales_have_separate_times(project: Project):
 
 def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
     report = alone.report
-    assert report["schema"] == 6
+    assert report["schema"] == 7
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
