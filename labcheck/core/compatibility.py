@@ -1,0 +1,269 @@
+"""Compatibility: which universe the numbers that a report prints most likely come from.
+
+Each arm of a report was trained once, so its printed numbers are one draw from the distribution of that arm's seeds,
+of which we have a sample in each universe. If all universes were equally probable before, Bayes' rule gives their
+posterior. It states which of the universes that were tried fits best, not that any of them is the report's; whether one
+fits at all is shown by the p-value.
+
+The distribution of one more draw is a kernel density around our seeds: with n seeds, each has a share of 1/(n + 1), and
+the last share is that of an unseen draw, from a wide distribution around the values of all universes, so that one odd
+run cannot exclude a universe. All numbers of a run belong to the same draw, so that their dependence is respected. Runs
+are independent, which is only approximately true if they share data. A report that chose the best of k tries prints a
+draw in which better seeds have larger shares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from labcheck.core.trials import Floats
+from labcheck.core.verdicts import Verdict
+
+TRIES = (1, 3, 10)
+"""The numbers of tries of which a report may have printed the best."""
+FREEDOM = 3
+"""The degrees of freedom of the kernels, Student's t."""
+DRAWS = 2000
+"""The number of draws by which a p-value is computed."""
+UNUSUAL = 0.01
+"""The p-value below which no universe prints such numbers."""
+
+
+@dataclass(frozen=True)
+class PrintedRun:
+    """The numbers that a report prints for an arm, and ours for it in each universe.
+
+    Attributes:
+        name: The name of the arm.
+        printed: The numbers (Q,), NaN for one that is not finite. By the first one, a report would choose the best try.
+        units: The unit of the last printed digit of each number (Q,). The value that a report has rounded or cut is
+            within one unit.
+        log: Whether each number is an error, whose ratios make sense, (Q,).
+        higher_is_better: Whether a larger first number is better.
+        samples: For each universe, the values of our seeds (n, Q); n is 0 where the arm was not trained.
+    """
+
+    name: str
+    printed: Floats
+    units: Floats
+    log: Sequence[bool]
+    higher_is_better: bool
+    samples: Sequence[Floats]
+
+
+@dataclass(frozen=True)
+class Compatibility:
+    """The posterior over universes, given the numbers of a report.
+
+    Attributes:
+        posterior: The probability of each universe (U,).
+        tries: The probability of each number of tries, those of `TRIES`.
+        p_values: For each universe (U,), the probability that a report of its own prints numbers that are as unlikely;
+            the largest one over the numbers of tries.
+    """
+
+    posterior: Floats
+    tries: Floats
+    p_values: Floats
+
+
+def unit_of_last_digit(value: float) -> float:
+    """Return the unit of the last digit of a number as Python prints it. Trailing zeros of a report are unknown."""
+    digits, _, exponent = f"{float(value)!r}".partition("e")
+    decimals = len(digits.partition(".")[2]) if not digits.endswith(".0") else 0
+    return float(10.0 ** (int(exponent or 0) - decimals))
+
+
+def compatibility(runs: Sequence[PrintedRun], universes: int) -> Compatibility:
+    """Return the posterior over equally probable universes, given the printed numbers.
+
+    A run that was not trained in a universe has the mean log-likelihood of the others there, which favors none.
+
+    Args:
+        runs: The printed runs.
+        universes: The number of universes, U.
+
+    Raises:
+        ValueError: The samples of a run are not those of all universes, or have other numbers than it prints.
+    """
+    fits = [_samples(run, universes) for run in runs]
+    likelihood = np.zeros((universes, len(TRIES)))
+    p_values = np.ones((universes, len(TRIES)))
+    for place, tries in enumerate(TRIES):
+        for samples in fits:
+            logs = np.array([sample.log_likelihood(tries) for sample in samples])
+            known = np.array([len(sample.first) > 0 for sample in samples])
+            likelihood[:, place] += np.where(known, logs, logs[known].mean() if known.any() else 0.0)
+        for universe in range(universes):
+            p_values[universe, place] = _p_value([samples[universe] for samples in fits], tries)
+    joint = scipy.special.softmax(likelihood)
+    return Compatibility(joint.sum(1), joint.sum(0), p_values.max(1))
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A printed run in one universe, on a scale on which kernels have the same width everywhere.
+
+    Attributes:
+        first: The first number of each of our seeds (n,).
+        printed: The log density of the printed numbers around each seed, and as an unseen draw, (1, n) and (1,).
+        seeds: The same for each seed instead of the printed numbers, (n, n) and (n,).
+        higher_is_better: Whether a larger first number is better.
+    """
+
+    first: Floats
+    printed: tuple[Floats, Floats]
+    seeds: tuple[Floats, Floats]
+    higher_is_better: bool
+
+    def log_likelihood(self, tries: int) -> float:
+        """Return the log-likelihood of the printed numbers; 0 if there are no seeds."""
+        if not len(self.first):
+            return 0.0
+        weights = _shares(self.first, tries, self.higher_is_better)[None]
+        return float(_log_density(*self.printed, weights, len(self.first))[0])
+
+    def left_out(self, tries: int) -> tuple[Floats, Floats]:
+        """Return the log-likelihood of each of our seeds (n,) by the others, and the share of each (n,)."""
+        shares = _shares(self.first, tries, self.higher_is_better)
+        weights = shares * (1 - np.eye(len(shares)))
+        weights /= np.maximum(weights.sum(1, keepdims=True), 1e-300)
+        return _log_density(*self.seeds, weights, len(shares) - 1), shares
+
+
+def _log_density(kernels: Floats, unseen: Floats, weights: Floats, seeds: int) -> Floats:
+    """Return the log density of draws (M,), given those around each seed and as unseen draws, and weights of seeds."""
+    with np.errstate(divide="ignore"):  # the logarithm of a weight of 0
+        seen = scipy.special.logsumexp(kernels + np.log(weights * seeds), axis=1)
+    return np.asarray(np.logaddexp(seen, unseen) - np.log(seeds + 1))
+
+
+def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
+    """Return a printed run in each universe.
+
+    Raises:
+        ValueError: The samples are not those of all universes, or have other numbers than the run prints.
+    """
+    if len(run.samples) != universes:
+        raise ValueError(f"{run.name}: must have a sample for each of {universes} universes, got {len(run.samples)}")
+    for sample in run.samples:
+        if sample.ndim != 2 or sample.shape[1] != len(run.printed):
+            raise ValueError(f"{run.name}: samples must have shape (n, {len(run.printed)}), got {sample.shape}")
+    log = np.array(run.log)
+    samples = [_transform(sample, log) for sample in run.samples]
+    printed = _transform(run.printed, log)[None]
+    units = np.where(log, run.units / np.maximum(np.abs(run.printed), run.units), run.units)
+    units = np.where(np.isfinite(units), units, 0.0)
+    low, center, high = (_quantile(np.concatenate([*samples, printed]), share) for share in (0.05, 0.5, 0.95))
+    spread = np.maximum((high - low) / 2, units) + 1e-12
+    fits = []
+    for sample in samples:
+        widths = _bandwidth(sample, units)
+
+        def density(numbers: Floats, sample: Floats = sample, widths: Floats = widths) -> tuple[Floats, Floats]:
+            return _log_kernels(numbers, sample, widths), _log_unseen(numbers, center, spread)
+
+        fits.append(_Sample(sample[:, 0], density(printed), density(sample), run.higher_is_better))
+    return fits
+
+
+def _transform(values: Floats, log: Floats) -> Floats:
+    """Return errors as logarithms; a number that is not finite, or an error that is not positive, is NaN."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        transformed = np.where(log, np.log(values), values)
+    return np.where(np.isfinite(transformed), transformed, np.nan)
+
+
+def _quantile(values: Floats, share: float) -> Floats:
+    """Return a quantile of each column without NaN; 0 for a column that has nothing else."""
+    quantiles = np.zeros(values.shape[1])
+    for column, numbers in enumerate(values.T):
+        if (finite := numbers[~np.isnan(numbers)]).size:
+            quantiles[column] = np.quantile(finite, share)
+    return quantiles
+
+
+def _bandwidth(sample: Floats, units: Floats) -> Floats:
+    """Return the width of the kernels of each number (Q,), by Silverman's rule (1986), at least half a printed unit."""
+    middle = _quantile(sample, 0.75) - _quantile(sample, 0.25)
+    finite = [column[~np.isnan(column)] for column in sample.T]
+    deviations = np.array([column.std() if column.size else 0.0 for column in finite])
+    spread = np.where(middle > 0, np.minimum(deviations, middle / 1.34), deviations)
+    return np.asarray(np.maximum(0.9 * spread * max(len(sample), 1) ** (-1 / (4 + sample.shape[1])), units / 2) + 1e-12)
+
+
+def _log_kernels(numbers: Floats, sample: Floats, widths: Floats) -> Floats:
+    """Return the log density of rows of numbers (M, Q) around each seed (n, Q), (M, n).
+
+    A number that is not finite has the density 1 around its like, and 0 around others.
+    """
+    rows = numbers[:, None]
+    densities = scipy.stats.t.logpdf(rows, FREEDOM, sample, widths)
+    densities = np.where(np.isnan(rows) & np.isnan(sample), 0.0, densities)
+    return np.asarray(np.where(np.isnan(rows) ^ np.isnan(sample), -np.inf, densities).sum(2))
+
+
+def _log_unseen(numbers: Floats, center: Floats, spread: Floats) -> Floats:
+    """Return the log density of rows of numbers (M, Q) as unseen draws, each finite or not with equal probability."""
+    densities = scipy.stats.cauchy.logpdf(numbers, center, spread)
+    return np.asarray((np.where(np.isnan(numbers), 0.0, densities) - np.log(2)).sum(1))
+
+
+def _shares(values: Floats, tries: int, higher_is_better: bool) -> Floats:
+    """Return the probability that each seed (n,) is the best of several random ones; ties have equal shares."""
+    filled = np.where(np.isnan(values), np.inf, -values if higher_is_better else values)
+    at_least = (filled[:, None] >= filled).mean(0)  # the share of seeds that are no better, (n,)
+    worse = (filled[:, None] > filled).mean(0)
+    shares = (at_least**tries - worse**tries) / (filled[:, None] == filled).sum(0)
+    return np.asarray(shares)
+
+
+def _p_value(samples: Sequence[_Sample], tries: int) -> float:
+    """Return the probability that a report of a universe prints numbers with such a low likelihood.
+
+    The draws are our seeds, each judged by the others. For the best of several tries it is slightly too small, since
+    the best of our seeds are few.
+    """
+    samples = [sample for sample in samples if len(sample.first) > 1]
+    observed = sum(sample.log_likelihood(tries) for sample in samples)
+    rng = np.random.default_rng(0)
+    total = np.zeros(DRAWS)
+    for sample in samples:
+        logs, shares = sample.left_out(tries)
+        total += rng.choice(logs, DRAWS, p=shares / shares.sum())
+    return float((1 + (total <= observed).sum()) / (1 + DRAWS))
+
+
+def bayes_factor(posterior: Floats, levels: Sequence[int]) -> float:
+    """Return the evidence for the assumed value of a setting against its alternatives.
+
+    Args:
+        posterior: The probability of each universe (U,), all of which had the same one before.
+        levels: The level of the setting in each universe (U,), 0 for the assumed value.
+
+    Returns:
+        The ratio of the posterior odds and the prior odds; NaN if all universes have the same level.
+    """
+    assumed = np.array(levels) == 0
+    if assumed.all() or not assumed.any():
+        return float("nan")
+    return float(posterior[assumed].mean() / max(posterior[~assumed].mean(), 1e-300))
+
+
+def credible_set(posterior: Floats, mass: float = 0.9) -> list[int]:
+    """Return the fewest universes that have this posterior probability together, the most probable one first."""
+    order = np.argsort(-posterior, kind="stable")
+    count = int(np.searchsorted(posterior[order].cumsum(), mass * (1 - 1e-9))) + 1
+    return [int(index) for index in order[:count]]
+
+
+def averaged(posterior: Floats, verdicts: Sequence[Verdict | None]) -> Mapping[Verdict, float]:
+    """Return the probability of each verdict, averaged over the posterior of the universes that have one."""
+    known = np.array([verdict is not None for verdict in verdicts])
+    total = posterior[known].sum()
+    return {
+        verdict: float(posterior[[one is verdict for one in verdicts]].sum() / total) if total else float("nan")
+        for verdict in Verdict
+    }
