@@ -37,11 +37,19 @@ def _row(name: str, call: griffe.ExprCall) -> str:
         else:
             positional.append(argument)
     default, *rest = positional
-    if str(call.function) == "known":
-        grade, reason = (ast.literal_eval(str(part)) for part in rest)
-        alternatives: list[Any] = []
-    else:
-        grade = keywords.get("grade", "open")
-        reason, *alternatives = (ast.literal_eval(str(rest[0])), *rest[1:])
-    others = ", ".join(f"`{other}`" for other in alternatives)
-    return f"| `{name}` | `{default}` | {grade} | {reason.replace('|', '&#124;')} | {others} |"
+    declared = 2 if str(call.function) == "known" else 1  # the arguments before the alternatives
+    *grade, reason = (ast.literal_eval(str(part)) for part in rest[:declared])
+    [grade] = grade or [keywords.get("grade", "open")]
+    others = "<br>".join(map(_alternative, rest[declared:]))
+    return f"| `{name}` | `{default}` | {grade} | {_escape(reason)} | {others} |"
+
+
+def _alternative(argument: Any) -> str:
+    if isinstance(argument, griffe.ExprCall) and str(argument.function) == "Alternative":
+        value, reason = argument.arguments
+        return f"`{value}`: {_escape(ast.literal_eval(str(reason)))}"
+    return f"`{argument}`"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "&#124;")

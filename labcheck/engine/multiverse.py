@@ -233,7 +233,7 @@ def grid_of(lab: type[Lab], scale: str) -> Grid:
     defaults = lab.defaults()
     return Grid(
         {
-            name: (defaults[name], *justification.alternatives)
+            name: (defaults[name], *(other.value for other in justification.alternatives))
             for name, justification in lab.unstated().items()
             if justification.alternatives and name not in scaled
         }

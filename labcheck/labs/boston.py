@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.assumptions import assumed, known
+from labcheck.core.assumptions import Alternative, assumed, known
 from labcheck.core.lab import Data
 from labcheck.core.metrics import Metric
 from labcheck.data import boston
@@ -64,38 +64,56 @@ class Boston(StackedLab):
         "numbers",
         "With width 64 and batch 32, five rows of Adam's numbers fit the same number of epochs, about 30; with widths "
         "32 and 128, each row needs a different one",
+        Alternative(32, "The width is not stated for these tables; this is a usual one for 13 features"),
+        Alternative(128, "The width is not stated for these tables; this is a usual one"),
     )
     batch: int = known(
         32,
         "numbers",
         "With batch 32 and width 64, five rows of Adam's numbers fit the same number of epochs; with batch 64, each "
         "row needs a different one",
+        Alternative(16, "The batch size is not stated for these tables; this is a usual one for 336 examples"),
+        Alternative(64, "The batch size is not stated for these tables; this is a usual one"),
     )
     epochs: int = assumed(
         30,
         "With 30 epochs, the printed errors of the learning-rate table are at percentiles 45, 78 and 25 of our seeds; "
         "the arms that compare activations train for 60 epochs, the length of the curves in the text",
-        25,
-        40,
+        Alternative(25, "The shortest training with which Adam's numbers fit"),
+        Alternative(40, "The longest training with which Adam's numbers fit"),
+        Alternative(100, "The number is not stated for these tables; this is a common one for 336 examples"),
         grade="likely",
     )
     momentum: float = known(
-        0.0, "numbers", "With 0.9, the deep networks stop learning, but the report prints ordinary errors for them"
+        0.0,
+        "numbers",
+        "With 0.9, the deep networks stop learning, but the report prints ordinary errors for them",
+        Alternative(0.9, "The momentum is not stated; this is the usual one"),
     )
-    patience: int = assumed(10, "The patience of ReduceLROnPlateau is not stated; this is torch's default", 5, 3)
-    factor: float = assumed(0.1, "The factor of ReduceLROnPlateau is not stated; this is torch's default", 0.5)
+    patience: int = assumed(
+        10,
+        "The patience of ReduceLROnPlateau is not stated; this is torch's default",
+        Alternative(5, "A usual patience for short trainings"),
+        Alternative(3, "A usual patience for very short trainings"),
+    )
+    factor: float = assumed(
+        0.1,
+        "The factor of ReduceLROnPlateau is not stated; this is torch's default",
+        Alternative(0.5, "The other common factor"),
+    )
     split: str = known(
         "report",
         "numbers",
         "All runs share one test split, the 85 rows of scikit-learn's train_test_split with random_state 42: for each "
         "printed pair of MSE and R², MSE / (1 - R²) is 72.711, the variance of the values in these rows, and no other "
         "seed or size that was tried fits. With 'seed', each seed draws six equal parts",
+        Alternative("seed", "A result that holds for one split only says little about these data"),
     )
     validation: str = assumed(
         "report",
         "If the test split is the report's, the same call on the remaining rows gives six equal parts, as stated. With "
         "'seed', each seed draws the 85 validation rows",
-        "seed",
+        Alternative("seed", "The text does not state that the validation rows are the same in all runs"),
         grade="likely",
     )
 
@@ -105,6 +123,10 @@ class Boston(StackedLab):
         self.require_choice("validation", SPLITS)
         self.require_at_least(0, "hidden_layers", "patience", "factor")
         self.require_at_least(1, "width", "batch", "epochs")
+
+    def is_plausible(self) -> bool:
+        """Return whether the validation split is its own setting, which it is not if each seed draws all splits."""
+        return self.split == "report" or self.validation == "report"
 
     def data(self) -> Data:
         return Data("boston", digest(*boston.load()))

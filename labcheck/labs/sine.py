@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.assumptions import assumed, known
+from labcheck.core.assumptions import Alternative, assumed, known
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Order, Split, generators
@@ -62,23 +62,39 @@ class Sine(FunctionLab):
         1e-4,
         "script",
         "The rate in the report's script; its curves show that the runs on depth and activation share the base run",
+        Alternative(
+            1e-3, "The rate of the runs on depth and activation is not stated; this is torch's default for Adam"
+        ),
     )
     optimizer: str = known("adam", "script", "The optimizer in the report's script")
-    weight_decay: float = known(5e-4, "script", "The weight decay of Adam in the report's script, also used for SGD")
-    amsgrad: bool = known(True, "script", "The variant of Adam in the report's script")
+    weight_decay: float = known(
+        5e-4,
+        "script",
+        "The weight decay of Adam in the report's script, also used for SGD",
+        Alternative(0.0, "The text mentions no weight decay"),
+    )
+    amsgrad: bool = known(
+        True,
+        "script",
+        "The variant of Adam in the report's script",
+        Alternative(False, "The text mentions Adam without a variant"),
+    )
     momentum: float = assumed(0.0, "The momentum of SGD, which the report does not use; this is torch's default")
     samples: int = known(
         10_000,
         "numbers",
         "Equally spaced points of [0, 2π], split at random into 6000, 2000 and 2000 (the report's script): with 94 "
         "batches of 64 per epoch, the last step of its curves, 93,996, is 999 · 94 + 90",
+        Alternative(1000, "The number is not stated; this is a common one for a function of one variable"),
     )
     shallow: tuple[int, ...] = known((8, 16, 8), "script", "The hidden widths in the report's picture of the networks")
     deep: tuple[int, ...] = known(
         (8, 16, 32, 16, 8), "script", "The hidden widths in the report's picture of the networks"
     )
     standardized: bool = assumed(
-        False, "Whether x is standardized is not stated, and there is no sign that it is", True
+        False,
+        "Whether x is standardized is not stated, and there is no sign that it is",
+        Alternative(True, "Inputs are usually standardized"),
     )
     every: int = known(
         250, "script", "The number of epochs between two drops of StepLR, for which the report's script counts batches"
@@ -88,7 +104,7 @@ class Sine(FunctionLab):
         100,
         "The report's script tests the weights with the lowest validation loss, and its curves have a validation loss "
         "every 100 epochs",
-        1,
+        Alternative(1, "The usual way is to compare the validation loss after every epoch"),
         grade="likely",
     )
 
