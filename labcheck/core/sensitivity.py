@@ -1,207 +1,200 @@
-"""Sensitivity: on which unstated settings the share of seeds in which a relation holds depends, and its verdict.
+"""Sensitivity: which open settings the verdict on a claim depends on, given its verdicts in several universes.
 
-All of it is computed from the results in the universes that were trained. The share k/n of a universe has the sampling
-variance of a proportion, p (1 - p) / n. It is estimated by k/n (1 - k/n) / (n - 1) and taken off: without that, noise
-would look like a dependence on every setting.
+INCONCLUSIVE is the lack of an answer. So a universe *flips* the verdict if it has the opposite one, REPRODUCED instead
+of NOT_REPRODUCED or vice versa, and an INCONCLUSIVE universe supports no statement about flips. All statements are
+about the trained universes, and the numbers of those that might change them are part of the results.
 """
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from labcheck.core.trials import Floats
 from labcheck.core.universes import Grid, Levels
 from labcheck.core.verdicts import Verdict
 
-MIN_FLIPPED = 2
-"""The fewest universes with another verdict for which a setting is said to decide it alone."""
 
-
-class Counts(NamedTuple):
-    """The result of a relation, or of a claim, in one universe.
-
-    Attributes:
-        holds: The number of seeds in which it holds.
-        n: The number of seeds.
-        verdict: The verdict.
-    """
+class Count(NamedTuple):
+    """The number of seeds in which a relation holds in a universe, and the number of seeds; a tie counts as failing."""
 
     holds: int
     n: int
-    verdict: Verdict
 
     @property
-    def share(self) -> float:
-        """The share of seeds in which it holds."""
+    def fraction(self) -> float:
+        """The fraction of the seeds in which the relation holds."""
         return self.holds / self.n
 
     @property
-    def noise(self) -> float:
-        """The estimated sampling variance of the share; that of an even share if there is one seed only."""
-        return self.share * (1 - self.share) / (self.n - 1) if self.n > 1 else 0.25
+    def posterior_variance(self) -> float:
+        """The variance of the fraction in all seeds, given the count, if all fractions are equally likely before.
+
+        It is not 0 if the relation holds in all seeds or in none, and does not depend on why n was chosen.
+        """
+        a, b = 1 + self.holds, 1 + self.n - self.holds
+        return a * b / ((a + b) ** 2 * (a + b + 1))
 
 
-Results = Mapping[Levels, Counts]
+def shares(verdicts: Collection[Verdict]) -> dict[Verdict, float] | None:
+    """Return the share of the universes with each verdict, including those that none has; None without universes.
+
+    It is no probability: it depends on which alternatives were named.
+    """
+    if not verdicts:
+        return None
+    return {verdict: sum(other is verdict for other in verdicts) / len(verdicts) for verdict in Verdict}
+
+
+# which settings explain the difference between two universes
 
 
 @dataclass(frozen=True)
-class VarianceShare:
-    """A part of the variance between universes.
+class Attribution:
+    """The change of the fraction of seeds that hold between the assumed and another universe, divided among settings.
 
     Attributes:
-        settings: A setting, or two that interact.
-        share: The share of the variance that it explains beyond all single settings; slightly negative if it explains
-            less than noise does on average.
+        assumed: The fraction in the assumed universe.
+        target: The fraction in the other universe.
+        values: The Shapley value of each setting that differs; their sum is the difference of the fractions.
+        errors: The standard error of each value.
     """
 
-    settings: tuple[str, ...]
-    share: float
+    assumed: float
+    target: float
+    values: Mapping[str, float]
+    errors: Mapping[str, float]
 
 
-def variance_shares(grid: Grid, results: Results) -> list[VarianceShare] | None:
-    """Return the share of the variance between universes that each setting and each pair of settings explains.
+def corners(grid: Grid, target: Levels) -> tuple[Levels, ...]:
+    """Return all universes in which each setting has its assumed value or that of the target, 2^d for d changes.
 
-    The variance is that of the share of seeds in which a relation holds. That of a setting is what it explains in
-    addition to all other settings (sums of squares of type II), and that of a pair what its interaction explains in
-    addition to all settings, so no order of the settings matters. In the whole grid, these are the parts of the
-    functional analysis of variance. The expected part of noise is taken off. Settings and pairs whose effects cannot be
-    separated from others in these universes are left out.
+    The first one is the assumed universe, and the last one the target.
+    """
+    return tuple(product(*([level] if level == 0 else [0, level] for level in target)))
+
+
+def shapley(grid: Grid, counts: Mapping[Levels, Count], target: Levels) -> Attribution | None:
+    """Divide the difference between the assumed and a target universe among the settings by their Shapley values.
+
+    The value of a setting is the mean, over all orders in which the settings can be changed one after the other, of the
+    change of the fraction when this setting is changed (Shapley 1953).
+
+    The standard errors are those of independent seeds in each universe, by `Count.posterior_variance`. Since all
+    universes are trained with the same seeds, those of settings that matter little are probably smaller.
+
+    Args:
+        grid: The values of all open settings.
+        counts: The counts of each trained universe.
+        target: The other universe.
 
     Returns:
-        The shares in descending order; None if the universes differ by no more than noise.
+        The Shapley values; None if one of the `corners` of the target is not trained.
     """
-    universes = list(results)
-    shares = np.array([results[universe].share for universe in universes])
-    noise = np.array([results[universe].noise for universe in universes])
-    rows = np.array(universes, dtype=int).reshape(len(universes), -1)
-    mean = np.ones((len(rows), 1))
-    columns = {setting: _contrasts(rows[:, index]) for index, setting in enumerate(grid.values)}
-    varied = {setting: contrasts for setting, contrasts in columns.items() if contrasts.shape[1]}
-    total = _explained(mean, np.eye(len(rows)), shares, noise)
-    if total <= 0:
+    universes = corners(grid, target)
+    if any(universe not in counts for universe in universes):
         return None
-    every = np.hstack([mean, *varied.values()])
-    parts = []
-    for setting, contrasts in varied.items():
-        rest = np.hstack([mean, *(other for name, other in varied.items() if name != setting)])
-        if _adds(rest, contrasts):
-            parts.append(VarianceShare((setting,), _explained(rest, every, shares, noise) / total))
-    for one, other in itertools.combinations(varied, 2):
-        products = (varied[one][:, :, None] * varied[other][:, None, :]).reshape(len(rows), -1)
-        if _adds(every, products):
-            explained = _explained(every, np.hstack([every, products]), shares, noise)
-            parts.append(VarianceShare((one, other), explained / total))
-    return sorted(parts, key=lambda part: -part.share)
+    changed = [index for index, level in enumerate(target) if level]
+    has = np.array(universes)[:, changed] != 0  # (2^d, d)
+    before = has.sum(1, keepdims=True) - has  # the number of other settings that are changed
+    d = len(changed)
+    weight = 1 / (d * np.array([math.comb(d - 1, k) for k in range(d)])) if d else np.empty(0)
+    weights = np.where(has, weight[before], -weight[before])
+    fractions = np.array([counts[universe].fraction for universe in universes])
+    variances = np.array([counts[universe].posterior_variance for universe in universes])
+    names = [list(grid.levels)[index] for index in changed]
+    return Attribution(
+        float(fractions[0]),
+        float(fractions[-1]),
+        dict(zip(names, (fractions @ weights).tolist(), strict=True)),
+        dict(zip(names, np.sqrt(variances @ weights**2).tolist(), strict=True)),
+    )
 
 
-def _contrasts(levels: NDArray[np.int_]) -> Floats:
-    """Return a column for each value of a setting but the first that occurs, (U, values - 1)."""
-    return np.array([levels == level for level in np.unique(levels)[1:]], dtype=np.float64).reshape(-1, len(levels)).T
-
-
-def _adds(columns: Floats, others: Floats) -> bool:
-    """Return whether columns span as many more dimensions with others as those have columns."""
-    rank = np.linalg.matrix_rank
-    return bool(rank(np.hstack([columns, others])) == rank(columns) + others.shape[1])
-
-
-def _explained(smaller: Floats, larger: Floats, values: Floats, noise: Floats) -> float:
-    """Return the sum of squares that a larger linear model explains beyond a smaller one, without that of noise."""
-    difference = larger @ np.linalg.pinv(larger) - smaller @ np.linalg.pinv(smaller)
-    return float(values @ difference @ values - difference.diagonal() @ noise)
+# which settings flip the verdict
 
 
 @dataclass(frozen=True)
-class Contribution:
-    """The contribution of a setting to the difference between two universes.
+class Flips:
+    """The smallest changes of the assumed universe that flip the verdict.
 
     Attributes:
-        setting: The setting.
-        value: Its Shapley value, in shares of seeds.
-        error: The standard error of the value, from the sampling variances of all corners, as if they had no seeds in
-            common.
+        universes: The universes with the opposite verdict that change the fewest settings, in the order of training.
+        changes: The number of settings that they change; None if no universe flips the verdict.
+        unknown: The number of universes with fewer changes, or of all if none flips the verdict, that are not trained
+            or INCONCLUSIVE. If it is 0, there is certainly no smaller change. Implausible universes are included.
+    """
+
+    universes: tuple[Levels, ...]
+    changes: int | None
+    unknown: int
+
+
+def smallest_flips(grid: Grid, verdicts: Mapping[Levels, Verdict]) -> Flips | None:
+    """Return the smallest changes that flip the verdict of the assumed universe; None if that is undecided.
+
+    Args:
+        grid: The values of all open settings.
+        verdicts: The verdict in each trained universe.
+    """
+    flips = _flips(grid, verdicts)
+    if flips is None:
+        return None
+    changes = {universe: int(np.count_nonzero(universe)) for universe in flips}
+    smallest = min((changes[universe] for universe in flips if flips[universe]), default=None)
+    universes = tuple(universe for universe in flips if flips[universe] and changes[universe] == smallest)
+    below = len(grid.levels) + 1 if smallest is None else smallest
+    by_changes = np.array([1])  # the number of universes of the grid by their number of changes
+    for size in grid.shape:
+        by_changes = np.convolve(by_changes, [1, size - 1])
+    unknown = int(by_changes[:below].sum()) - sum(number < below for number in changes.values())
+    return Flips(universes, smallest, unknown)
+
+
+@dataclass(frozen=True)
+class LoneFlip:
+    """A setting that alone decides the verdict in all trained universes that have one.
+
+    Attributes:
+        setting: Its name.
+        flipped: Its values with which every decided universe has the opposite verdict, at least one.
+        unchanged: Its values with which every decided universe has the verdict of the assumed one. Values that belong
+            to neither have no decided universe.
+        universes: The number of decided universes.
     """
 
     setting: str
-    value: float
-    error: float
+    flipped: tuple[Any, ...]
+    unchanged: tuple[Any, ...]
+    universes: int
 
 
-def corners(grid: Grid, target: Levels) -> dict[frozenset[str], Levels]:
-    """Return the universes between the assumed one and a target, by the settings that have the target's values."""
-    changed = grid.settings(target)
-    chosen = (part for number in range(len(changed) + 1) for part in itertools.combinations(changed, number))
-    return {
-        frozenset(part): tuple(
-            level if setting in part else 0 for setting, level in zip(grid.values, target, strict=True)
-        )
-        for part in chosen
-    }
+def flips_alone(grid: Grid, verdicts: Mapping[Levels, Verdict]) -> tuple[LoneFlip, ...]:
+    """Return the settings of which some values flip the verdict in every decided universe, and the others in none.
 
+    Several settings can do so if they are always changed together. There is none if the assumed universe is undecided.
 
-def shapley(grid: Grid, results: Results, target: Levels) -> list[Contribution] | None:
-    """Return how much each setting contributes to the difference between the assumed universe and a target.
-
-    The contribution is the Shapley value (1953): the change of the share of seeds when the setting takes its value in
-    the target, averaged over all orders in which the settings can change. The values add up to the whole difference.
-
-    Returns:
-        The contributions, the largest first; None if not all universes between the two were trained.
+    Args:
+        grid: The values of all open settings.
+        verdicts: The verdict in each trained universe.
     """
-    universes = corners(grid, target)
-    if not all(universe in results for universe in universes.values()):
+    flips = _flips(grid, verdicts) or {}
+    found = []
+    for index, (name, values) in enumerate(grid.levels.items()):
+        outcomes = [{flips[universe] for universe in flips if universe[index] == level} for level in range(len(values))]
+        flipped = tuple(value for value, outcome in zip(values, outcomes, strict=True) if outcome == {True})
+        unchanged = tuple(value for value, outcome in zip(values, outcomes, strict=True) if outcome == {False})
+        if flipped and not any(len(outcome) == 2 for outcome in outcomes):
+            found.append(LoneFlip(name, flipped, unchanged, len(flips)))
+    return tuple(found)
+
+
+def _flips(grid: Grid, verdicts: Mapping[Levels, Verdict]) -> dict[Levels, bool] | None:
+    """Return whether each decided universe has the opposite verdict of the assumed one; None if that is undecided."""
+    assumed = verdicts.get(grid.assumed, Verdict.INCONCLUSIVE)
+    if assumed is Verdict.INCONCLUSIVE:
         return None
-    changed = list(grid.settings(target))
-    contributions = []
-    for setting in changed:
-        weights: dict[frozenset[str], float] = dict.fromkeys(universes, 0.0)
-        for before in universes:
-            if setting not in before:
-                orders = math.factorial(len(before)) * math.factorial(len(changed) - len(before) - 1)
-                weights[before] -= orders / math.factorial(len(changed))
-                weights[before | {setting}] += orders / math.factorial(len(changed))
-        terms = [(weight, results[universes[part]]) for part, weight in weights.items()]
-        value = sum(weight * counts.share for weight, counts in terms)
-        variance = sum(weight**2 * counts.noise for weight, counts in terms)
-        contributions.append(Contribution(setting, value, math.sqrt(variance)))
-    return sorted(contributions, key=lambda contribution: -abs(contribution.value))
-
-
-def smallest_flips(grid: Grid, results: Results) -> list[Levels]:
-    """Return the universes with the fewest changes in which the verdict is a decided one other than the assumed one."""
-    flipped = sorted(_flipped(grid, results), key=lambda universe: (len(grid.settings(universe)), universe))
-    fewest = len(grid.settings(flipped[0])) if flipped else 0
-    return [universe for universe in flipped if len(grid.settings(universe)) == fewest]
-
-
-def decides_alone(grid: Grid, results: Results) -> dict[str, list[int]]:
-    """Return each setting on which alone the verdict depends, with the levels at which it is not the assumed one.
-
-    In all universes with a decided verdict, it is another one than in the assumed universe if and only if the setting
-    has one of these levels. At least two universes must have another verdict.
-    """
-    flipped = set(_flipped(grid, results))
-    if len(flipped) < MIN_FLIPPED:
-        return {}
-    alone = {}
-    for index, setting in enumerate(grid.values):
-        levels = {universe[index] for universe in flipped}
-        others = {
-            universe[index]
-            for universe, counts in results.items()
-            if counts.verdict is not Verdict.INCONCLUSIVE and universe not in flipped
-        }
-        if not levels & others:
-            alone[setting] = sorted(levels)
-    return alone
-
-
-def _flipped(grid: Grid, results: Results) -> Sequence[Levels]:
-    """Return the universes whose verdict is decided, and another one than in the assumed universe."""
-    usual = {results[grid.assumed].verdict, Verdict.INCONCLUSIVE} if grid.assumed in results else set(Verdict)
-    return [universe for universe, counts in results.items() if counts.verdict not in usual]
+    decided = {universe: verdict for universe, verdict in verdicts.items() if verdict is not Verdict.INCONCLUSIVE}
+    return {universe: verdict.contradicts(assumed) for universe, verdict in decided.items()}

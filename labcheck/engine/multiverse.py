@@ -34,6 +34,7 @@ class StoredUniverse(TypedDict):
         seeds: The number of seeds.
         metrics: One number per seed for each metric of each arm, None if it is not finite.
         relations: The verdict on each relation, with its counts.
+        outcomes: For each relation that is decided for each seed, a digit for each seed: 1 if it holds.
         cpu_seconds: The CPU time that training each arm took.
         data: Name and digest of the data, if they differ from those of the multiverse.
         environment: The environment, if it differs from that of the multiverse.
@@ -43,6 +44,7 @@ class StoredUniverse(TypedDict):
     seeds: int
     metrics: dict[str, dict[str, Numbers]]
     relations: dict[str, StoredRelation]
+    outcomes: dict[str, str]
     cpu_seconds: dict[str, float]
     data: NotRequired[dict[str, str]]
     environment: NotRequired[Fingerprint]
@@ -97,22 +99,20 @@ class Multiverse:
         return multiverse
 
     def add(self, universe: Mapping[str, Any], result: Baseline) -> None:
-        """Add the results in a universe, with a `name` and `settings`."""
-        self.universes[universe["name"]] = self._stored(universe["settings"], result)
-
-    def _stored(self, settings: Settings, result: Baseline) -> StoredUniverse:
+        """Add the results in a universe, with its `name`, `settings` and `outcomes`."""
         stored: StoredUniverse = {
-            "settings": dict(settings),
+            "settings": dict(universe["settings"]),
             "seeds": result.seeds,
             "metrics": {name: arm["metrics"] for name, arm in result.arms.items()},
             "relations": result.relations,
+            "outcomes": universe["outcomes"],
             "cpu_seconds": result.cpu_seconds,
         }
         if result.data != self.data:
             stored["data"] = result.data
         if result.environment != self.environment:
             stored["environment"] = result.environment
-        return stored
+        self.universes[universe["name"]] = stored
 
     def result(self, name: str) -> Baseline | None:
         """Return the results in one universe as a baseline; None if there are none."""

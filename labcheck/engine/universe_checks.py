@@ -75,7 +75,7 @@ def build_universe_checks(claim: Claim, limit: int | None) -> list[CheckSpec]:
             raise ClaimError(f"{claim.lab.name}: --claims-universes: {error}") from None
         seen: set[tuple[Lab, ...]] = set()
         for levels in planned.universes:
-            settings = grid.settings(levels)
+            settings = grid.changes(levels)
             try:
                 changed = {arm: lab.override(_changes(claim, arm, settings)) for arm, lab in labs.items()}
             except ValueError:
@@ -145,7 +145,14 @@ class UniverseCheck(Check):
         for part in self.parts:
             part.measure(trials, result)
         own = {name: sorted(arm.settings) for name, arm in self.experiment.claim.arms.items()}
-        result.universe = {**self.universe._asdict(), "grid": dict(self.grid), "own": own}
+        shares = [relation for relation in untimed(self.experiment.claim) if relation.sequential]
+        outcomes = {relation.name: relation.decide(trials).holds for relation in shares}
+        result.universe = {
+            **self.universe._asdict(),
+            "grid": dict(self.grid),
+            "own": own,
+            "outcomes": {name: "".join("01"[int(held)] for held in holds) for name, holds in outcomes.items()},
+        }
 
     def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
         """Compare all values and verdicts with the stored ones."""

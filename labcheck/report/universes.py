@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from labcheck.core import sensitivity, verdicts
-from labcheck.core.sensitivity import Counts, Results
-from labcheck.core.universes import Grid, Levels
-from labcheck.core.verdicts import Verdict
+from labcheck.core.sensitivity import Count
+from labcheck.core.universes import ASSUMED, Grid, Levels
+from labcheck.core.variance import common_counts, variance_shares
 from labcheck.engine.multiverse import Multiverse
 from labcheck.report.formatting import format_setting
+
+MIN_FLIPPED = 2
+"""The fewest universes with the opposite verdict for which a setting is said to decide it alone."""
 
 
 def describe(multiverse: Multiverse) -> dict[str, Any]:
@@ -20,42 +22,70 @@ def describe(multiverse: Multiverse) -> dict[str, Any]:
         "grid": the values of each setting that the report leaves open, the assumed one first. "verdicts": the number of
         universes with each verdict on the claim. "relation": the decisive relation in the assumed universe, or "" if
         that is a printed number. "universes": each of them, ordered by the share of seeds in which this relation holds.
-        "variance", "flips", "alone" and "contributions": see `labcheck.core.sensitivity`; the variance and the
-        contributions are those of the relation. "summary": the whole in one sentence.
+        "variance", "flips", "alone" and "contributions": see `labcheck.core.variance` and `labcheck.core.sensitivity`;
+        variance and contributions are those of the relation. "summary": the whole in one sentence.
     """
     grid = Grid({setting: tuple(values) for setting, values in multiverse.grid.items()})
     levels = {name: grid.universe(stored["settings"]) for name, stored in multiverse.universes.items()}
-    judged = multiverse.verdicts
-    claim = {levels[name]: Counts(0, 1, verdict) for name, verdict in judged.items()}
-    relation, counts = _decisive(multiverse, levels)
-    flips = sensitivity.smallest_flips(grid, claim)
-    alone = sensitivity.decides_alone(grid, claim)
-    target = max(counts, key=lambda universe: counts[universe].share, default=grid.assumed)
-    contributions = sensitivity.shapley(grid, counts, target) if relation else None
+    judged = {levels[name]: verdict for name, verdict in multiverse.verdicts.items()}
+    flips = sensitivity.smallest_flips(grid, judged)
+    relation = _decisive(multiverse)
     described = {
         "grid": multiverse.grid,
         "verdicts": {str(verdict): count for verdict, count in Counter(judged.values()).items()},
         "relation": relation,
         "universes": _universes(multiverse, relation),
-        "variance": [asdict(part) for part in (relation and sensitivity.variance_shares(grid, counts)) or ()],
-        "flips": [grid.settings(universe) for universe in flips],
-        "alone": {setting: [multiverse.grid[setting][level] for level in chosen] for setting, chosen in alone.items()},
-        "contributions": [asdict(part) for part in contributions or ()],
+        "variance": _variance(grid, multiverse, levels, relation),
+        "flips": [grid.changes(universe) for universe in (flips.universes if flips else ())],
+        "alone": {
+            lone.setting: list(lone.flipped)
+            for lone in sensitivity.flips_alone(grid, judged)
+            if sum(judged[grid.assumed].contradicts(verdict) for verdict in judged.values()) >= MIN_FLIPPED
+        },
+        "contributions": _contributions(grid, multiverse, levels, relation),
     }
     return {**described, "summary": sentence(described)}
 
 
-def _decisive(multiverse: Multiverse, levels: Mapping[str, Levels]) -> tuple[str, Results]:
-    """Return the decisive relation in the assumed universe, and its counts in each universe."""
-    [assumed] = [stored for stored in multiverse.universes.values() if not stored["settings"]]
-    shares = {name: judged for name, judged in assumed["relations"].items() if "holds" in judged}
-    relation = verdicts.decisive(shares) or ""
+def _decisive(multiverse: Multiverse) -> str:
+    """Return the decisive relation in the assumed universe, without printed numbers; "" if there is none."""
+    assumed = multiverse.universes[ASSUMED]["relations"]
+    return verdicts.decisive({name: judged for name, judged in assumed.items() if "holds" in judged}) or ""
+
+
+def _variance(grid: Grid, multiverse: Multiverse, levels: Mapping[str, Levels], relation: str) -> list[dict[str, Any]]:
+    """Return the share of each setting and pair in the variance between universes, the largest first."""
+    outcomes = {
+        levels[name]: [held == "1" for held in stored["outcomes"][relation]]
+        for name, stored in multiverse.universes.items()
+        if relation in stored["outcomes"]
+    }
+    parts = variance_shares(grid, common_counts(outcomes))
+    if parts is None:
+        return []
+    variances = [([setting], variance) for setting, variance in parts.settings.items()]
+    variances += [(list(pair), variance) for pair, variance in parts.pairs.items()]
+    shares = [(settings, parts.share(variance)) for settings, variance in variances]
+    known = [{"settings": settings, "share": share} for settings, share in shares if share is not None]
+    return sorted(known, key=lambda part: -part["share"])
+
+
+def _contributions(
+    grid: Grid, multiverse: Multiverse, levels: Mapping[str, Levels], relation: str
+) -> list[dict[str, Any]]:
+    """Return the contribution of each setting to the difference from the universe in which a relation holds most."""
     counts = {
-        levels[name]: Counts(judged["holds"], judged["n"], Verdict(judged["verdict"]))
+        levels[name]: Count(judged["holds"], judged["n"])
         for name, stored in multiverse.universes.items()
         if (judged := stored["relations"].get(relation))
     }
-    return relation, counts
+    target = max(counts, key=lambda universe: counts[universe].fraction, default=grid.assumed)
+    parts = sensitivity.shapley(grid, counts, target) if counts else None
+    if parts is None:
+        return []
+    return [
+        {"setting": setting, "value": value, "error": parts.errors[setting]} for setting, value in parts.values.items()
+    ]
 
 
 def _universes(multiverse: Multiverse, relation: str) -> list[dict[str, Any]]:
