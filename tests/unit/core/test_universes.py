@@ -272,7 +272,7 @@ def test_alternative_that_is_implausible_alone_has_company():
 
 def test_large_grid_needs_a_limit():
     grid = Grid({f"s{index}": (0, 1) for index in range(17)})
-    with pytest.raises(ValueError, match="^the whole grid has 131,072 universes: give a number, at least 18$"):
+    with pytest.raises(ValueError, match=r"^the whole grid has 131,072 universes: give a number, at least 18$"):
         plan(grid)
 
 
