@@ -7,9 +7,9 @@ fits at all is shown by the p-value.
 
 The distribution of one more draw is a kernel density around our seeds: with n seeds, each has a share of 1/(n + 1), and
 the last share is that of an unseen draw, from a wide distribution around the values of all universes, so that one odd
-run cannot exclude a universe. All numbers of a run belong to the same draw, so that their dependence is respected. Runs
-are independent, which is only approximately true if they share data. A report that chose the best of k tries prints a
-draw in which better seeds have larger shares.
+run cannot exclude a universe. All numbers of a run belong to the same draw, and those that an earlier one determines
+are left out, so that nothing counts twice. Runs are independent, which is only approximately true if they share data. A
+report that chose the best of k tries prints a draw in which better seeds have larger shares.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ FREEDOM = 3
 """The degrees of freedom of the kernels, Student's t."""
 DRAWS = 2000
 """The number of draws by which a p-value is computed."""
+DETERMINED = 0.9
+"""The rank correlation over seeds above which one number of a run determines another one."""
 UNUSUAL = 0.01
 """The p-value below which no universe prints such numbers."""
 
@@ -153,8 +155,10 @@ def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
             raise ValueError(f"{run.name}: samples must have shape (n, {len(run.printed)}), got {sample.shape}")
     log = np.array(run.log)
     samples = [_transform(sample, log) for sample in run.samples]
-    printed = _transform(run.printed, log)[None]
-    units = np.where(log, run.units / np.maximum(np.abs(run.printed), run.units), run.units)
+    new = _not_determined(samples)
+    samples = [sample[:, new] for sample in samples]
+    printed = _transform(run.printed, log)[None, new]
+    units = np.where(log, run.units / np.maximum(np.abs(run.printed), run.units), run.units)[new]
     units = np.where(np.isfinite(units), units, 0.0)
     low, center, high = (_quantile(np.concatenate([*samples, printed]), share) for share in (0.05, 0.5, 0.95))
     spread = np.maximum((high - low) / 2, units) + 1e-12
@@ -167,6 +171,20 @@ def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
 
         fits.append(_Sample(sample[:, 0], density(printed), density(sample), run.higher_is_better))
     return fits
+
+
+def _not_determined(samples: Sequence[Floats]) -> list[int]:
+    """Return the columns of samples (n, Q) that no earlier column determines, by their ranks within universes."""
+    ranks = [scipy.stats.rankdata(sample, axis=0) for sample in samples if len(sample) > 1]  # NaN has a rank, too
+    pooled = np.concatenate([rank - rank.mean(0) for rank in ranks]) if ranks else np.zeros((1, samples[0].shape[1]))
+    norms = np.linalg.norm(pooled, axis=0)
+    with np.errstate(invalid="ignore"):
+        correlations = np.abs(np.nan_to_num(pooled.T @ pooled / np.outer(norms, norms)))
+    new: list[int] = []
+    for column in range(len(norms)):
+        if not (correlations[column, new] > DETERMINED).any():
+            new.append(column)
+    return new
 
 
 def _transform(values: Floats, log: Floats) -> Floats:

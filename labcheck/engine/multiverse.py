@@ -63,7 +63,7 @@ class Multiverse:
         arms: The settings of each arm in the assumed universe.
         own: The settings that each arm sets itself, which are the same in all universes.
         quoted: The numbers that the report prints for each arm, from one of its own seeds and comparable with ours:
-            place, metric and value, with the direction of the metric and whether ratios of it make sense.
+            metric and value, with the direction of the metric and whether ratios of it make sense.
         universes: The results in each universe, by its name.
         update: Why, and from which commit, the file was last written, and what changed.
     """
@@ -206,20 +206,21 @@ def changes(stored: Multiverse | None, new: Multiverse) -> list[str]:
 
 
 def _quoted(result: ClaimResult) -> dict[str, list[dict[str, Any]]]:
-    """Return the numbers that a report prints for each arm, without those of replays and those for other data."""
+    """Return the numbers that a report prints for each arm, without those of replays and those for other data.
+
+    A number that the report chose as the best of several tries is left out.
+    """
     if result.claim["stand_in"]:
         return {}
-    return {
-        arm: [
-            {
-                **{name: quote[name] for name in ("where", "metric", "value")},
-                **{name: result.claim["metrics"][quote["metric"]][name] for name in ("higher_is_better", "ratio")},
-            }
-            for quote in quotes
-        ]
-        for arm, quotes in result.quoted.items()
-        if quotes and arm not in result.claim["replays"]
-    }
+    judged = [relation for relation in result.judged.values() if relation.get("best_of") == 1]
+    numbers = [(arm, quote["metric"], quote["value"]) for arm, quotes in result.quoted.items() for quote in quotes]
+    numbers += [(term["arm"], term["metric"], one["printed"]) for one in judged for term in one["terms"]]
+    quoted: dict[str, list[dict[str, Any]]] = {}
+    for arm, metric, value in dict.fromkeys(numbers):
+        if arm not in result.claim["replays"]:
+            direction = {name: result.claim["metrics"][metric][name] for name in ("higher_is_better", "ratio")}
+            quoted.setdefault(arm, []).append({"metric": metric, "value": value, **direction})
+    return quoted
 
 
 def _universe(result: ClaimResult) -> dict[str, Any]:

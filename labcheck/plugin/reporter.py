@@ -312,13 +312,13 @@ class Reporter:
         """Return a line for each claim that was trained in several universes."""
         if not results.universes:
             return []
-        from labcheck.engine.multiverse import Multiverse, has_assumed
+        from labcheck.report.origins import origins
         from labcheck.report.universes import describe
 
+        multiverses = self._multiverses(results).values()
         return [
-            f"{universes[0].claim['id']}: {describe(Multiverse.of(universes))['summary']}"
-            for universes in results.universes.values()
-            if has_assumed(universes)
+            *(f"{multiverse.claim}: {describe(multiverse)['summary']}" for multiverse in multiverses),
+            *(f"{origin['lab']}: {origin['summary']}" for origin in origins(multiverses)),
         ]
 
     def _notes(self) -> list[str]:

@@ -15,6 +15,7 @@ from labcheck.engine.files import write_atomically
 from labcheck.engine.multiverse import Multiverse
 from labcheck.report import universes
 from labcheck.report.fits import Fit, fit_labs
+from labcheck.report.origins import origins
 
 SCHEMA = 7
 
@@ -99,6 +100,7 @@ def document(
         "labcheck": __version__,
         "claims": [_claim_entry(result, run, (multiverses or {}).get(result.key)) for result in results.claims],
         "fits": [{**asdict(fit), "doubted": fit.doubted} for fit in results.fits],
+        "origins": origins((multiverses or {}).values()),
         "problems": [problems[key] for key in sorted(problems)],
         "skipped": [{"reason": reason, "tests": run.skipped[reason]} for reason in sorted(run.skipped)],
         "times": run.times,

@@ -119,11 +119,19 @@ def _card(claim: ClaimEntry, report: Mapping[str, Any]) -> dict[str, Any]:
         "curves": figures.curves(claim),
         "grids": figures.grids(claim),
         "specification": specification_curve(claim),
+        "averaged": next((one["claims"][claim["id"]] for one in report["origins"] if _is_about(one, claim)), None),
         "classes": _classes(claim),
         "confusion": _confusion(claim),
         "common": common,
         "own": [{name: value for name, value in arm.items() if name not in common} for arm in arms],
     }
+
+
+def _is_about(origin: Mapping[str, Any], claim: ClaimEntry) -> bool:
+    """Return whether the origin of a lab's numbers was computed from the universes of a claim."""
+    return claim["id"] in origin["claims"] and (origin["scale"], origin["data"]) == (
+        claim["scale"], claim["data"]["name"],
+    )  # fmt: skip
 
 
 def _numbers(claim: ClaimEntry, arm: Mapping[str, Any]) -> list[dict[str, Any]]:

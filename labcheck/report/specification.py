@@ -63,7 +63,7 @@ def _share(axes: Axes, x: int, universe: Universe, top: float) -> None:
         [x, x], [_height(universe[end], top) for end in ("lower", "upper")], color=COLORS[verdict], lw=1, alpha=0.6
     )
     share = _height(universe["holds"] / universe["n"], top)
-    axes.plot([x], [share], MARKERS[verdict], color=COLORS[verdict], ms=5, mew=0.6)
+    axes.plot([x], [share], marker=MARKERS[verdict], color=COLORS[verdict], ms=5, mew=0.6, ls="")
 
 
 def _height(share: float, top: float) -> float:

@@ -110,17 +110,17 @@ def sentence(described: Mapping[str, Any]) -> str:
     text = tally(described["verdicts"])
     if described["alone"]:
         setting, values = next(iter(described["alone"].items()))
-        return f"{text}: it depends on {setting} alone, and changes with {_values(values)}"
+        changed = [f"{setting}={format_setting(value)}" for value in values]
+        return f"{text}: it depends on {setting} alone, and changes with {_either(changed)}"
     if described["flips"]:
         flips = [
             ", ".join(f"{name}={format_setting(value)}" for name, value in one.items()) for one in described["flips"]
         ]
-        return f"{text}; it changes with {_values(flips)}"
+        return f"{text}; it changes with {_either(flips)}"
     return text
 
 
-def _values(values: Sequence[Any]) -> str:
-    texts = [format_setting(value) for value in values]
+def _either(texts: Sequence[str]) -> str:
     return ", ".join(texts[:-1]) + " or " + texts[-1] if len(texts) > 1 else texts[0]
 
 
