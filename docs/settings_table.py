@@ -38,10 +38,22 @@ def _row(name: str, call: griffe.ExprCall) -> str:
             positional.append(argument)
     default, *rest = positional
     if str(call.function) == "known":
-        grade, reason = (ast.literal_eval(str(part)) for part in rest)
-        alternatives: list[Any] = []
+        grade, reason = (ast.literal_eval(str(part)) for part in rest[:2])
+        alternatives = rest[2:]
     else:
         grade = keywords.get("grade", "open")
         reason, *alternatives = (ast.literal_eval(str(rest[0])), *rest[1:])
-    others = ", ".join(f"`{other}`" for other in alternatives)
-    return f"| `{name}` | `{default}` | {grade} | {reason.replace('|', '&#124;')} | {others} |"
+    others = "<br>".join(map(_alternative, alternatives))
+    return f"| `{name}` | `{default}` | {grade} | {_cell(reason)} | {others} |"
+
+
+def _alternative(declared: Any) -> str:
+    """Return an alternative, which is declared as a bare value or with a reason."""
+    if not (isinstance(declared, griffe.ExprCall) and str(declared.function) == "Alternative"):
+        return f"`{declared}`"
+    value, reason = declared.arguments
+    return f"`{value}`: {_cell(ast.literal_eval(str(reason)))}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "&#124;")

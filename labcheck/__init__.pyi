@@ -1,3 +1,4 @@
+from .core.assumptions import Alternative as Alternative
 from .core.assumptions import assumed as assumed
 from .core.assumptions import known as known
 from .core.claims import Arm as Arm

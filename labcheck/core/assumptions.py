@@ -27,37 +27,54 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another value of a setting that a reader of the report may find plausible.
+
+    Attributes:
+        value: The value.
+        reason: Why it is plausible; "" if no reason was given.
+    """
+
+    value: Any
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Justification:
     """The reason for the default of a setting that the report does not state.
 
     Attributes:
         grade: How the value is known, one of Grade.
         reason: The source of the value, or why it was chosen.
-        alternatives: Other plausible values; only `likely` and `open` settings have any.
+        alternatives: Other plausible values. Those of `script` and `numbers` settings are readings of the report that
+            the evidence makes unlikely.
     """
 
     grade: str
     reason: str
-    alternatives: tuple[Any, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
 
-def known(default: Any, grade: str, reason: str) -> Any:
+def known(default: Any, grade: str, reason: str, *alternatives: Any) -> Any:
     """Declare a setting that the report does not state, but its script or its printed numbers do.
 
     Args:
         default: The value.
         grade: "script" or "numbers".
         reason: What was read or computed.
+        alternatives: Other values that a critic would ask about although the evidence makes them unlikely, each a bare
+            value or an `Alternative` with a reason.
 
     Returns:
         A dataclass field.
 
     Raises:
-        ValueError: The grade is another one, or the reason is not a string.
+        ValueError: The grade is another one, a reason is not a string, or the default and the alternatives are not all
+            different.
     """
     if grade not in (Grade.SCRIPT, Grade.NUMBERS):
         raise ValueError(f"a known setting must have the grade script or numbers, got {grade!r}; use `assumed`")
-    return _declare(default, Justification(str(Grade(grade)), reason))
+    return _declare(default, grade, reason, alternatives)
 
 
 def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OPEN) -> Any:
@@ -66,23 +83,32 @@ def assumed(default: Any, reason: str, *alternatives: Any, grade: str = Grade.OP
     Args:
         default: The most plausible value.
         reason: Why it was chosen.
-        alternatives: Other plausible values.
+        alternatives: Other plausible values, each a bare value or an `Alternative` with a reason.
         grade: "open", or "likely" if the value explains the printed numbers best.
 
     Returns:
         A dataclass field.
 
     Raises:
-        ValueError: The grade is another one, the reason is not a string, or an alternative equals the default.
+        ValueError: The grade is another one, a reason is not a string, or the default and the alternatives are not all
+            different.
     """
     if grade not in (Grade.LIKELY, Grade.OPEN):
         raise ValueError(f"an assumed setting must have the grade likely or open, got {grade!r}; use `known`")
-    if any(other == default and type(other) is type(default) for other in alternatives):
-        raise ValueError(f"an alternative must differ from the default, got {default!r}")
-    return _declare(default, Justification(str(Grade(grade)), reason, alternatives))
+    return _declare(default, grade, reason, alternatives)
 
 
-def _declare(default: Any, justification: Justification) -> Any:
-    if not isinstance(justification.reason, str):
-        raise ValueError(f"the reason for a setting must be a string, got {settings.shown(justification.reason)}")
+def _declare(default: Any, grade: str, reason: str, alternatives: tuple[Any, ...]) -> Any:
+    others = tuple(other if isinstance(other, Alternative) else Alternative(other) for other in alternatives)
+    for text in (reason, *(other.reason for other in others)):
+        if not isinstance(text, str):
+            raise ValueError(f"the reason for a setting must be a string, got {settings.shown(text)}")
+    values = [default]
+    for value in (other.value for other in others):
+        if any(value == earlier and type(value) is type(earlier) for earlier in values):
+            raise ValueError(
+                f"an alternative must differ from the default and from the others, got {settings.shown(value)}"
+            )
+        values.append(value)
+    justification = Justification(str(Grade(grade)), reason, others)
     return dataclasses.field(default=default, metadata={"justification": justification})

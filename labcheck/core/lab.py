@@ -120,6 +120,13 @@ class Lab(ABC):
         """
         return self
 
+    def is_plausible(self) -> bool:
+        """Return whether the combination of settings is plausible, as a reading of the report.
+
+        Combinations of alternatives that are implausible or cannot be configured do not belong to the multiverse.
+        """
+        return True
+
     def graph(self) -> tuple[Any, Any] | None:
         """Return a torch module and an input for it, from which TensorBoard draws the model; None if there is none."""
         return None
@@ -188,7 +195,7 @@ class Lab(ABC):
                 raise ValueError(f"{cls.__qualname__}.{attribute} must be {required}, got {settings.shown(value)}")
         for setting, justification in cls.unstated().items():
             try:
-                settings.plain((justification.reason, *justification.alternatives))
+                settings.plain((justification.reason, [vars(other) for other in justification.alternatives]))
             except ValueError as error:
                 raise ValueError(f"{cls.__qualname__}.{setting}: an alternative: {error}") from None
         fields = {field.name for field in dataclasses.fields(cls)}

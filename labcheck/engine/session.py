@@ -276,7 +276,10 @@ class Experiment:
                 for name, value in sorted(scaled.items())
             ],
             "unstated": [
-                plain({"setting": name, "value": values[name], **vars(justification)})
+                plain(
+                    {"setting": name, "value": values[name], **vars(justification)}
+                    | {"alternatives": [vars(other) for other in justification.alternatives]}
+                )
                 for name, justification in claim.lab.unstated().items()
                 if name not in common
             ],

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.assumptions import assumed, known
+from labcheck.core.assumptions import Alternative, assumed, known
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Split, generators
@@ -25,6 +25,8 @@ GRID = 1000
 """The number of points of the grid on which a fit is evaluated."""
 COURSE_SEED = 2019
 """The seed of torch in the course's script."""
+COURSE_SETTINGS = ("hidden", "activation", "noise", "samples", "optimizer")
+"""The settings of the course's script that determine its network and its samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +57,41 @@ class Curve(FunctionLab):
     function: str | Function = "f"
     epochs: int = 1000
     max_epochs: int = 100_000
-    lr: float = known(0.01, "script", "The rate of exercise A in the course's script")
+    lr: float = known(
+        0.01,
+        "script",
+        "The rate of exercise A in the course's script",
+        Alternative(0.001, "The rate of exercise A is not stated; this is torch's default for Adam"),
+        Alternative(0.1, "The rate of exercise A is not stated; this is one of the rates in exercise B"),
+    )
     hidden: tuple[int, ...] = known(
         (64, 64),
         "script",
         "The widths in the course's model file, which students may not change; two other editions have the same",
+        Alternative((10,), "The widths are not stated; one small hidden layer is a usual first example"),
+        Alternative((32, 32), "The widths are not stated; this is a usual size for a function of one variable"),
     )
     activation: str = known(
         "sigmoid",
         "script",
         "The activation in the course's model file; only with it is f fitted best after about 200 epochs and ten times "
         "worse after 20,000, and is a rate of 0.1 better than 1, as in the report",
+        Alternative("relu", "The activation is not stated; this is the most common one"),
+        Alternative("tanh", "The activation is not stated; this is a common one for smooth functions"),
     )
-    noise: float = known(3.0, "script", "The standard deviation in the course's script")
-    samples: int = known(200, "script", "The number in the course's script, uniform on [-5, 5)")
+    noise: float = known(
+        3.0,
+        "script",
+        "The standard deviation in the course's script",
+        Alternative(1.0, "The noise is not stated; this is the standard normal distribution"),
+        Alternative(2.0, "The noise is not stated; this is between the script's and the standard normal distribution"),
+    )
+    samples: int = known(
+        200,
+        "script",
+        "The number in the course's script, uniform on [-5, 5)",
+        Alternative(100, "The number is not stated; this is a common one for a function of one variable"),
+    )
     optimizer: str = known("adam", "script", "Adam with torch's defaults on the full batch, in the course's script")
     momentum: float = assumed(0.0, "The momentum of SGD, which the course does not use; this is torch's default")
     draw: str = assumed(
@@ -76,7 +99,7 @@ class Curve(FunctionLab):
         "Each seed draws samples and initial weights, since a verdict needs several draws. With 'course', all seeds "
         "have those of torch's seed 2019 in the course's script, as does every student who does not change it, so that "
         "all seeds are one training",
-        "course",
+        Alternative("course", "The one training that students see who run the course's script unchanged"),
         grade="likely",
     )
 
@@ -92,6 +115,14 @@ class Curve(FunctionLab):
         self.require_choice("draw", DRAWS)
         self.require_at_least(0, "noise")
         self.require_at_least(1, "epochs", "max_epochs", "samples", "hidden")
+
+    def is_plausible(self) -> bool:
+        """Return whether the samples of the course's script are those of its network and its data.
+
+        The script makes the network before it draws the samples from the same generator. Whoever knows the seed has
+        read the script, and with it the network, the number of samples and the noise.
+        """
+        return self.draw == "seed" or all(getattr(self, name) == getattr(type(self), name) for name in COURSE_SETTINGS)
 
     def _user_function(self, function: Function) -> UserFunction:
         try:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from labcheck.core.assumptions import known
+from labcheck.core.assumptions import Alternative, known
 from labcheck.core.metrics import Metric
 from labcheck.data import functions
 from labcheck.data.examples import Examples, Order, Split, generators, loader_shuffled
@@ -76,6 +76,7 @@ class Trig(FunctionLab):
         "numbers",
         "The text names xavier_normal, but with xavier_uniform a replica has the losses that Fig. 4 prints for epochs "
         "0, 10 and 20, and the report's script calls it",
+        Alternative("xavier_normal", "The name in Table 1 and in the text; the report shows no line that calls it"),
     )
     optimizer: str = "sgd"
     lr: float = 0.1
@@ -91,37 +92,61 @@ class Trig(FunctionLab):
         "With 5000 samples from torch's seed 0, the mean of y² over the validation split is 1.0780962. The first row "
         "of Table 1 is 1.07809, which is cut and not rounded: the output of that network was always 0. No other number "
         "of samples that was tried fits",
+        Alternative(1000, "The number is not stated; this is a common one for a function of one variable"),
     )
-    batch: int = known(64, "script", "The batch size in the report's script")
+    batch: int = known(
+        64,
+        "script",
+        "The batch size in the report's script",
+        Alternative(32, "The batch size is not stated; this is the usual small one"),
+        Alternative(128, "The batch size is not stated; this is the usual large one"),
+    )
     split: str = known(
         "report",
         "numbers",
         "The data are drawn and shuffled once for all runs, from torch's seed 0 (the report's script); with another "
         "split, the first row of Table 1 is not 1.07809. With 'seed', each seed draws its own split",
+        Alternative("seed", "A result that holds for one split only says little about the function"),
     )
-    norm_last: bool = known(True, "script", "BatchNorm follows the activation in the report's script")
+    norm_last: bool = known(
+        True,
+        "script",
+        "BatchNorm follows the activation in the report's script",
+        Alternative(False, "The order is not stated; BatchNorm before the activation is that of its authors"),
+    )
     output_activation: bool = known(
         True,
         "numbers",
         "Without BatchNorm, the dead ReLU of the output gives the first row of Table 1; the report's script has it",
+        Alternative(False, "The output of a regression usually has no activation; the text does not mention one"),
     )
     output_norm: bool = known(
         True,
         "numbers",
         "Without BatchNorm on the output, learning rate 1 and momentum 0.99 diverge, but the report prints ordinary "
         "losses for them; the report's script has it, too",
+        Alternative(False, "The output of a regression usually has no BatchNorm; the text does not mention one"),
     )
     zero_bias: bool = known(
-        True, "script", "The report's script sets biases to 0 when it initializes weights; torch's default does not"
+        True,
+        "script",
+        "The report's script sets biases to 0 when it initializes weights; torch's default does not",
+        Alternative(False, "The text mentions an initialization of weights only, so biases may be torch's"),
     )
     running: bool = known(
         False,
         "numbers",
         "The listing never calls model.eval(), so BatchNorm evaluates with the statistics of the split that it "
         "processes; the printed validation and test losses are at the floor that results on the report's split",
+        Alternative(True, "The listing is a part of the program; model.eval() before an evaluation is the usual way"),
     )
     least_lr: float = known(1e-5, "script", "The smallest rate of the plateau schedule in the report's script")
-    patience: int = known(10, "script", "The epochs without progress in the report's script; the text has 10, too")
+    patience: int = known(
+        10,
+        "script",
+        "The epochs without progress in the report's script; the text has 10, too",
+        Alternative(9, "After 10 epochs without progress, as in the text, torch drops the rate with a patience of 9"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,6 +162,14 @@ class Trig(FunctionLab):
             raise ValueError(
                 f"{self.name}.split must be 'report' if {self.name}.stream is 'report', got {self.split!r}"
             )
+
+    def is_plausible(self) -> bool:
+        """Return whether the output of a network with BatchNorm can leave the range of the activation.
+
+        It cannot if the activation is the last step of the network. The values of the function are between −1 and 1.91,
+        most of them negative, so no such network with a ReLU, sigmoid or tanh has errors like the printed ones.
+        """
+        return not self.output_activation or (self.norm_last and self.output_norm)
 
     @property
     def widths(self) -> list[int]:

@@ -14,7 +14,7 @@ from labcheck.engine.claim_results import ClaimResult
 from labcheck.engine.files import write_atomically
 from labcheck.report.fits import Fit, fit_labs
 
-SCHEMA = 6
+SCHEMA = 7
 
 
 @dataclass

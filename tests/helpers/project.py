@@ -26,7 +26,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from labcheck import Data, Lab, Metric, Trials, assumed, known
+from labcheck import Alternative, Data, Lab, Metric, Trials, assumed, known
 
 ERROR = Metric("error", higher_is_better=False)
 ACCURACY = Metric("accuracy", higher_is_better=True, ratio=False)
@@ -40,7 +40,7 @@ class Toy(Lab):
     level: float = 1.0
     epochs: int = 9
     widths: tuple = (3, 4)
-    noise: float = assumed(0.1, "not stated", 0.2, 0.5)
+    noise: float = assumed(0.1, "not stated", 0.2, Alternative(0.5, "as in a fog"))
     loud: bool = known(False, "script", "read in the script")
 
     def stack(self, device):

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
-from labcheck import Data, Lab, Trials, assumed, known
+from labcheck import Alternative, Data, Lab, Trials, assumed, known
 from labcheck.core.assumptions import Grade, Justification
 from labcheck.core.lab import Settings
 
@@ -219,9 +220,9 @@ def test_unstated_has_justification_of_each_setting():
     assert justifications == {
         "liters": Justification(Grade.OPEN, "not stated; its capacity"),
         "watts": Justification(Grade.OPEN, "typical of kettles"),
-        "lid": Justification(Grade.LIKELY, "rarely left off", (False,)),
+        "lid": Justification(Grade.LIKELY, "rarely left off", (Alternative(False),)),
         "water": Justification(Grade.SCRIPT, "read in the recipe"),
-        "cups": Justification(Grade.OPEN, "for two people", ((4,), (1, 1, 1))),
+        "cups": Justification(Grade.OPEN, "for two people", (Alternative((4,)), Alternative((1, 1, 1)))),
         "tea": Justification(Grade.OPEN, "optional"),
     }
     assert list(justifications) == [field.name for field in dataclasses.fields(Kettle) if field.name != "minutes"]
@@ -250,12 +251,33 @@ def test_assumed_refuses_other_grades(grade: str):
 
 @pytest.mark.parametrize("alternatives", [(64,), (32, 64), (64, 128)])
 def test_assumed_refuses_default_as_alternative(alternatives: tuple[int, ...]):
-    with pytest.raises(ValueError, match=r"^an alternative must differ from the default, got 64$"):
+    message = r"^an alternative must differ from the default and from the others, got 64$"
+    with pytest.raises(ValueError, match=message):
         assumed(64, "not stated", *alternatives)
+    with pytest.raises(ValueError, match=message):
+        known(64, "script", "read", *alternatives)
 
 
 def test_assumed_accepts_equal_alternative_of_other_type():
-    assert assumed(1, "not stated", True, 1.0).metadata["justification"].alternatives == (True, 1.0)
+    alternatives = assumed(1, "not stated", True, 1.0).metadata["justification"].alternatives
+    assert [(type(other.value), other.value) for other in alternatives] == [(bool, True), (float, 1.0)]
+
+
+def test_alternative_is_refused_twice():
+    with pytest.raises(ValueError, match=r"^an alternative must differ from the default and from the others, got 32$"):
+        assumed(64, "not stated", 32, Alternative(32, "a common choice"))
+
+
+@pytest.mark.parametrize("declare", [partial(known, 64, "script"), partial(assumed, 64)])
+def test_alternatives_have_value_and_reason(declare: Callable[..., Any]):
+    alternatives = declare("why", 32, Alternative(128, "a common choice")).metadata["justification"].alternatives
+    assert [(other.value, other.reason) for other in alternatives] == [(32, ""), (128, "a common choice")]
+    with pytest.raises(ValueError, match=r"^the reason for a setting must be a string, got 5$"):
+        declare("why", Alternative(32, 5))  # type: ignore[arg-type]
+
+
+def test_every_combination_is_plausible_by_default():
+    assert Kettle(minutes=9, lid=False).is_plausible()
 
 
 def test_lab_is_abstract_without_data_and_train():

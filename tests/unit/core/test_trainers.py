@@ -61,7 +61,7 @@ def test_parameters_are_settings_with_their_defaults():
 def test_declared_defaults_are_unstated_settings():
     unstated = MADE.unstated()
     assert {name: one.grade for name, one in unstated.items()} == {"heat": "open", "fan": "script"}
-    assert unstated["heat"].alternatives == (180.0, 220.0)
+    assert [other.value for other in unstated["heat"].alternatives] == [180.0, 220.0]
 
 
 def test_function_receives_seed_and_settings():

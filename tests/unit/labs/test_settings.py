@@ -158,10 +158,3 @@ def test_reasons_are_phrases_without_final_period(lab: type[Lab]):
         assert len(unstated.reason) > 15, setting
         assert unstated.reason[0].isupper(), setting
         assert not unstated.reason.endswith("."), setting
-
-
-@every_lab
-def test_all_alternatives_are_valid(lab: type[Lab]):
-    for setting, unstated in lab.unstated().items():
-        for value in unstated.alternatives:
-            assert getattr(lab(**{setting: value}), setting) == value

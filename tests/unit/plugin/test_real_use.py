@@ -199,8 +199,8 @@ def test_setting_of_another_type_is_collection_error(project: Project, setting: 
             "Toy.units must be",
         ),
         (LAB.replace('{"quick": {"epochs": 3}}', '{"quick": 3}'), "Toy.scales must be settings by scale"),
-        (LAB.replace('"not stated", 0.2, 0.5', '["no string"], 0.2'), "the reason for a setting must be a string"),
-        (LAB.replace('"not stated", 0.2, 0.5', '"not stated", lambda: 0'), "Toy.noise: an alternative: "),
+        (LAB.replace('"not stated", 0.2,', '["no string"], 0.2,'), "the reason for a setting must be a string"),
+        (LAB.replace('"not stated", 0.2,', '"not stated", lambda: 0,'), "Toy.noise: an alternative: "),
         (
             f"def make():\n    {LAB.strip().replace(chr(10), chr(10) + '    ')}\n    return Toy, ERROR, ACCURACY\n"
             "Toy, ERROR, ACCURACY = make()\n",

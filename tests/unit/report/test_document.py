@@ -261,7 +261,7 @@ def test_scales_have_separate_times(project: Project):
 
 def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
     report = alone.report
-    assert report["schema"] == 6
+    assert report["schema"] == 7
     order, top = report["claims"]
     for claim in (order, top):
         assert claim["scale"] == "quick"
@@ -272,7 +272,13 @@ def test_report_contains_claims_settings_and_verdicts(alone: Recorded):
         assert claim["overridden"] == {}
         assert claim["scaled"] == [{"setting": "epochs", "value": 3, "report": 9}]
         assert claim["unstated"] == [
-            {"setting": "noise", "value": 0.1, "grade": "open", "reason": "not stated", "alternatives": [0.2, 0.5]},
+            {
+                "setting": "noise",
+                "value": 0.1,
+                "grade": "open",
+                "reason": "not stated",
+                "alternatives": [{"value": 0.2, "reason": ""}, {"value": 0.5, "reason": "as in a fog"}],
+            },
             {
                 "setting": "loud",
                 "value": False,

@@ -194,14 +194,19 @@ def test_unstated_settings_have_grade_and_reason(real: dict[str, Any]) -> None:
     assert "samples" not in grades  # its arm sets it
     unstated = [
         {"setting": grade, "value": 1, "grade": grade, "reason": "why", "alternatives": others}
-        for grade, others in (("script", []), ("numbers", []), ("likely", [[3, 4]]), ("open", [True, "tap"]))
+        for grade, others in (
+            ("script", []),
+            ("numbers", [{"value": 2, "reason": "doubted"}, {"value": 3, "reason": ""}]),
+            ("likely", [{"value": [3, 4], "reason": ""}]),
+            ("open", [{"value": True, "reason": ""}, {"value": "tap", "reason": "near"}]),
+        )
     ]
     jsonschema.validate(real | {"claims": [trig | {"unstated": unstated}]}, SCHEMA)
     text = text_of(real, trig | {"unstated": unstated})
     assert "script = 1, from its script why" in text
-    assert "numbers = 1, computed from its printed numbers why" in text
+    assert "numbers = 1, computed from its printed numbers why; also plausible: 2 (doubted); 3" in text
     assert "likely = 1, likely why; also plausible: 3-4" in text
-    assert "open = 1, assumed why; also plausible: true, tap" in text
+    assert "open = 1, assumed why; also plausible: true; tap (near)" in text
 
 
 def test_stand_in_data_is_named(real: dict[str, Any], real_page: str) -> None:

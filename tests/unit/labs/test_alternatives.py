@@ -1,0 +1,74 @@
+"""The alternatives of the settings that the reports do not state: each trains, changes the result and has a reason."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labcheck import Lab
+from labcheck.labs.curve import Curve
+from labcheck.labs.trig import Trig
+from tests.helpers.labs import equal
+
+BRIEF: list[Lab] = [Trig(max_epochs=2), Curve(epochs=20)]
+"""Labs that train briefly."""
+NEEDED: dict[tuple[str, str], dict[str, Any]] = {
+    # a dead network, whose loss does not change
+    ("trig", "patience"): {"init": "zeros", "norm": False, "lr": 1e-3, "stop_lr": 0.0, "max_epochs": 13},
+}
+"""Other settings without which a setting has no effect in a brief training."""
+
+
+def alternatives() -> Iterator[Any]:
+    """Yield each brief lab with the name of a setting and an alternative value."""
+    for lab in BRIEF:
+        for setting, justification in lab.unstated().items():
+            for other in justification.alternatives:
+                yield pytest.param(lab, setting, other.value, id=f"{lab.name}-{setting}-{other.value}")
+
+
+every_lab = pytest.mark.parametrize("lab", BRIEF, ids=[lab.name for lab in BRIEF])
+
+
+@pytest.mark.parametrize(("lab", "setting", "value"), list(alternatives()))
+def test_alternative_trains_and_changes_result(lab: Lab, setting: str, value: Any):
+    lab = replace(lab, **NEEDED.get((lab.name, setting), {}))
+    other = replace(lab, **{setting: value})
+    assert getattr(other, setting) == value
+    assert not equal(lab.train([0]), other.train([0]))
+
+
+@every_lab
+def test_alternatives_have_reasons(lab: Lab):
+    for setting, justification in lab.unstated().items():
+        for other in justification.alternatives:
+            assert len(other.reason) > 15, setting
+            assert other.reason[0].isupper(), setting
+            assert not other.reason.endswith("."), setting
+
+
+@every_lab
+def test_defaults_are_plausible(lab: Lab):
+    assert lab.is_plausible()
+
+
+@pytest.mark.parametrize(
+    ("output", "norm_last", "output_norm", "plausible"),
+    [
+        (True, True, True, True), (True, True, False, False), (True, False, True, False), (True, False, False, False),
+        (False, True, True, True), (False, True, False, True), (False, False, True, True), (False, False, False, True),
+    ],
+)  # fmt: skip
+def test_activation_as_last_step_is_implausible(output: bool, norm_last: bool, output_norm: bool, plausible: bool):
+    lab = Trig(output_activation=output, norm_last=norm_last, output_norm=output_norm)
+    assert lab.is_plausible() is plausible
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hidden": (10,)}, {"activation": "relu"}, {"noise": 1.0}, {"samples": 100}], ids=str
+)
+def test_samples_of_course_belong_to_its_script(settings: dict[str, Any]):
+    assert Curve(draw="course", lr=0.001).is_plausible()
+    assert Curve(**settings).is_plausible()
+    assert not Curve(draw="course", **settings).is_plausible()
