@@ -7,14 +7,25 @@ from typing import Any
 import pytest
 
 from labcheck import Lab
+from labcheck.labs.boston import Boston
 from labcheck.labs.curve import Curve
+from labcheck.labs.sine import Sine
 from labcheck.labs.trig import Trig
 from tests.helpers.labs import equal
 
-BRIEF: list[Lab] = [Trig(max_epochs=2), Curve(epochs=20)]
+BRIEF: list[Lab] = [Trig(max_epochs=2), Curve(epochs=20), Boston(epochs=2), Sine(epochs=2, samples=500)]
 """Labs that train briefly."""
+DEAD_BOSTON = {"epochs": 13, "lr": 3e-8}
+"""A training in which the rate is too small for any progress."""
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     # a dead network, whose loss does not change
+    ("boston", "epochs"): {"epochs": 30},
+    ("boston", "patience"): DEAD_BOSTON,
+    ("boston", "factor"): DEAD_BOSTON,
+    ("sine", "amsgrad"): {"epochs": 200, "lr": 0.02},
+    ("sine", "deep"): {"net": "deep"},
+    ("sine", "every"): {"scheduled": True, "epochs": 101},
+    ("sine", "best_every"): {"epochs": 101, "lr": 0.3},
     ("trig", "patience"): {"init": "zeros", "norm": False, "lr": 1e-3, "stop_lr": 0.0, "max_epochs": 13},
 }
 """Other settings without which a setting has no effect in a brief training."""
@@ -72,3 +83,14 @@ def test_samples_of_course_belong_to_its_script(settings: dict[str, Any]):
     assert Curve(draw="course", lr=0.001).is_plausible()
     assert Curve(**settings).is_plausible()
     assert not Curve(draw="course", **settings).is_plausible()
+
+
+def test_split_of_seed_needs_no_validation_split():
+    assert Boston(split="seed").is_plausible()
+    assert Boston(validation="seed").is_plausible()
+    assert not Boston(split="seed", validation="seed").is_plausible()
+
+
+def test_deep_network_has_more_layers_than_shallow_one():
+    assert Sine(shallow=(32, 32), deep=(32, 32, 32)).is_plausible()
+    assert not Sine(shallow=(8, 16, 8), deep=(32, 32, 32)).is_plausible()
