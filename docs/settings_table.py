@@ -37,19 +37,23 @@ def _row(name: str, call: griffe.ExprCall) -> str:
         else:
             positional.append(argument)
     default, *rest = positional
-    declared = 2 if str(call.function) == "known" else 1  # the arguments before the alternatives
-    *grade, reason = (ast.literal_eval(str(part)) for part in rest[:declared])
-    [grade] = grade or [keywords.get("grade", "open")]
-    others = "<br>".join(map(_alternative, rest[declared:]))
-    return f"| `{name}` | `{default}` | {grade} | {_escape(reason)} | {others} |"
+    if str(call.function) == "known":
+        grade, reason = (ast.literal_eval(str(part)) for part in rest[:2])
+        alternatives = rest[2:]
+    else:
+        grade = keywords.get("grade", "open")
+        reason, *alternatives = (ast.literal_eval(str(rest[0])), *rest[1:])
+    others = "<br>".join(map(_alternative, alternatives))
+    return f"| `{name}` | `{default}` | {grade} | {_cell(reason)} | {others} |"
 
 
-def _alternative(argument: Any) -> str:
-    if isinstance(argument, griffe.ExprCall) and str(argument.function) == "Alternative":
-        value, reason = argument.arguments
-        return f"`{value}`: {_escape(ast.literal_eval(str(reason)))}"
-    return f"`{argument}`"
+def _alternative(declared: Any) -> str:
+    """Return an alternative, which is declared as a bare value or with a reason."""
+    if not (isinstance(declared, griffe.ExprCall) and str(declared.function) == "Alternative"):
+        return f"`{declared}`"
+    value, reason = declared.arguments
+    return f"`{value}`: {_cell(ast.literal_eval(str(reason)))}"
 
 
-def _escape(text: str) -> str:
+def _cell(text: str) -> str:
     return text.replace("|", "&#124;")

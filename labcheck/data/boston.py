@@ -53,18 +53,21 @@ def random_rows(rngs: list[torch.Generator]) -> dict[str, Tensor]:
     return {"train": train, "val": val, "test": test}
 
 
-def examples(rows: Mapping[str, Tensor], models: int, dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
+def examples(
+    rows: Mapping[str, Tensor], models: int, dtype: torch.dtype = torch.float32, standardize: str = "train"
+) -> dict[str, Examples]:
     """Return the examples of K models by split.
 
-    Features are standardized with the mean and standard deviation of the training split; values are in 1000 dollars.
+    Features are standardized; values are in 1000 dollars.
 
     Args:
         rows: The rows of each split, (K, N), or (N,) if all models have the same.
         models: The number K of models.
         dtype: The precision of the examples.
+        standardize: "train" for the mean and standard deviation of the training split, or "all" for those of all rows.
     """
     x, y = load()
     rows = {split: index.expand(models, -1) for split, index in rows.items()}
-    train = x[rows["train"]]
-    mean, std = train.mean(1, keepdim=True), train.std(1, correction=0, keepdim=True)
+    moments_of = x[rows["train"]] if standardize == "train" else x.unsqueeze(0)
+    mean, std = moments_of.mean(1, keepdim=True), moments_of.std(1, correction=0, keepdim=True)
     return {split: Examples(((x[index] - mean) / std).to(dtype), y[index].to(dtype)) for split, index in rows.items()}

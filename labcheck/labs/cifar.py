@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labcheck.core.assumptions import known
+from labcheck.core.assumptions import Alternative, known
 from labcheck.core.metrics import Metric
 from labcheck.data import augment
 from labcheck.data.examples import generators
@@ -77,18 +77,26 @@ class Cifar(ConvolutionLab):
         "script",
         "The weight decay of both phases: the report's listing has it for the second phase, its script for the first, "
         "too",
+        Alternative(1e-4, "The weight decay of the authors of ResNet; the listing has another one for one phase only"),
     )
-    momentum: float = known(0.0, "script", "Neither optimizer in the report's script has momentum")
+    momentum: float = known(
+        0.0,
+        "script",
+        "Neither optimizer in the report's script has momentum",
+        Alternative(0.9, "The momentum of the authors of ResNet, and of most programs that train it"),
+    )
     augmented: bool = known(
         True,
         "script",
         "Random crops with a black border of 4 pixels, half of which are mirrored, in the course's script",
+        Alternative(False, "The text does not mention that images are changed"),
     )
     normalization: str = known(
         "report",
         "script",
         "The course's script subtracts .4914, .4822 and .4465 from pixels and divides them by .2023, .1994 and .2010; "
         "'data' uses the moments of the training images instead",
+        Alternative("data", "The text does not state the moments; those of the data set itself are usual"),
     )
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from labcheck.core.assumptions import assumed
+from labcheck.core.assumptions import Alternative, assumed
 from labcheck.core.metrics import Metric
 from labcheck.data import DataError
 from labcheck.data.images import Selection
@@ -72,8 +72,8 @@ class Fashion(ImageLab, StackedLab):
         "normal",
         "The initialization is not stated; the textbook that the report follows has N(0, .01²) and biases 0. 'default' "
         "is torch's",
-        "default",
-        "xavier_uniform",
+        Alternative("default", "Torch's own initialization, which a program has that does not set another one"),
+        Alternative("xavier_uniform", "The usual initialization of networks that are written by hand from formulas"),
         grade="likely",
     )
     optimizer: str = assumed(
@@ -81,13 +81,23 @@ class Fashion(ImageLab, StackedLab):
         "The optimizer is not stated; the textbook that the report follows has SGD on the mean loss of the batch",
         grade="likely",
     )
-    momentum: float = assumed(0.0, "The momentum is not stated; the textbook's own optimizer has none", grade="likely")
-    smallest_batch: int = assumed(64, "The smallest of the three batch sizes is illegible in the report", 32, 128)
+    momentum: float = assumed(
+        0.0,
+        "The momentum is not stated; the textbook's own optimizer has none",
+        Alternative(0.9, "The most common momentum of SGD"),
+        grade="likely",
+    )
+    smallest_batch: int = assumed(
+        64,
+        "The smallest of the three batch sizes is illegible in the report",
+        Alternative(32, "A power of two below 256, as common as 64"),
+        Alternative(128, "Half of the next batch size, 256"),
+    )
     loader: bool = assumed(
         True,
         "The textbook's training function takes a DataLoader, for layers written by hand and for torch's, so the "
         "engines 'student' and 'torch' load their batches with it, image by image; 'scratch' reads from memory",
-        False,
+        Alternative(False, "A program that is timed may read its batches from memory"),
         grade="likely",
     )
 

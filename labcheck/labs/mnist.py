@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from labcheck.core.assumptions import assumed
+from labcheck.core.assumptions import Alternative, assumed
 from labcheck.core.curve_metrics import geometric_mean
 from labcheck.core.metrics import Metric
 from labcheck.data import augment
@@ -81,38 +81,53 @@ class Mnist(ConvolutionLab):
     channels: tuple[int, ...] = assumed(
         (16, 32, 64, 128),
         "The channels of the convolutions are not stated; here they double when a pooling quarters the image",
-        (8, 16, 32, 64),
-        (32, 64, 128, 256),
+        Alternative((8, 16, 32, 64), "Half the channels, for a report that trains on a small computer"),
+        Alternative((32, 64, 128, 256), "Twice the channels; 32 and 64 are those of many examples on MNIST"),
     )
-    hidden: int = assumed(128, "The width of the first fully connected layer is not stated", 64, 256)
-    lr: float = assumed(1e-3, "The learning rate is not stated; this is torch's default for Adam", 5e-4, 1e-2)
-    batch: int = assumed(64, "The batch size is not stated; this is a common choice", 32, 128)
+    hidden: int = assumed(
+        128,
+        "The width of the first fully connected layer is not stated",
+        Alternative(64, "The next smaller power of two"),
+        Alternative(256, "The next larger power of two"),
+    )
+    lr: float = assumed(
+        1e-3,
+        "The learning rate is not stated; this is torch's default for Adam",
+        Alternative(5e-4, "Half of torch's default, a common choice if the validation loss rises again"),
+        Alternative(1e-2, "The best rate in a table of the same report, that of SGD on housing"),
+    )
+    batch: int = assumed(
+        64,
+        "The batch size is not stated; this is a common choice",
+        Alternative(32, "The batch size that the numbers of the same report's experiment on housing fit"),
+        Alternative(128, "A common choice for images"),
+    )
     epochs: int = assumed(
         16,
         "The number of epochs is not stated; it is at least 15, the epoch after which two curves have met according to "
         "the report",
-        20,
+        Alternative(20, "The next round number, with which the report can see what follows after epoch 15"),
     )
     dropout_rates: tuple[float, ...] = assumed(
         (0.25, 0.5, 0.75),
         "The low, moderate and high rate; the report compares four rates without naming them, one of which is assumed "
         "to be 0",
-        (0.2, 0.4, 0.8),
-        (0.3, 0.5, 0.9),
+        Alternative((0.2, 0.4, 0.8), "Rates that double"),
+        Alternative((0.3, 0.5, 0.9), "Rates whose highest removes almost all information, as the report describes it"),
     )
     dropout_place: str = assumed(
         "hidden",
         "The place of dropout is not stated; 'hidden' is the usual one, after the first fully connected layer, "
         "'features' is before that layer, and 'both' is before and after it",
-        "features",
-        "both",
+        Alternative("features", "Dropout between the convolutions and the fully connected layers"),
+        Alternative("both", "Dropout before each fully connected layer"),
     )
     variation: str = assumed(
         "dropout",
         "BatchNorm is tried in two settings that are not stated; here they are the base network and the base network "
         "with a moderate dropout rate, with 3×3 kernels or with four convolutions",
-        "kernel",
-        "depth",
+        Alternative("kernel", "The report has compared kernel sizes before it tries BatchNorm"),
+        Alternative("depth", "The report has compared depths before it tries BatchNorm"),
     )
     momentum: float = assumed(0.0, "The momentum of SGD, if that is the optimizer; this is torch's default")
 

@@ -21,6 +21,7 @@ from labcheck.nn.scratch.schedules import Schedule, StepSchedule
 from labcheck.nn.training import Recipe
 
 NETS = ("shallow", "deep")
+SAMPLINGS = ("spaced", "random")
 GRID = 1000
 """The number of points of the grid on which a fit is evaluated."""
 
@@ -29,7 +30,7 @@ GRID = 1000
 class Sine(FunctionLab):
     """A multilayer perceptron that learns sin x; the defaults are the base run, which all comparisons share.
 
-    Each epoch has the same batches. Only the initial weights and the split depend on the seed.
+    Each epoch has the same batches unless they are shuffled. Only the initial weights and the split depend on the seed.
 
     Attributes:
         net: "shallow" or "deep".
@@ -42,7 +43,9 @@ class Sine(FunctionLab):
         weight_decay: The weight decay of Adam and SGD.
         amsgrad: Whether Adam uses the AMSGrad variant.
         momentum: The momentum of SGD.
-        samples: The number of equally spaced samples.
+        samples: The number of samples.
+        sampling: "spaced" for equally spaced samples, or "random" for those that each seed draws uniformly.
+        shuffled: Whether each epoch has its own random batches.
         shallow: The widths of the hidden layers of the shallow network.
         deep: The widths of the hidden layers of the deep network.
         standardized: Whether inputs are standardized.
@@ -62,22 +65,20 @@ class Sine(FunctionLab):
         1e-4,
         "script",
         "The rate in the report's script; its curves show that the runs on depth and activation share the base run",
-        Alternative(
-            1e-3, "The rate of the runs on depth and activation is not stated; this is torch's default for Adam"
-        ),
+        Alternative(1e-3, "The text names 1e-4 only where it compares rates; this is torch's default for Adam"),
     )
     optimizer: str = known("adam", "script", "The optimizer in the report's script")
     weight_decay: float = known(
         5e-4,
         "script",
         "The weight decay of Adam in the report's script, also used for SGD",
-        Alternative(0.0, "The text mentions no weight decay"),
+        Alternative(0.0, "The text does not mention weight decay; this is torch's default"),
     )
     amsgrad: bool = known(
         True,
         "script",
         "The variant of Adam in the report's script",
-        Alternative(False, "The text mentions Adam without a variant"),
+        Alternative(False, "The text does not mention the variant; this is torch's default"),
     )
     momentum: float = assumed(0.0, "The momentum of SGD, which the report does not use; this is torch's default")
     samples: int = known(
@@ -85,35 +86,64 @@ class Sine(FunctionLab):
         "numbers",
         "Equally spaced points of [0, 2π], split at random into 6000, 2000 and 2000 (the report's script): with 94 "
         "batches of 64 per epoch, the last step of its curves, 93,996, is 999 · 94 + 90",
-        Alternative(1000, "The number is not stated; this is a common one for a function of one variable"),
     )
-    shallow: tuple[int, ...] = known((8, 16, 8), "script", "The hidden widths in the report's picture of the networks")
+    sampling: str = known(
+        "spaced",
+        "script",
+        "The report's script takes equally spaced points; with 'random', each seed draws them uniformly from [0, 2π)",
+        Alternative("random", "The text says only that there are enough samples; random ones are as common"),
+    )
+    shuffled: bool = known(
+        False,
+        "script",
+        "The report's script does not shuffle its batches",
+        Alternative(True, "The text does not mention the order of the batches; to shuffle them is usual"),
+    )
+    shallow: tuple[int, ...] = known(
+        (8, 16, 8),
+        "script",
+        "The hidden widths in the report's picture of the networks",
+        Alternative((32,), "The text does not state the widths; a network with one hidden layer is called shallow"),
+        Alternative((32, 32), "The text does not state the widths; this is a usual size for such a function"),
+    )
     deep: tuple[int, ...] = known(
-        (8, 16, 32, 16, 8), "script", "The hidden widths in the report's picture of the networks"
+        (8, 16, 32, 16, 8),
+        "script",
+        "The hidden widths in the report's picture of the networks",
+        Alternative((32, 32, 32, 32), "The text does not state the widths; equal ones are the usual choice"),
     )
     standardized: bool = assumed(
         False,
         "Whether x is standardized is not stated, and there is no sign that it is",
-        Alternative(True, "Inputs are usually standardized"),
+        Alternative(True, "A usual step before training, which a short text may leave out"),
     )
     every: int = known(
-        250, "script", "The number of epochs between two drops of StepLR, for which the report's script counts batches"
+        250,
+        "script",
+        "The number of epochs between two drops of StepLR, for which the report's script counts batches",
+        Alternative(100, "The text refers to epochs without a number; its curves have a record every 100 epochs"),
     )
     factor: float = known(0.8, "script", "The factor of StepLR in the report's script")
     best_every: int = assumed(
         100,
         "The report's script tests the weights with the lowest validation loss, and its curves have a validation loss "
         "every 100 epochs",
-        Alternative(1, "The usual way is to compare the validation loss after every epoch"),
+        Alternative(1, "The usual check of the validation loss is after each epoch"),
+        Alternative(1000, "The text does not say that the best weights are tested; these are the last ones"),
         grade="likely",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_choice("net", NETS)
+        self.require_choice("sampling", SAMPLINGS)
         self.require_at_least(0, "factor", "weight_decay")
         self.require_at_least(1, "batch", "epochs", "every", "best_every", "shallow", "deep")
         self.require_at_least(10, "samples")  # so that there are two for validation
+
+    def is_plausible(self) -> bool:
+        """Return whether the deep network has more hidden layers than the shallow one."""
+        return len(self.deep) > len(self.shallow)
 
     @property
     def optimizers(self) -> Mapping[str, Callable[[float], Optimizer]]:
@@ -124,12 +154,13 @@ class Sine(FunctionLab):
         }
 
     def splits(self, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> dict[str, Examples]:
-        x = functions.shuffled_points(self.samples, generators(seeds, "data"))
+        draw = functions.shuffled_draws if self.sampling == "random" else functions.shuffled_points
+        x = draw(self.samples, generators(seeds, "data"))
         return functions.split_samples(functions.sine, x, GRID, standardized=self.standardized, dtype=dtype)
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
-        """Return the order of the split for each epoch, since the report's script does not shuffle."""
-        return [lambda n: torch.arange(n)] * len(seeds)
+        """Return the order of the split for each epoch unless batches are shuffled, as the report's script does not."""
+        return super().orders(seeds) if self.shuffled else [lambda n: torch.arange(n)] * len(seeds)
 
     def measure(self, model: Model, splits: Mapping[str, Split]) -> dict[str, Tensor]:
         """Return the errors of the models and the tables of their fits.

@@ -1,8 +1,8 @@
 from labcheck import Arm, Claim, beats
 from labcheck.labs.boston import TEST_MAE, TEST_MSE, TEST_R2, Boston
 
-BASE = {"hidden_layers": 2, "lr": 0.001}
-ADAM = {"optimizer": "adam", **BASE}
+BASE = {"optimizer": "sgd", "hidden_layers": 2, "lr": 0.001}
+ADAM = {**BASE, "optimizer": "adam"}
 
 claim = Claim(
     id="boston/optimizer",

@@ -66,3 +66,11 @@ def test_split_of_seed_is_same_in_any_stack(settings: dict[str, Any]):
     together, alone = (Boston(**settings).splits(seeds, torch.float64) for seeds in (range(3), [2]))
     for name, split in alone.items():
         torch.testing.assert_close(split.x[0], together[name].x[2])
+
+
+def test_features_may_be_standardized_with_all_rows():
+    splits = boston.examples(boston.report_rows(), 1, torch.float64, standardize="all")
+    x = torch.cat([split.x[0] for split in splits.values()])
+    torch.testing.assert_close(x.mean(0), torch.zeros(13, dtype=torch.float64), rtol=0, atol=1e-9)
+    torch.testing.assert_close(x.std(0, correction=0), torch.ones(13, dtype=torch.float64), rtol=0, atol=1e-9)
+    assert splits["train"].x[0].mean(0).abs().max() > 0.01

@@ -21,6 +21,7 @@ def test_metrics_are_consistent():
 UNSTATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     *(({}, setting) for setting in ({"width": 32}, {"batch": 16}, {"momentum": 0.9}, {"lr": 0.02}, {"epochs": 4})),
     *(({}, setting) for setting in ({"patience": 0}, {"split": "seed"}, {"validation": "seed"})),
+    *(({}, setting) for setting in ({"optimizer": "adam"}, {"standardize": "all"})),
     ({"patience": 0}, {"factor": 0.5}),
 ]
 """Other settings of a lab, and the changed one."""

@@ -28,7 +28,7 @@ every_lab = pytest.mark.parametrize("lab", LABS, ids=[lab.name for lab in LABS])
         (Trig, "activation", "gelu"), (Trig, "init", "ones"), (Trig, "optimizer", "lion"),
         (Trig, "schedule", "cosine"), (Trig, "split", "random"), (Trig, "stream", "torch"),
         (Boston, "activation", "gelu"), (Boston, "optimizer", "lion"), (Boston, "split", "random"),
-        (Boston, "validation", "random"),
+        (Boston, "validation", "random"), (Boston, "standardize", "none"), (Sine, "sampling", "grid"),
         (Sine, "net", "wide"), (Sine, "activation", "gelu"), (Sine, "optimizer", "lion"),
         (Curve, "activation", "gelu"), (Curve, "optimizer", "lion"),
         (Mnist, "data_source", "web"), (Mnist, "arithmetic", "float16"), (Mnist, "optimizer", "lion"),
@@ -127,9 +127,9 @@ def test_widths_are_parsed_from_command_line(lab: type[Lab], setting: str):
 
 NUMBERS, SCRIPT, LIKELY, OPEN = Grade.NUMBERS, Grade.SCRIPT, Grade.LIKELY, Grade.OPEN
 GRADES: dict[type[Lab], dict[str, Grade]] = {
-    Boston: dict.fromkeys(("lr", "width", "batch", "momentum", "split"), NUMBERS)
+    Boston: dict.fromkeys(("optimizer", "lr", "width", "batch", "momentum", "split"), NUMBERS)
     | dict.fromkeys(("epochs", "validation"), LIKELY)
-    | dict.fromkeys(("patience", "factor"), OPEN),
+    | dict.fromkeys(("patience", "factor", "standardize"), OPEN),
     Cifar: {"arithmetic": OPEN} | dict.fromkeys(("weight_decay", "momentum", "augmented", "normalization"), SCRIPT),
     Curve: dict.fromkeys(("lr", "hidden", "activation", "noise", "samples", "optimizer"), SCRIPT)
     | {"momentum": OPEN, "draw": LIKELY},
@@ -140,7 +140,8 @@ GRADES: dict[type[Lab], dict[str, Grade]] = {
         OPEN,
     )
     | {"variation": OPEN},
-    Sine: dict.fromkeys(("lr", "optimizer", "weight_decay", "amsgrad", "shallow", "deep", "every", "factor"), SCRIPT)
+    Sine: dict.fromkeys(("lr", "optimizer", "weight_decay", "amsgrad", "sampling", "shuffled"), SCRIPT)
+    | dict.fromkeys(("shallow", "deep", "every", "factor"), SCRIPT)
     | {"samples": NUMBERS, "momentum": OPEN, "standardized": OPEN, "best_every": LIKELY},
     Trig: dict.fromkeys(("init", "samples", "split", "output_activation", "output_norm", "running"), NUMBERS)
     | dict.fromkeys(("batch", "norm_last", "zero_bias", "least_lr", "patience"), SCRIPT),

@@ -110,6 +110,8 @@ UNSTATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"epochs": 200, "lr": 0.02}, {"amsgrad": False}),
     ({"optimizer": "sgd"}, {"momentum": 0.9}),
     ({}, {"samples": 60}),
+    ({}, {"sampling": "random"}),
+    ({"batch": 8}, {"shuffled": True}),
     ({}, {"shallow": (16,)}),
     ({"net": "deep"}, {"deep": (32, 32)}),
     ({}, {"standardized": True}),
