@@ -135,20 +135,38 @@ def _judge(options: argparse.Namespace) -> int:
     from labcheck.data import DataError
     from labcheck.report import judging
 
-    counts = options.holds is not None and options.of is not None
-    comparison_of_arms = options.arms and options.metric and (options.higher or options.lower)
-    if bool(options.table) == counts or (options.table and not comparison_of_arms):
+    if problem := _missing(options):
         raise comparison.ReportError(
-            "judge needs either a table with --arms, --metric and --higher or --lower, or --holds and --of"
+            f"judge needs either a table with --arms, --metric and --higher or --lower, or --holds and --of; {problem}"
         )
     try:
-        if counts:
+        if not options.table:
             print(judging.judge_counts(options.holds, options.of, options.ties))
         else:
             print(judging.judge_table(options.table, options.seed, options.arms, options.metric, options.higher))
     except (DataError, MetricError, ValueError) as error:
         raise comparison.ReportError(str(error)) from None
     return 0
+
+
+def _missing(options: argparse.Namespace) -> str:
+    """Return which options of `labcheck judge` are missing, or superfluous; "" if none is."""
+    of_table = {
+        "--arms": options.arms,
+        "--metric": options.metric,
+        "--higher or --lower": options.higher or options.lower,
+    }
+    of_counts = {"--holds": options.holds, "--of": options.of}
+    given = [name for name, value in of_counts.items() if value is not None]
+    if options.table and given:
+        return f"{' and '.join(given)} cannot be combined with a table"
+    if options.table:
+        missing = [name for name, value in of_table.items() if not value]
+    elif given:
+        missing = [name for name, value in of_counts.items() if value is None]
+    else:
+        missing = ["the table"] if any(of_table.values()) else ["all of them"]
+    return f"missing: {', '.join(missing)}" if missing else ""
 
 
 if __name__ == "__main__":

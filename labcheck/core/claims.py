@@ -25,8 +25,13 @@ from labcheck.core.lab import Lab
 from labcheck.core.metrics import CPU_SECONDS, Metric
 from labcheck.core.relations import Relation
 from labcheck.core.scales import Scale
+from labcheck.core.settings import FrozenDict, identity, shown
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+DEFAULT_SEEDS: Mapping[str, int] = FrozenDict({"quick": 60})
+"""The largest number of seeds at each scale of a claim that states none."""
 
 
 class ClaimError(ValueError):
@@ -95,7 +100,7 @@ class Claim:
     lab: type[Lab]
     arms: Mapping[str, Arm]
     relations: Sequence[Relation]
-    seeds: Mapping[str, int] = field(default_factory=lambda: {"quick": 60})
+    seeds: Mapping[str, int] = field(default_factory=lambda: DEFAULT_SEEDS)
     notes: Sequence[str] = ()
     comparable: Sequence[str] = tuple(Scale)
 
@@ -107,10 +112,10 @@ class Claim:
 
     def named(self, module: str, variable: str) -> "Claim":
         """Return the claim with an id, which is derived from the names of its module and variable if it has none."""
-        if self.id or not (isinstance(self.lab, type) and issubclass(self.lab, Lab)):
+        if self.id:
             return self
         name = module.rpartition(".")[2].removeprefix("test_") if variable == "claim" else variable
-        lab = getattr(self.lab, "name", self.lab.__name__)
+        lab = getattr(self.lab, "name", None) or getattr(self.lab, "__name__", "lab")
         return dataclasses.replace(self, id=f"{lab}/{name.strip('_').replace('_', '-')}")
 
     @property
@@ -132,9 +137,14 @@ class Claim:
         return self.arms[arm].quotes if scale in self.comparable else []
 
     def metrics(self, arm: str) -> list[Metric]:
-        """Return the metrics of an arm that its relations and quoted numbers need, without repetition or CPU time."""
+        """Return the metrics of an arm that its relations and quoted numbers need, without repetition or CPU time.
+
+        Those of an arm without relations and quoted numbers are the metrics of all relations.
+        """
         quoted = [quote.metric for quote in self.arms[arm].quotes]
         terms = [term.metric for relation in self.relations for term in relation.terms if term.arm == arm]
+        if not quoted and not terms:
+            terms = [term.metric for relation in self.relations for term in relation.terms]
         return list({metric.id: metric for metric in [*quoted, *terms] if metric != CPU_SECONDS}.values())
 
     def configure(self, scale: Scale) -> dict[str, Lab]:
@@ -151,11 +161,32 @@ class Claim:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             except Exception as error:  # whatever a lab's own validation raises
                 raise ClaimError(f"{self.id}: arm '{name}': {line(error)}") from None
+        self._require_different_arms(labs)
+        if self.seeds != DEFAULT_SEEDS and any(lab.seed_labels() is not None for lab in labs.values()):
+            raise ClaimError(
+                f"{self.id}: a claim about a table uses all its seeds; leave out seeds; --claims-seeds limits a run"
+            )
         try:
             self.lab.validate_arms(labs, {arm: [metric.name for metric in self.metrics(arm)] for arm in self.arms})
         except ValueError as error:
             raise ClaimError(f"{self.id}: {error}") from None
         return labs
+
+    def _require_different_arms(self, labs: Mapping[str, Lab]) -> None:
+        """Check that no relation compares one metric of arms that are the same lab.
+
+        Raises:
+            ClaimError: One does, so that every seed would be a tie.
+        """
+        for relation in self.relations:
+            if len(relation.terms) == 2 and not relation.timed:
+                (a, metric), (b, other) = ((term.arm, term.metric.id) for term in relation.terms)
+                values = [identity(labs[arm].plain()) for arm in (a, b)]
+                if a != b and metric == other and labs[a] == labs[b] and values[0] == values[1]:
+                    raise ClaimError(
+                        f"{self.id}: arms '{a}' and '{b}' have the same settings, so every seed is a tie for "
+                        f"'{relation.name}'; give one of them another setting"
+                    )
 
     def validate(self) -> None:
         """Check everything that can be checked without configuring the arms.
@@ -165,6 +196,7 @@ class Claim:
                 an unknown arm, two relations have the same name, a quoted value is not a number, or there is nothing
                 to judge.
         """
+        self._require_lab()
         if not isinstance(self.id, str) or not ID.fullmatch(self.id):
             raise ClaimError(f"{self.id!r}: an id must be <lab>/<claim>, of letters, digits, '-', '_' and '.'")
         if not isinstance(self.statement, str) or not isinstance(self.citation, str):
@@ -188,13 +220,15 @@ class Claim:
         if odd := [name for name in self.names if not name.isprintable() or not name]:
             raise ClaimError(f"{self.id}: names of arms and relations must be printable strings, got {odd[0]!a}")
 
-    def _validate_lab(self) -> None:
+    def _require_lab(self) -> None:
         if not (isinstance(self.lab, type) and issubclass(self.lab, Lab)):
-            got = f"the function {self.lab.__name__}" if inspect.isfunction(self.lab) else f"{self.lab!r:.60}"
+            got = f"the function {self.lab.__name__} without it" if inspect.isfunction(self.lab) else shown(self.lab)
             raise ClaimError(
-                f"{self.id}: lab must be a subclass of labcheck.Lab, or a function decorated with @lab(name), such as "
-                f'@lab("digits"), got {got}'
+                f'{self.id}: lab must be a function decorated with @lab(name), such as @lab("digits"), or a subclass '
+                f"of labcheck.Lab, got {got}"
             )
+
+    def _validate_lab(self) -> None:
         try:
             self.lab.validate()
         except ValueError as error:

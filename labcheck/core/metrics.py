@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from labcheck.core.errors import line
+from labcheck.core.settings import shown
 from labcheck.core.trials import Floats, Ints, MetricError, Trials
 
 Reduction = Callable[[Floats, Ints], float]
@@ -30,6 +31,7 @@ class Metric:
         curve: The curve whose last or best value this metric is, if it has another name, such as "val_loss".
 
     Raises:
+        TypeError: The name is not a string.
         ValueError: The direction is missing.
     """
 
@@ -43,6 +45,11 @@ class Metric:
     curve: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(
+                "a metric must have the name of a number that the lab returns, such as error('test_mse'), got "
+                f"{shown(self.name)}"
+            )
         if not isinstance(self.higher_is_better, bool):
             raise ValueError(
                 f"Metric({self.name!r}) must state which direction is better: higher_is_better=True for a score such "
@@ -81,7 +88,7 @@ class Metric:
         kind, other = ("curve", "metric") if self.reduction else ("metric", "curve")
         available = arrays[kind]
         if self.name not in available:
-            hint = f", but there is a {other} of that name" if self.name in arrays[other] else ""
+            hint = f", but there is a {other} of that name{self._remedy}" if self.name in arrays[other] else ""
             names = ", ".join(sorted(available)) or "none"
             raise MetricError(f"no {kind} '{self.name}'{hint}; available: {names}")
         if self.reduction is None:
@@ -95,6 +102,13 @@ class Metric:
                 records = np.searchsorted(after, trials.metrics["epochs"][seed], "right")
                 values[seed] = self._reduce(seed, curve[:records], after[:records]) if records else np.nan
         return round_to_float32(values)
+
+    @property
+    def _remedy(self) -> str:
+        """What takes the number that was probably meant, if it is of the other kind."""
+        if self.reduction is None:
+            return f": use last_value({self.name!r}, rising={self.higher_is_better})"
+        return f": use {'score' if self.higher_is_better else 'error'}({self.name!r})"
 
     def _reduce(self, seed: int, curve: Floats, after: Ints) -> float:
         assert self.reduction is not None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from labcheck.core import verdicts
 from labcheck.core.errors import line
 from labcheck.core.metrics import CPU_SECONDS, Metric
+from labcheck.core.settings import shown
 from labcheck.core.trials import Floats, MetricError, Trials
 
 Bools = NDArray[np.bool_]
@@ -32,8 +33,8 @@ class Term:
     def __post_init__(self) -> None:
         if not isinstance(self.metric, Metric):
             raise TypeError(
-                "arms must be compared by a Metric, such as Metric('test_mse', higher_is_better=False), got "
-                f"{self.metric!r}"
+                "arms must be compared by a Metric, such as error('test_mse') or score('test_accuracy'), got "
+                f"{shown(self.metric)}"
             )
 
     def of(self, trials: Mapping[str, Trials]) -> Floats:

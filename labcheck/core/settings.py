@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+LONGEST = 60
+"""The number of characters up to which a message shows the whole value."""
+
 
 class SettingType(NamedTuple):
     """A type of settings.
@@ -235,7 +238,9 @@ def _encodable(text: str) -> str:
 def shown(value: Any) -> str:
     """Return a short representation of a value for a message, in one line and without a memory address."""
     text = " ".join(ascii(value).split())
-    return type(value).__name__ if " at 0x" in text else f"{text:.60}"
+    if " at 0x" in text:
+        return type(value).__name__
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _advice(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass
 from types import FunctionType
 from typing import Any, ClassVar
@@ -15,6 +15,8 @@ DEVICE = "device"
 RESERVED = {name for name in dir(Lab) if not name.startswith("_")} | {"name", "function"}
 """Names that no setting can have, since labs use them."""
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+SEED_NAMES = ("seed", "seeds", "random_state", "random_seed", "rng_seed")
+"""Names of parameters that are evidently a seed."""
 POSITIONAL = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 
 
@@ -62,7 +64,7 @@ def lab(
     scales: Mapping[str, Settings] | None = None,
     units: Mapping[str, str] | None = None,
     depends: Sequence[str] = (),
-    diverged: type[Exception] | Iterable[type[Exception]] = (),
+    diverged: type[Exception] | Collection[type[Exception]] = (),
 ) -> Callable[[Any], Any]:
     """Return a decorator that makes a lab of a function, so that it can be the `lab` of a claim.
 
@@ -87,13 +89,21 @@ def lab(
         diverged: The exceptions by which the function reports that a seed diverged. Such a seed has no finite number.
 
     Raises:
-        TypeError: The decorated object is not a function with a seed and named settings.
+        TypeError: The decorated object is not a function with a seed and named settings, or `data` or `diverged` has
+            the wrong type.
         ValueError: A setting has the name of an attribute of labs, or a default that cannot be stored.
     """
     if not isinstance(name, str):
         raise TypeError(f'@lab needs a name and parentheses, such as @lab("digits"), got {settings.shown(name)}')
+    if not isinstance(data, str | Data):
+        raise TypeError(f"@lab({name!r}): data must be the name of the data, a string, got {settings.shown(data)}")
     source = data if isinstance(data, Data) else Data(data, data)
-    kinds = (diverged,) if isinstance(diverged, type) else tuple(diverged)
+    kinds = tuple(diverged) if isinstance(diverged, list | tuple | set | frozenset) else (diverged,)
+    if odd := [kind for kind in kinds if not (isinstance(kind, type) and issubclass(kind, Exception))]:
+        raise TypeError(
+            f"@lab({name!r}): diverged must be an exception class, such as FloatingPointError, or several in a tuple, "
+            f"got {settings.shown(odd[0])}"
+        )
 
     def decorate(function: Any) -> Any:
         if not isinstance(function, FunctionType):
@@ -132,9 +142,10 @@ def _settings(function: FunctionType) -> list[inspect.Parameter]:
         ValueError: A setting has a name that labs use.
     """
     parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or parameters[0].kind not in POSITIONAL or parameters[0].name == DEVICE:
+    if not _starts_with_seed(parameters):
         raise TypeError(
-            f"{function.__qualname__} must have the seed as its first parameter, such as def train(seed, *, lr=0.1)"
+            f"{function.__qualname__} must have the seed as its first parameter, such as def train(seed, *, lr=0.1), "
+            f"got def {function.__name__}({', '.join(parameter.name for parameter in parameters)})"
         )
     parameters = [parameter for parameter in parameters[1:] if parameter.name != DEVICE]
     for parameter in parameters:
@@ -146,6 +157,16 @@ def _settings(function: FunctionType) -> list[inspect.Parameter]:
                 "the parameter"
             )
     return parameters
+
+
+def _starts_with_seed(parameters: Sequence[inspect.Parameter]) -> bool:
+    """Return whether the first parameter may be a seed, which has no default unless it has the name of a seed."""
+    if not parameters or parameters[0].kind not in POSITIONAL or parameters[0].name == DEVICE:
+        return False
+    if parameters[0].name in SEED_NAMES:
+        return True
+    has_default = parameters[0].default is not inspect.Parameter.empty
+    return not has_default and not any(parameter.name in SEED_NAMES for parameter in parameters)
 
 
 def _fields(function: FunctionType, parameters: Iterable[inspect.Parameter]) -> Iterator[tuple[str, Any, Any]]:

@@ -40,11 +40,30 @@ class Trials:
         arrays = [*self.metrics.values(), *self.curves.values()]
         return len(arrays[0]) if arrays else len(self.diverged)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all seeds have the same numbers to the bit, of which at least one is finite."""
+        arrays = [*self.metrics.values(), *self.curves.values(), *self.tables.values()]
+        equal = all(np.array_equal(array, np.broadcast_to(array[:1], array.shape), equal_nan=True) for array in arrays)
+        return equal and any(np.isfinite(array).any() for array in arrays)
+
     def to_frame(self) -> Any:
-        """Return the metrics as a pandas DataFrame with a row for each seed, from the first one on."""
+        """Return the metrics as a pandas DataFrame with a row for each seed, from the first one on.
+
+        A curve is a column with its value at each seed's last record, unless there is a metric of that name.
+        """
         import pandas
 
-        return pandas.DataFrame(self.metrics, index=pandas.RangeIndex(len(self), name="seed"))
+        ends = {
+            name: [_last(row, records) for row, records in zip(curve, self.records(name), strict=True)]
+            for name, curve in self.curves.items()
+        }
+        return pandas.DataFrame({**ends, **self.metrics}, index=pandas.RangeIndex(len(self), name="seed"))
+
+    def records(self, curve: str) -> Ints:
+        """Return the number of records of a curve up to each seed's last epoch, (n,)."""
+        epochs = np.nan_to_num(self.metrics["epochs"])
+        return np.searchsorted(self.after(curve), epochs, "right").astype(np.int64)
 
     def after(self, curve: str) -> Ints:
         """Return the number of epochs completed at each record of a curve, (E,)."""
@@ -92,6 +111,10 @@ class Trials:
                 raise MetricError("curves must be recorded after the same epochs for all seeds")
         curves, metrics, tables = (_joined(kind, blocks) for kind in ("curves", "metrics", "tables"))
         return Trials(metrics, curves, longest, tables, diverged)
+
+
+def _last(row: Floats, records: int) -> float:
+    return float(row[records - 1]) if records else np.nan
 
 
 def _joined(kind: str, blocks: Sequence[Trials]) -> dict[str, Floats]:

@@ -17,8 +17,12 @@ from labcheck.data import DataError
 Row = Mapping[str, Any]
 SHARES = re.compile(r"acc|precision|recall|f1|auc", re.IGNORECASE)
 """Names of columns whose values may be fractions or percent."""
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+\s*%?")
 VALUES_SHOWN = 5
 """The number of values of a column up to which a message lists all of them."""
+
+
+SEED_REMEDY = 'name it, such as Table("runs.csv", seed="random_state")'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +98,7 @@ class TableLab(Lab):
             values = {arm: lab._column(column) for arm, lab in labs.items() if column in needed[arm]}
             for arm, numbers in values.items():
                 if empty := [label for label, number in numbers.items() if number is None]:
-                    raise ValueError(
-                        f"arm '{arm}' has no number in the column '{column}' for {_seeds(empty)}; write nan if "
-                        "such a run diverged"
-                    )
+                    raise ValueError(f"arm '{arm}' has {labs[arm]._why_not_number(column, empty)}")
             if SHARES.search(column):
                 _require_one_unit(column, {arm: max(map(abs, map(float, one.values()))) for arm, one in values.items()})
 
@@ -114,6 +115,14 @@ class TableLab(Lab):
         """
         self._require_column(name)
         return {label: _number(row[name]) for label, row in self._selected.items()}
+
+    def _why_not_number(self, column: str, labels: Sequence[str]) -> str:
+        """Return what the cells of a column contain for these seeds, which have no number, and what to do."""
+        texts = [text for label in labels if (text := str(self._selected[label][column]).strip())]
+        if not texts:
+            return f"no number in the column '{column}' for {_seeds(labels)}; write nan if such a run diverged"
+        remedy = "write decimal points" if DECIMAL_COMMA.fullmatch(texts[0]) else "a metric must be a column of numbers"
+        return f"text in the column '{column}' for {_seeds(labels)}, such as {settings.shown(texts[0])}; {remedy}"
 
     def _require_column(self, name: str) -> None:
         if name not in self.rows[0]:
@@ -158,22 +167,41 @@ def Table(table: Any, *, seed: str = "seed", name: str = "") -> type[TableLab]: 
 
     Raises:
         DataError: The file is missing or cannot be read, it has no rows, or no such column.
+        TypeError: `table` is neither a file nor a DataFrame, or `seed` or `name` is no string.
         ValueError: A DataFrame has no name.
     """
+    if not isinstance(seed, str) or not isinstance(name, str):
+        raise TypeError(f"Table: seed and name must be strings, got {settings.shown(seed)} and {settings.shown(name)}")
     if isinstance(table, str | Path):
         caller = inspect.stack()[1].frame.f_globals.get("__file__")
-        path = Path(caller).parent / table if caller else Path(table)
-        rows, name = _read(path), name or re.sub(r"[^\w.-]", "-", path.stem)
-    else:
-        if not name:
-            raise ValueError('Table: a DataFrame needs a name, such as Table(frame, name="runs")')
-        rows = _records(table)
+        return of_file(Path(caller).parent / table if caller else Path(table), seed=seed, name=name)
+    if not hasattr(table, "to_dict"):
+        raise TypeError(f"Table needs the name of a file or a pandas DataFrame, got {settings.shown(table)}")
+    if not name:
+        raise ValueError('Table: a DataFrame needs a name, such as Table(frame, name="runs")')
+    return _of_rows(_records(table), seed, name, SEED_REMEDY)
+
+
+def of_file(path: Path, *, seed: str, name: str = "", remedy: str = SEED_REMEDY) -> type[TableLab]:
+    """Return a lab whose results are the rows of a file; see `Table`.
+
+    Args:
+        path: The file.
+        seed: The column with the labels of the seeds.
+        name: The name of the lab; "" for that of the file.
+        remedy: The advice if there is no such column.
+
+    Raises:
+        DataError: As `Table` does.
+    """
+    return _of_rows(_read(path), seed, name or re.sub(r"[^\w.-]", "-", path.stem), remedy)
+
+
+def _of_rows(rows: Sequence[Row], seed: str, name: str, remedy: str) -> type[TableLab]:
     if not rows:
         raise DataError(f"{name}: the table has no rows")
     if seed not in rows[0]:
-        raise DataError(
-            f"{name} has no column {seed!r} for the seeds; it has {', '.join(map(str, rows[0]))}: state seed="
-        )
+        raise DataError(f"{name} has no column {seed!r} for the seeds; it has {', '.join(map(str, rows[0]))}: {remedy}")
     namespace = {"name": name, "rows": rows, "seed": seed, "__doc__": f"The table {name}."}
     return type(name, (TableLab,), namespace)
 
@@ -202,7 +230,9 @@ def _read(path: Path) -> list[Row]:
         return _records(pandas.read_parquet(path))
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            lines = csv.DictReader(stream, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+            header = stream.readline()
+            stream.seek(0)
+            lines = csv.DictReader(stream, delimiter=_delimiter(path, header), strict=True)
             rows: list[Row] = list(lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from None
@@ -210,6 +240,13 @@ def _read(path: Path) -> list[Row]:
         if None in row or None in row.values():
             raise DataError(f"{path}: row {number} has another number of columns than the header")
     return rows
+
+
+def _delimiter(path: Path, header: str) -> str:
+    """Return what separates the columns: a tab, or else a comma, or a semicolon if that separates more columns."""
+    if path.suffix == ".tsv":
+        return "\t"
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 def _require_one_unit(column: str, largest: Mapping[str, float]) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ from labcheck.engine.environment import Fingerprint
 
 SCHEMA = 1
 UPDATE_HINT = "if the change is intentional, record it with --claims-update REASON"
+LABELS_SHOWN = 5
+"""The number of labels of seeds up to which a message lists all of them."""
 Numbers = list[float | None]
 Stored = TypeVar("Stored")
 
@@ -191,11 +193,7 @@ def compare_arm(stored: Baseline, current: Baseline, arm: str) -> tuple[list[str
             f"arm '{arm}' has drifted: trained on different data ({_differing(stored, current)}); {UPDATE_HINT}"
         ], []
     old, new = stored.arms[arm], current.arms[arm]
-    failures = [
-        f"setting {name} is {new['settings'].get(name)!r}, stored {old['settings'].get(name)!r}"
-        for name in sorted(old["settings"].keys() | new["settings"].keys())
-        if old["settings"].get(name) != new["settings"].get(name)
-    ]
+    failures = [f"setting {change}" for change in _changed_settings(old["settings"], new["settings"])]
     for name in sorted(old["metrics"].keys() ^ new["metrics"].keys()):
         failures.append(f"{name} is {'no longer measured' if name in old['metrics'] else 'not in the baseline'}")
     same = stored.environment == current.environment
@@ -213,6 +211,17 @@ def compare_arm(stored: Baseline, current: Baseline, arm: str) -> tuple[list[str
             failures.append(f"{name}: {change}")
     notes = [] if same else [_note_on_environment(stored, current)]
     return [f"arm '{arm}' has drifted: {failure}" for failure in failures], notes
+
+
+def lost_labels(stored: Baseline, arm: str, labels: Sequence[str]) -> list[str]:
+    """Return a line if the baseline of an arm has seeds whose labels are not among these, those of its whole table."""
+    before = stored.arms[arm].get("labels", []) if arm in stored.arms else []
+    lost = [label for label in before if label not in labels]
+    if not lost:
+        return []
+    shown = ", ".join(lost[:LABELS_SHOWN]) + (f" and {more} more" if (more := len(lost) - LABELS_SHOWN) > 0 else "")
+    seeds = f"seeds {shown} are" if len(lost) > 1 else f"seed {shown} is"
+    return [f"arm '{arm}' has drifted: {seeds} in the baseline, but no longer in the table; {UPDATE_HINT}"]
 
 
 def compare_relation(stored: Baseline, current: Baseline, relation: str) -> tuple[list[str], list[str]]:
@@ -282,6 +291,18 @@ def unused(folder: Path, used: Iterable[Path]) -> list[Path]:
 
 def _describe(relation: StoredRelation | None) -> str:
     return f"{relation['verdict']} {tally(relation)}" if relation else "none"
+
+
+def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield "name is new, stored old" for each setting that differs, or for each entry of a dict that does."""
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            is_type = "." in name and len(old) == len(new) == 1  # a dataclass is its type and a dict of its fields
+            yield from _changed_settings(before, after, prefix if is_type else f"{prefix}{name}.")
+        elif before != after or (name in old) != (name in new):
+            values = [repr(one[name]) if name in one else "missing" for one in (new, old)]
+            yield f"{prefix}{name} is {values[0]}, stored {values[1]}"
 
 
 def _common_labels(old: StoredArm, new: StoredArm) -> list[str]:

@@ -25,6 +25,9 @@ from labcheck.engine.claim_results import ClaimResult
 from labcheck.engine.session import Experiment, NotMeasuredError, Session
 from labcheck.engine.store import Block
 
+MIN_SEEDS = 3
+"""The number of seeds from which equal results are no coincidence."""
+
 
 class CheckFailedError(Exception):
     """A check that ran and failed; each argument is a reason in one line."""
@@ -168,6 +171,7 @@ class Check(ABC):
             raise NotMeasuredError(str(error)) from None
         check_result = CheckResult(result, trials)
         self._compare(check_result)
+        check_result.notes.extend(note for arm in trials if (note := self._note_on_seeds(arm, trials[arm])))
         if session.strict:
             check_result.failures.extend(
                 f"{name}: {judged['verdict']}, {verdicts.tally(judged)}"
@@ -182,6 +186,17 @@ class Check(ABC):
                 "digest, without which a change of the data goes unnoticed"
             )
         return check_result
+
+    def _note_on_seeds(self, arm: str, trials: Trials) -> str:
+        """Return a line if an arm's results evidently do not depend on the seed; otherwise ""."""
+        claim, lab = self.experiment.claim, self.experiment.labs[arm]
+        if lab.recorded or claim.arms[arm].replay or len(trials) < MIN_SEEDS or not trials.is_constant:
+            return ""
+        return (
+            f"{claim.id} ({self.experiment.scale}): arm '{arm}' gives equal results for all {len(trials)} seeds, to "
+            "the bit: train with the seed that it receives, such as for initial weights and the order of examples; "
+            "otherwise this is one training, and its verdict says nothing about seeds"
+        )
 
     def _compare(self, check_result: CheckResult) -> None:
         """Compare a result with the baseline, unless settings are overridden or the baselines are to be written."""
@@ -252,8 +267,11 @@ class ArmCheck(Check):
         result.quoted[arm] = [_compare_quote(quote, trials[arm]) for quote in quotes]
 
     def compare(self, stored: Baseline, current: Baseline) -> tuple[list[str], list[str]]:
-        """Compare the arm's values with the stored ones."""
-        return baselines.compare_arm(stored, current, self.arm)
+        """Compare the arm's values with the stored ones; every stored seed of a table must still be in it."""
+        drifts, notes = baselines.compare_arm(stored, current, self.arm)
+        labels = self.experiment.labs[self.arm].seed_labels()
+        lost = baselines.lost_labels(stored, self.arm, labels) if labels is not None else []
+        return lost + drifts, notes
 
 
 @dataclass(frozen=True)

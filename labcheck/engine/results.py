@@ -7,16 +7,24 @@ import numpy as np
 
 from labcheck.core.errors import line
 from labcheck.core.lab import Lab
+from labcheck.core.trainers import TrainerLab
 from labcheck.core.trials import Floats, Ints, Trials
+from labcheck.data import DataError
 from labcheck.engine import environment
 from labcheck.engine.progress import report_progress
-
-ACCEPTED = "`train` must return Trials, or a dict of numbers and curves by name"
-NOT_NUMBERS = (TypeError, ValueError, OverflowError)
 
 
 class ResultError(ValueError):
     """A return value of `Lab.train` that is not one result for each seed; the message is one line."""
+
+
+ACCEPTED = "`train` must return Trials, or a dict of numbers and curves by name"
+NEVER_DIVERGENCE = (
+    AssertionError, AttributeError, ImportError, LookupError, MemoryError, NameError, NotImplementedError, OSError,
+    SyntaxError, TypeError, ResultError, DataError,
+)  # fmt: skip
+"""Exceptions that are mistakes in a lab or its environment, and say nothing about a seed."""
+NOT_NUMBERS = (TypeError, ValueError, OverflowError)
 
 
 def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
@@ -41,6 +49,10 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
         except lab.diverged as error:
             if len(seeds) == 1:
                 return Trials({}, {}, diverged={0: line(error)})
+        except Exception as error:
+            if not isinstance(error, NEVER_DIVERGENCE):
+                error.add_note(_advice_on_divergence(lab, error))
+            raise
         else:
             if environment.has_imported_torch() and not before:
                 raise ResultError(
@@ -48,6 +60,12 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
                 )
             return checked(returned, seeds)
     return Trials.join([train(lab, [seed], device) for seed in seeds])
+
+
+def _advice_on_divergence(lab: Lab, error: Exception) -> str:
+    kind = type(error).__name__
+    place = f"@lab({lab.name!r}, diverged={kind})" if isinstance(lab, TrainerLab) else f"diverged: ClassVar = ({kind},)"
+    return f"If this is how a seed diverges, declare it: {place}; it then counts as the worst result."
 
 
 def _collected(returned: Any, seeds: Sequence[int], epochs: Any) -> Any:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labcheck.core.errors import is_own
+from labcheck.core.errors import is_own, refused_call
+from labcheck.core.errors import line as line_of
 from labcheck.data import ROOT
 from labcheck.engine.files import portable
 from labcheck.engine.progress import CollectedTest, ProgressFiles
 from labcheck.engine.workspace import Workspace
-from labcheck.plugin import options, rootdir
+from labcheck.plugin import captured, options, rootdir
 from labcheck.plugin.attempts import PROPERTIES
 from labcheck.plugin.live import Live
 from labcheck.plugin.reporter import Reporter
@@ -90,6 +91,7 @@ def pytest_pycollect_makeitem(
 ) -> list[pytest.Item | pytest.Collector] | None:
     claims = sys.modules.get("labcheck.core.claims")
     if claims is None or not isinstance(obj, claims.Claim):
+        _warn_of_uncollected(collector, name, obj)
         return None
     try:
         specs = options.checks_of(collector.config, obj.named(collector.name.removesuffix(".py"), name))
@@ -106,6 +108,19 @@ def pytest_pycollect_makeitem(
         )
         for spec in specs
     ]
+
+
+def _warn_of_uncollected(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
+    """Warn of claims in a container, which are not collected unless variables name them."""
+    claims = sys.modules.get("labcheck.core.claims")
+    if claims is None or not isinstance(obj, list | tuple | dict):
+        return
+    contained = [one for one in (obj.values() if isinstance(obj, dict) else obj) if isinstance(one, claims.Claim)]
+    variables = {id(one) for one in vars(collector.obj).values()}
+    if any(id(one) not in variables for one in contained):
+        kind = type(obj).__name__
+        text = f"{name}: claims in a {kind} are not collected; give each a variable of its own"
+        collector.warn(pytest.PytestCollectionWarning(text))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -295,8 +310,11 @@ def _package(entry: TracebackEntry) -> str:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Leave labcheck's own frames out of the traceback of an error in a module."""
+    """Report a call that labcheck refuses in one line, and leave its frames out of tracebacks of other errors."""
     report = yield
+    if (line := _refusal(collector, report)) is not None:
+        report.longrepr = line
+        return report
     for traceback, *_ in getattr(report.longrepr, "chain", ()):
         entries = traceback.reprentries
         others = [entry for entry in entries if not _is_own(entry, collector.config.invocation_params.dir)]
@@ -305,6 +323,21 @@ def pytest_make_collect_report(
             others[-1].lines = [*others[-1].lines, *message]
             traceback.reprentries = others
     return report
+
+
+def _refusal(collector: pytest.Collector, report: pytest.CollectReport) -> str | None:
+    """Return the place and message of an error by which labcheck refused a call in a module; None if it did not."""
+    if not report.failed or "labcheck.core" not in sys.modules:
+        return None
+    import labcheck
+
+    call: pytest.CallInfo[Any] = vars(report)["call"]  # as pytest's own collect_one_node uses it
+    error = call.excinfo.value if call.excinfo is not None else None
+    place = refused_call(error, dir(labcheck)) if error is not None else None
+    if error is None or place is None:
+        return None
+    file = os.path.relpath(place[0], collector.config.invocation_params.dir)
+    return str(portable(f"{file}:{place[1]}: {line_of(error)}"))
 
 
 def _is_own(entry: Any, folder: Path) -> bool:
@@ -340,4 +373,6 @@ def pytest_runtest_makereport(
         # attributes of a report travel from a worker of xdist to the controller
         claim = {"id": item.spec.claim.id, "scale": str(item.spec.scale), **outcome}
         report.claim = claim  # type: ignore[attr-defined]
+        if call.excinfo is not None and report.failed:
+            report.sections = captured.shown(report.sections, call.excinfo.value)
     return report

@@ -17,6 +17,10 @@ def judge_counts(holds: int, n: int, ties: int = 0) -> str:
     Raises:
         ValueError: The counts are impossible.
     """
+    if n < 1 or min(holds, ties) < 0 or holds + ties > n:
+        raise ValueError(
+            f"impossible counts: {holds} holds and {ties} ties in {n} seeds; correct --holds, --ties or --of"
+        )
     return _sentence(verdicts.judge(holds, ties, n))
 
 
@@ -37,9 +41,9 @@ def judge_table(table: Path, seed: str, arms: str, metric: str, higher_is_better
     """
     column, equals, values = arms.partition("=")
     names = values.split(",")
-    if not equals or len(set(names)) != 2:
+    if not equals or len(names) != 2 or len(set(names)) != 2:
         raise ValueError(f"--arms must be a column and two of its values, such as model=resnet,vgg, got {arms!r}")
-    lab = tables.Table(table.absolute(), seed=seed)
+    lab = tables.of_file(table, seed=seed, remedy="name it with --seed COLUMN")
     labs = {name: lab.configure("quick", {column: name}) for name in names}
     lab.validate_arms(labs, {name: [metric] for name in names})
     term = (metrics.score if higher_is_better else metrics.error)(metric)

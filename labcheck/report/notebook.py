@@ -28,7 +28,7 @@ class CheckedClaim:
         verdict: The verdict.
         trials: The trials of each arm, by name.
         report: The content of report.json.
-        table: The lines of the table.
+        table: The lines of the table, and notes about the claim.
     """
 
     verdict: Verdict
@@ -69,6 +69,7 @@ def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", devic
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds must be a positive number, got {seeds}")
     records: list[dict[str, Any]] = []
+    notes: list[str] = []
     trials: dict[str, Trials] = {}
     with tempfile.TemporaryDirectory(prefix="labcheck-") as folder:
         store = TrialStore(Path(folder), shared=False)
@@ -80,8 +81,10 @@ def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", devic
                 trials |= {arm: result.trials[arm] for arm in result.result.current.arms}
                 add_summaries(one, result)
                 records.append(asdict(result.result))
+                notes += result.notes
     results = document.gather(records)
     [judged] = results.claims
     assert judged.verdict is not None
     report = document.document(results, document.RunInfo(times={"finished": "", "seconds": 0.0, "cpu_seconds": {}}))
-    return CheckedClaim(judged.verdict, trials, report, terminal.table(results.claims))
+    table = [*terminal.table(results.claims), *dict.fromkeys(notes)]
+    return CheckedClaim(judged.verdict, trials, report, table)

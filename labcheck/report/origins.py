@@ -43,8 +43,8 @@ def _origin(place: tuple[str, str, str], multiverses: Sequence[Multiverse]) -> d
     """Return the origin of the printed numbers of a lab; None without numbers or with a single universe."""
     grid = Grid({setting: tuple(values) for setting, values in multiverses[0].grid.items()})
     multiverses = [one for one in multiverses if one.grid == multiverses[0].grid]
-    universes = sorted({levels for one in multiverses for levels in _levels(grid, one).values()})
-    runs = list(_runs(grid, multiverses, universes))
+    universes = universes_of(grid, multiverses)
+    runs = list(printed_runs(grid, multiverses, universes))
     if not runs or len(universes) < 2:
         return None
     result = compatibility.compatibility(runs, len(universes))
@@ -65,12 +65,17 @@ def _origin(place: tuple[str, str, str], multiverses: Sequence[Multiverse]) -> d
     return {**described, "summary": sentence(described)}
 
 
+def universes_of(grid: Grid, multiverses: Iterable[Multiverse]) -> list[Levels]:
+    """Return all universes in which a claim of a lab was trained."""
+    return sorted({levels for one in multiverses for levels in _levels(grid, one).values()})
+
+
 def _levels(grid: Grid, multiverse: Multiverse) -> dict[str, Levels]:
     """Return the universe of each name."""
     return {name: grid.universe(stored["settings"]) for name, stored in multiverse.universes.items()}
 
 
-def _runs(grid: Grid, multiverses: Sequence[Multiverse], universes: Sequence[Levels]) -> Iterator[PrintedRun]:
+def printed_runs(grid: Grid, multiverses: Sequence[Multiverse], universes: Sequence[Levels]) -> Iterator[PrintedRun]:
     """Yield a run for each arm with printed numbers; an arm that several claims share is one run."""
     quoted: dict[str, dict[tuple[str, float | None], dict[str, Any]]] = {}
     samples: dict[str, dict[str, list[Floats]]] = {}

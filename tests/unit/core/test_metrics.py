@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from labcheck import Metric, MetricError, Trials, last_value, mean_rebound
+from labcheck import Metric, MetricError, Trials, last_value, mean_rebound, score
 from labcheck.core.trials import Floats, Ints
 from tests.helpers.claims import ACCURACY, EPOCHS, ERROR, INF, NAN, SCORE
 
@@ -27,11 +27,20 @@ def test_metric_values_have_precision_of_float32():
     [
         (
             Metric("loss", higher_is_better=False),
-            "no metric 'loss', but there is a curve of that name; available: epochs",
+            "no metric 'loss', but there is a curve of that name: use last_value('loss', rising=False); available: "
+            "epochs",
         ),
         (Metric("mse", higher_is_better=False), "no metric 'mse'; available: epochs"),
         (mean_rebound("val_mse", rising=False), "no curve 'val_mse'; available: loss"),
-        (last_value("epochs", rising=False), "no curve 'epochs', but there is a metric of that name; available: loss"),
+        (
+            last_value("epochs", rising=False),
+            "no curve 'epochs', but there is a metric of that name: use error('epochs'); available: loss",
+        ),
+        (
+            score("loss"),
+            "no metric 'loss', but there is a curve of that name: use last_value('loss', rising=True); available: "
+            "epochs",
+        ),
     ],
 )
 def test_metric_is_refused_if_trials_lack_it(metric: Metric, message: str):

@@ -178,6 +178,6 @@ def test_relation_names_arm_that_lacks_metric():
 
 
 def test_term_is_refused_without_metric():
-    message = r"^arms must be compared by a Metric, such as Metric\('test_mse', higher_is_better=False\), got 'x'$"
+    message = r"^arms must be compared by a Metric, such as error\('test_mse'\) or score\('test_accuracy'\), got 'x'$"
     with pytest.raises(TypeError, match=message):
         Term("a", "x")  # type: ignore[arg-type]

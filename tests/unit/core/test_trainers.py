@@ -136,6 +136,15 @@ def without_seed() -> None: ...
 def only_named(*, seed: int) -> None: ...
 
 
+def with_setting_first(lr: float = 0.1) -> None: ...
+
+
+def with_seed_second(lr: float, seed: int) -> None: ...
+
+
+def with_random_state_last(lr: float, *, random_state: int = 0) -> None: ...
+
+
 def with_rest(seed: int, **settings: Any) -> None: ...
 
 
@@ -160,6 +169,14 @@ def with_device_first(device: str, seed: int) -> None: ...
         (without_seed, TypeError, "without_seed must have the seed as its first parameter"),
         (only_named, TypeError, "only_named must have the seed as its first parameter"),
         (with_device_first, TypeError, "with_device_first must have the seed as its first parameter"),
+        (
+            with_setting_first,
+            TypeError,
+            r"with_setting_first must have the seed as its first parameter, such as def train\(seed, \*, lr=0.1\), got "
+            r"def with_setting_first\(lr\)$",
+        ),
+        (with_seed_second, TypeError, r"must have the seed as its first parameter, .* got def .*\(lr, seed\)"),
+        (with_random_state_last, TypeError, r"must have the seed as its first parameter, .*\(lr, random_state\)"),
         (with_rest, TypeError, r"with_rest must name each setting, got the parameter \*\*settings"),
         (with_list, TypeError, r"with_list must name each setting, got the parameter \*widths"),
         (with_data, ValueError, "with_data: a setting must not have the name 'data', which labs use; rename"),
@@ -173,6 +190,27 @@ def test_function_is_refused_in_one_line(function: Any, kind: type[Exception], m
     with pytest.raises(kind, match=message) as caught:
         lab("x")(function)
     assert "\n" not in str(caught.value)
+
+
+def with_default_seed(seed: int = 0, *, random_state: int = 1) -> None: ...
+
+
+def test_seed_may_have_default():
+    made: Any = lab("x")(with_default_seed)
+    assert made.lab().plain() == {"random_state": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data": 3}, r"@lab\('x'\): data must be the name of the data, a string, got 3"),
+        ({"diverged": "ValueError"}, r"@lab\('x'\): diverged must be an exception class, .* got 'ValueError'"),
+        ({"diverged": (ValueError, KeyboardInterrupt)}, r"several in a tuple, got <class 'KeyboardInterrupt'>"),
+    ],
+)
+def test_option_of_decorator_is_refused_in_one_line(options: dict[str, Any], message: str):
+    with pytest.raises(TypeError, match=message):
+        lab("x", **options)
 
 
 def test_decorator_without_parentheses_is_refused():
@@ -189,7 +227,9 @@ def test_function_that_module_does_not_define_is_refused():
 
 
 def test_undecorated_function_is_refused_with_remedy():
-    with pytest.raises(ClaimError, match=r'decorated with @lab\(name\), such as @lab\("digits"\), got the function'):
+    with pytest.raises(
+        ClaimError, match=r'decorated with @lab\(name\), such as @lab\("digits"\), .* got the function w'
+    ):
         claim(id="x/c", lab=without_seed).validate()
 
 

@@ -1,6 +1,7 @@
 """Tables as labs: rows and seeds of arms, the formats that are read, and what is refused."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,12 @@ def test_file_is_relative_to_calling_module(tmp_path: Path, monkeypatch: pytest.
             "arm 'resnet' has no number in the column 'note' for seeds 7, 42, 1337; write nan if such a run diverged",
         ),
         (
+            ROWS,
+            {"metric": error("Name")},
+            "arm 'resnet' has text in the column 'Name' for seeds 7, 42, 1337, such as 'run-resnet-7'; a metric must "
+            "be a column of numbers",
+        ),
+        (
             ["r,resnet,0.1,,.9,1,"],
             {"two": {"model": "resnet"}},
             "arm 'resnet': runs: a row has no value in the column of seeds, 'seed'",
@@ -182,6 +189,33 @@ def test_file_is_refused_in_one_line(tmp_path: Path, rows: list[str], options: d
     with pytest.raises(DataError) as caught:
         Table(write(tmp_path, *rows), **options)
     assert message in str(caught.value)
+
+
+def test_columns_may_be_separated_by_semicolons(tmp_path: Path):
+    lab: Any = Table(write(tmp_path, "1;a,b;0.5", "2;c;0.25", header="seed;text;x"))
+    assert lab.configure("quick", {}).train([0, 1]) == {"x": [0.5, 0.25]}
+
+
+def test_decimal_commas_are_refused_with_remedy(tmp_path: Path):
+    rows = [f"{model};{seed};0,9{seed}" for model in ("resnet", "vgg") for seed in (1, 2)]
+    made = claim(
+        Table(write(tmp_path, *rows, header="model;seed;test_accuracy")), {"model": "resnet"}, {"model": "vgg"}
+    )
+    assert refusal(made) == (
+        "arm 'resnet' has text in the column 'test_accuracy' for seeds 1, 2, such as '0,91'; write decimal points"
+    )
+
+
+def test_number_of_seeds_of_claim_about_table_is_refused(tmp_path: Path):
+    made = replace(claim(Table(write(tmp_path, *ROWS))), seeds={"quick": 10})
+    assert refusal(made) == "a claim about a table uses all its seeds; leave out seeds; --claims-seeds limits a run"
+
+
+def test_arguments_of_wrong_type_are_refused(tmp_path: Path):
+    with pytest.raises(TypeError, match="Table needs the name of a file or a pandas DataFrame, got None"):
+        Table(None)
+    with pytest.raises(TypeError, match="Table: seed and name must be strings, got 3 and ''"):
+        Table(write(tmp_path, *ROWS), seed=3)  # type: ignore[arg-type]
 
 
 def test_missing_file_and_unnamed_frame_are_refused(tmp_path: Path):
@@ -229,6 +263,36 @@ def test_seeds_that_table_gains_are_paired_by_label(table: Project):
     more = table.run()
     more.assert_outcomes(passed=3)
     assert is_in_one_line(more, "runs/best (quick): 21 seeds, 20 stored; verdicts are not compared"), output(more)
+
+
+@pytest.mark.parametrize(("lost", "named"), [((4,), "seed 4 is"), ((4, 17), "seeds 4, 17 are")])
+def test_seeds_that_table_loses_are_drift(table: Project, lost: tuple[int, ...], named: str):
+    table.run("--claims-update", "first")
+    for seed in lost:
+        edit(table, f"resnet,{seed},0.91\n", "")
+        edit(table, f"vgg,{seed},0.9\n", "")
+    less = table.run()
+    less.assert_outcomes(passed=1, failed=2)
+    for arm in ("resnet", "vgg"):
+        message = (
+            f"arm '{arm}' has drifted: {named} in the baseline, but no longer in the table; if the change is inten"
+        )
+        assert count_lines(less, message) == 1, output(less)
+
+
+def test_fewer_seeds_on_command_line_are_not_lost(table: Project):
+    table.run("--claims-update", "first")
+    table.run("--claims-seeds", "9").assert_outcomes(passed=3)
+
+
+def test_changed_cell_of_unused_column_is_not_noticed(table: Project):
+    file = table.folder / "runs.csv"
+    file.write_text(
+        "\n".join(f"{line},{'loss' if line.startswith('model') else 1}" for line in file.read_text().split())
+    )
+    table.run("--claims-update", "first")
+    edit(table, "vgg,7,0.9,1\n", "vgg,7,0.9,2\n")
+    table.run().assert_outcomes(passed=3)
 
 
 def test_report_of_open_claim_is_valid_and_names_no_option(table: Project):

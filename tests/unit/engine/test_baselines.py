@@ -172,8 +172,18 @@ def test_arm_has_drifted_if_metrics_differ(stored: Any, current: Any, message: s
     ("stored", "current", "message"),
     [
         ({"lr": 0.1}, {"lr": 0.2}, "setting lr is 0.2, stored 0.1"),
-        ({"lr": 0.1}, {"lr": 0.1, "batch": 8}, "setting batch is 8, stored None"),
-        ({"lr": 0.1, "batch": 8}, {"lr": 0.1}, "setting batch is None, stored 8"),
+        ({"lr": 0.1}, {"lr": 0.1, "batch": 8}, "setting batch is 8, stored missing"),
+        ({"lr": 0.1, "batch": 8}, {"lr": 0.1}, "setting batch is missing, stored 8"),
+        (
+            {"config": {"lr": 0.1, "widths": {"first": [3, 4]}}},
+            {"config": {"lr": 0.1, "widths": {"first": [3, 5]}}},
+            "setting config.widths.first is [3, 5], stored [3, 4]",
+        ),
+        (
+            {"config": {"test_x.Config": {"lr": 0.1, "batch": 8}}},
+            {"config": {"test_x.Config": {"lr": 0.2, "batch": 8}}},
+            "setting config.lr is 0.2, stored 0.1",
+        ),
     ],
 )
 def test_arm_has_drifted_if_settings_differ(stored: Any, current: Any, message: str):

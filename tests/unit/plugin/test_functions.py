@@ -108,7 +108,7 @@ def test_seed_that_diverges_is_worst_and_others_are_errors(function: Project):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('@lab("digits", data="digits")\n', "", "digits/x: lab must be a subclass of labcheck.Lab, or a function deco"),
+        ('@lab("digits", data="digits")\n', "", "digits/x: lab must be a function decorated with @lab(name)"),
         (
             '@lab("digits", data="digits")',
             "@lab",
@@ -120,7 +120,7 @@ def test_seed_that_diverges_is_worst_and_others_are_errors(function: Project):
         ('{"loss": "log"}', '{"los": "log"}', "arm 'log': digits has no setting 'los'; it has loss, epochs, noise"),
         ('{"loss": "log"}', '{"noise": "log"}', "arm 'log': digits.noise must be a number, got 'log'"),
         ('score("test_accuracy")', 'score("accuracy")', "no metric 'accuracy'; available: epochs, test_accuracy"),
-        ('score("test_accuracy")', '"test_accuracy"', "arms must be compared by a Metric, such as Metric('test_mse'"),
+        ('score("test_accuracy")', '"test_accuracy"', "arms must be compared by a Metric, such as error('test_mse'"),
         ('return {"test_accuracy"', 'return {"name": "x", "test_accuracy"', "seed 0: 'name' must be numbers, got str"),
         ('return {"test_accuracy": rng.random() + (loss == "log")}', "return 0.5", "must return a dict of numbers by"),
         ('"log": Arm({"loss": "log"})', '"log": {"loss": "log"}', "arms must be a dict from names to Arms"),
@@ -136,6 +136,99 @@ def test_mistake_is_answered_in_one_line(function: Project, old: str, new: str, 
     result = function.run("-n", "0", "--claims-update", "first")
     assert count_lines(result, message) >= 1, output(result)
     assert_no_internals(result)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("score(", "Metric(", "test_loss.py:17: ValueError: Metric('test_accuracy') must state which direction is"),
+        ('score("test_accuracy")', '"acc"', "test_loss.py:17: TypeError: arms must be compared by a Metric, such as"),
+        ('score("test_accuracy")', "score(3)", "test_loss.py:17: TypeError: a metric must have the name of a number"),
+        (
+            '    statement="The logistic loss is better.",\n',
+            "",
+            "test_loss.py:13: TypeError: Claim.__init__() missing",
+        ),
+        ("seed, *, loss", "lr, seed, *, loss", "test_loss.py:5: TypeError: train must have the seed as its first para"),
+        ('data="digits"', "data=4", "test_loss.py:5: TypeError: @lab('digits'): data must be the name of the data, a"),
+        ('"digits", data="digits"', "", "test_loss.py:5: TypeError: lab() missing 1 required positional argument: 'na"),
+        ("lab=train", 'lab=Table("no.csv")', "test_loss.py:15: DataError: no file "),
+        ("lab=train", "lab=Table(3)", "test_loss.py:15: TypeError: Table needs the name of a file or a pandas DataFr"),
+        (
+            "epochs=3,",
+            "epochs=object(),",
+            "test_loss.py:5: ValueError: train: the default of 'epochs': object cannot be",
+        ),
+    ],
+)
+def test_refused_call_is_reported_with_file_and_line(function: Project, old: str, new: str, message: str):
+    change(function, old, new)
+    text = (function.folder / "test_loss.py").read_text()
+    (function.folder / "test_loss.py").write_text(text.replace("import Arm", "import Table, Metric, Arm"))
+    result = function.run("-n", "0")
+    assert sum(line.startswith(message) for line in result.outlines) == 1, output(result)
+    assert_no_internals(result)
+    assert not any(line.startswith(("E ", ">")) for line in result.outlines)
+
+
+def test_error_of_module_keeps_its_traceback(function: Project):
+    change(function, "epochs=3,", "epochs=int('x'),")
+    result = function.run("-n", "0")
+    assert count_lines(result, "test_loss.py:6: in <module>") == 1
+    assert count_lines(result, "E   ValueError: invalid literal for int()") == 1
+
+
+def test_undecorated_function_without_id_is_named(function: Project):
+    change(function, '@lab("digits", data="digits")\n', "")
+    message = "train/loss: lab must be a function decorated with @lab(name), such as @lab("
+    assert is_in_one_line(function.run("-n", "0"), message)
+
+
+def test_arms_whose_seeds_are_ignored_are_named(function: Project):
+    change(function, "default_rng(seed)", "default_rng(0)")
+    result = function.run("--claims-update", "first")
+    for arm in ("hinge", "log"):
+        note = f"digits/loss (quick): arm '{arm}' gives equal results for all 8 seeds, to the bit: train with the seed"
+        assert is_in_one_line(result, note), output(result)
+    change(function, "default_rng(seed)", "default_rng(seed // 7)")
+    assert count_lines(function.run("--claims-update", "second"), "equal results") == 0
+
+
+def test_output_of_training_is_shown_only_if_it_raised(function: Project):
+    function.run("--claims-update", "first")
+    change(function, "+ noise * rng.random()", "+ noise * rng.random() * (1 / (epoch != 2 or seed != 1))")
+    raised = function.run("-k", "hinge-quick")
+    assert count_lines(raised, "epoch 2") == 2  # of seeds 0 and 1
+    change(function, "rng.random() + (", "2 * rng.random() + (")
+    drifted = function.run()
+    assert count_lines(drifted, "has drifted") >= 2
+    assert count_lines(drifted, "epoch 2") + count_lines(drifted, "Captured") == 0
+
+
+def test_exception_suggests_divergence_unless_it_is_mistake(function: Project):
+    change(function, "rng = np.random.default_rng(seed)", "rng = np.random.default_rng(seed); 1 / (seed - 3)")
+    advice = "If this is how a seed diverges, declare it: @lab('digits', diverged=ZeroDivisionError)"
+    assert count_lines(function.run("-k", "hinge-quick"), advice) == 1
+    change(function, "rng = np.random.default_rng(seed)", "rng = np.random.default_rng(sed)")
+    assert count_lines(function.run("-k", "hinge-quick"), "If this is how") == 0
+
+
+def test_arm_without_relation_is_stored_and_compared(function: Project):
+    change(function, '"hinge": Arm(),', '"hinge": Arm(), "noisy": Arm({"noise": 0.3}),')
+    function.run("--claims-update", "first")
+    stored = json.loads((function.folder / "baselines/digits/loss/quick-digits.json").read_text())
+    assert stored["arms"]["noisy"]["metrics"] == stored["arms"]["hinge"]["metrics"]
+
+
+def test_claims_in_list_are_named_in_warning(function: Project):
+    change(function, "claim = Claim(", "claims = [Claim(")
+    text = (function.folder / "test_loss.py").read_text()
+    (function.folder / "test_loss.py").write_text(text.rstrip() + "]\n")
+    (function.folder / "pytest.ini").write_text("[pytest]\n")
+    result = function.run("-n", "0")
+    assert count_lines(result, "claims: claims in a list are not collected; give each a variable of its own") == 1
+    (function.folder / "test_loss.py").write_text(text.rstrip() + "]\n[claim] = claims\n")
+    assert count_lines(function.run("-n", "0", "--collect-only"), "are not collected") == 0
 
 
 @pytest.mark.slow
