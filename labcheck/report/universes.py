@@ -6,7 +6,7 @@ from typing import Any
 
 from labcheck.core import sensitivity, verdicts
 from labcheck.core.sensitivity import Count
-from labcheck.core.universes import ASSUMED, Grid, Levels
+from labcheck.core.universes import ASSUMED, Grid, Levels, resolution
 from labcheck.core.variance import common_counts, variance_shares
 from labcheck.engine.multiverse import Multiverse
 from labcheck.report.formatting import format_setting
@@ -19,19 +19,24 @@ def describe(multiverse: Multiverse) -> dict[str, Any]:
     """Return what a report contains about a claim in its universes.
 
     Returns:
-        "grid": the values of each setting that the report leaves open, the assumed one first. "verdicts": the number of
+        "grid": the values of each setting that differs between universes, the assumed one first. "size": the number of
+        its combinations. "resolution": the generalized resolution of the trained ones, null if they are all of them, or
+        if there is no setting. "verdicts": the number of
         universes with each verdict on the claim. "relation": the decisive relation in the assumed universe, or "" if
         that is a printed number. "universes": each of them, ordered by the share of seeds in which this relation holds.
         "variance", "flips", "alone" and "contributions": see `labcheck.core.variance` and `labcheck.core.sensitivity`;
         variance and contributions are those of the relation. "summary": the whole in one sentence.
     """
-    grid = Grid({setting: tuple(values) for setting, values in multiverse.grid.items()})
+    varied = {setting for stored in multiverse.universes.values() for setting in stored["settings"]}
+    grid = Grid({setting: tuple(values) for setting, values in multiverse.grid.items() if setting in varied})
     levels = {name: grid.universe(stored["settings"]) for name, stored in multiverse.universes.items()}
     judged = {levels[name]: verdict for name, verdict in multiverse.verdicts.items()}
     flips = sensitivity.smallest_flips(grid, judged)
     relation = _decisive(multiverse)
     described = {
-        "grid": multiverse.grid,
+        "grid": {setting: list(values) for setting, values in grid.levels.items()},
+        "size": grid.size,
+        "resolution": resolution(grid, list(levels.values())),
         "verdicts": {str(verdict): count for verdict, count in Counter(judged.values()).items()},
         "relation": relation,
         "universes": _universes(multiverse, relation),

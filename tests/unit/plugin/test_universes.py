@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.helpers.project import Project, assert_no_internals, count_lines, is_in_one_line, output
+from tests.helpers.report import SCHEMA
 
 OWN = """
 claim = Claim(
@@ -149,3 +151,23 @@ def test_wrong_number_of_universes_is_refused(one: Project, arguments: list[str]
     assert result.ret != pytest.ExitCode.OK
     assert is_in_one_line(result, message)
     assert not one.trained()
+
+
+def test_page_shows_stored_universes(one: Project):
+    one.recorded().run(*RECORD)
+    one.run("--claims-report", "out").assert_outcomes(passed=3)
+    report = one.report()
+    jsonschema.validate(report, SCHEMA)
+    [claim] = report["claims"]
+    assert claim["universes"]["verdicts"] == {"REPRODUCED": 3}
+    assert claim["universes"]["grid"] == {"noise": [0.1, 0.2, 0.5]}
+    assert [origin["lab"] for origin in report["origins"]] == ["toy"]
+    text = one.page_text()
+    for shown in ("REPRODUCED in all 3 universes.", "3 of 3 combinations.", "Which settings did the reports use?"):
+        assert shown in text
+
+
+def test_page_of_run_with_universes_shows_them(one: Project):
+    one.run("--claims-universes", "all", "--claims-report", "out").assert_outcomes(passed=3)
+    jsonschema.validate(one.report(), SCHEMA)
+    assert "REPRODUCED in all 3 universes." in one.page_text()
