@@ -11,6 +11,8 @@ from labcheck.core.variance import common_counts, variance_shares
 from labcheck.engine.multiverse import Multiverse
 from labcheck.report.formatting import format_setting
 
+MAX_FLIPS = 3
+"""The largest number of changes of settings that a sentence lists."""
 MIN_FLIPPED = 2
 """The fewest universes with the opposite verdict for which a setting is said to decide it alone."""
 
@@ -121,7 +123,7 @@ def sentence(described: Mapping[str, Any]) -> str:
         flips = [
             ", ".join(f"{name}={format_setting(value)}" for name, value in one.items()) for one in described["flips"]
         ]
-        return f"{text}; it changes with {_either(flips)}"
+        return f"{text}; it changes with {_either([*flips[:MAX_FLIPS], *(['…'] if len(flips) > MAX_FLIPS else [])])}"
     return text
 
 

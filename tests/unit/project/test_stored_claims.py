@@ -53,6 +53,7 @@ UNIVERSES = {
     f"{lab}/{name}"
     for lab, names in {
         "boston": "activation depth learning-rate optimizer",
+        "curve": "custom-function epochs learning-rate",
     }.items()
     for name in names.split()
 }
