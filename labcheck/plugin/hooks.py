@@ -93,10 +93,11 @@ def pytest_pycollect_makeitem(
     if claims is None or not isinstance(obj, claims.Claim):
         _warn_of_uncollected(collector, name, obj)
         return None
-    from labcheck.engine.checks import build_checks
+    from labcheck.engine.checks import build_checks, require_different_arms
 
     try:
         specs = build_checks(obj.named(collector.name.removesuffix(".py"), name))
+        require_different_arms(specs)
     except claims.ClaimError as error:
         raise collector.CollectError(portable(str(error))) from None
     names = {id(other): variable for variable, other in vars(collector.obj).items() if isinstance(other, claims.Claim)}
