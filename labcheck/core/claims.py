@@ -25,7 +25,7 @@ from labcheck.core.lab import Lab
 from labcheck.core.metrics import CPU_SECONDS, Metric
 from labcheck.core.relations import Relation
 from labcheck.core.scales import Scale
-from labcheck.core.settings import FrozenDict, identity, shown
+from labcheck.core.settings import FrozenDict, shown
 
 ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -161,7 +161,6 @@ class Claim:
                 raise ClaimError(f"{self.id}: arm '{name}': {error}") from None
             except Exception as error:  # whatever a lab's own validation raises
                 raise ClaimError(f"{self.id}: arm '{name}': {line(error)}") from None
-        self._require_different_arms(labs)
         if self.seeds != DEFAULT_SEEDS and any(lab.seed_labels() is not None for lab in labs.values()):
             raise ClaimError(
                 f"{self.id}: a claim about a table uses all its seeds; leave out seeds; --claims-seeds limits a run"
@@ -171,22 +170,6 @@ class Claim:
         except ValueError as error:
             raise ClaimError(f"{self.id}: {error}") from None
         return labs
-
-    def _require_different_arms(self, labs: Mapping[str, Lab]) -> None:
-        """Check that no relation compares one metric of arms that are the same lab.
-
-        Raises:
-            ClaimError: One does, so that every seed would be a tie.
-        """
-        for relation in self.relations:
-            if len(relation.terms) == 2 and not relation.timed:
-                (a, metric), (b, other) = ((term.arm, term.metric.id) for term in relation.terms)
-                values = [identity(labs[arm].plain()) for arm in (a, b)]
-                if a != b and metric == other and labs[a] == labs[b] and values[0] == values[1]:
-                    raise ClaimError(
-                        f"{self.id}: arms '{a}' and '{b}' have the same settings, so every seed is a tie for "
-                        f"'{relation.name}'; give one of them another setting"
-                    )
 
     def validate(self) -> None:
         """Check everything that can be checked without configuring the arms.

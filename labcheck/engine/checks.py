@@ -5,14 +5,14 @@ under the options of a session, which trains, judges and compares with the basel
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from labcheck.core import verdicts
-from labcheck.core.claims import Claim, Quote
+from labcheck.core.claims import Claim, ClaimError, Quote
 from labcheck.core.lab import Lab
 from labcheck.core.metrics import CPU_SECONDS, round_to_float32
 from labcheck.core.relations import Relation, Term
@@ -22,6 +22,7 @@ from labcheck.core.verdicts import Verdict
 from labcheck.engine import baselines, timing
 from labcheck.engine.baselines import Baseline
 from labcheck.engine.claim_results import ClaimResult
+from labcheck.engine.provenance import identity
 from labcheck.engine.session import Experiment, NotMeasuredError, Session
 from labcheck.engine.store import Block
 
@@ -103,6 +104,24 @@ def build_checks(claim: Claim) -> list[CheckSpec]:
     subjects: list[str | Relation] = [*claim.arms, *claim.relations]
     labs = {scale: claim.configure(scale) for scale in claim.scales}
     return [CheckSpec(claim, scale, labs[scale], subject) for scale in labs for subject in subjects]
+
+
+def require_different_arms(specs: Iterable[CheckSpec]) -> None:
+    """Check that no relation compares one metric of two arms with equal settings.
+
+    Raises:
+        ClaimError: One does; every seed would be a tie, so that no number of seeds decides it.
+    """
+    for spec in specs:
+        if not isinstance(relation := spec.subject, Relation) or len(relation.terms) != 2 or relation.timed:
+            continue
+        a, b = relation.terms
+        labs = [spec.labs[term.arm] for term in relation.terms]
+        if a.arm != b.arm and a.metric.id == b.metric.id and identity(labs[0]) == identity(labs[1]):
+            raise ClaimError(
+                f"{spec.claim.id}: arms '{a.arm}' and '{b.arm}' have equal settings, so '{relation.name}' is a tie in "
+                "every seed; give one of them another setting"
+            )
 
 
 @dataclass(frozen=True)

@@ -202,9 +202,11 @@ def checks_of(config: pytest.Config, claim: Claim) -> list[CheckSpec]:
     """
     limit: int | None = config.option.claims_universes
     if limit == NO_UNIVERSES:
-        from labcheck.engine.checks import build_checks
+        from labcheck.engine.checks import build_checks, require_different_arms
 
-        return build_checks(claim)
+        specs = build_checks(claim)
+        require_different_arms(specs)
+        return specs
     from labcheck.engine.universe_checks import build_universe_checks
 
     return build_universe_checks(claim, limit)

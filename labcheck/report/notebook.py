@@ -1,6 +1,7 @@
 """A claim judged in Python, such as in a notebook: without pytest, and without baselines."""
 
 import html
+import inspect
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from labcheck.core.claims import Claim
 from labcheck.core.trials import Trials
 from labcheck.core.verdicts import Verdict
 from labcheck.engine import environment
-from labcheck.engine.checks import build_checks
+from labcheck.engine.checks import build_checks, require_different_arms
 from labcheck.engine.session import Session
 from labcheck.engine.store import TrialStore
 from labcheck.report import document, terminal
@@ -48,11 +49,18 @@ class CheckedClaim:
         return f'<iframe srcdoc="{content}" style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
 
 
+def _variable(claim: Claim) -> str:
+    """Return the name of the caller's variable that holds a claim; "claim" if there is none."""
+    frame = inspect.stack()[2].frame  # that of the caller of `check`
+    names = {**frame.f_globals, **frame.f_locals}.items()
+    return next((name for name, value in names if value is claim and not name.startswith("_")), "claim")
+
+
 def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", device: str = "cpu") -> CheckedClaim:
     """Train the arms of a claim in this process, and judge it. Nothing is stored.
 
     Args:
-        claim: The claim. Without an id, it has that of its lab and "/claim".
+        claim: The claim. Without an id, it has one of the names of its lab and its variable.
         seeds: The number of seeds of each arm; None to train until the claim is decided.
         scale: The scale, "quick" or "full".
         device: "cpu", "cuda" or "cuda:<i>".
@@ -63,7 +71,8 @@ def check(claim: Claim, *, seeds: int | None = None, scale: str = "quick", devic
         NotMeasuredError: An arm cannot be trained, or does not provide a metric that the claim needs.
         ValueError: The claim has no such scale, or the number of seeds is not positive.
     """
-    specs = [spec for spec in build_checks(claim.named("claim", "claim")) if spec.scale == scale]
+    specs = [spec for spec in build_checks(claim.named("claim", _variable(claim))) if spec.scale == scale]
+    require_different_arms(specs)
     if not specs:
         raise ValueError(f"scale must be one of {', '.join(claim.scales)}, got {scale!r}")
     if seeds is not None and seeds < 1:

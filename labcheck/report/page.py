@@ -122,6 +122,7 @@ def _card(claim: ClaimEntry, report: Mapping[str, Any]) -> dict[str, Any]:
         "averaged": next((one["claims"][claim["id"]] for one in report["origins"] if _is_about(one, claim)), None),
         "classes": _classes(claim),
         "confusion": _confusion(claim),
+        "others": sorted({name for arm in claim["arms"] for name in arm.get("others", {})}),
         "common": common,
         "own": [{name: value for name, value in arm.items() if name not in common} for arm in arms],
     }

@@ -1,11 +1,15 @@
 """Summaries: the curves and tables of an arm over all seeds, small enough for a report."""
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from labcheck.core.lab import Lab
 from labcheck.core.metrics import Metric
+from labcheck.core.trainers import TrainerLab
 from labcheck.core.trials import Floats, Trials
 from labcheck.engine.checks import Check, CheckResult
 
@@ -14,33 +18,50 @@ QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 DIGITS = 4
 
 
-def summarize(trials: Trials, unit: Callable[[str], str], first: int = 0) -> dict[str, Any]:
+def summarize(
+    trials: Trials, unit: Callable[[str], str], first: int = 0, compared: Collection[str] = ()
+) -> dict[str, Any]:
     """Return what a report contains about an arm besides its metrics.
 
     Args:
         trials: The trials of the arm.
         unit: A function that returns the unit of a curve.
         first: The first seed.
+        compared: The names of the metrics that a report contains anyway.
 
     Returns:
         "after": the numbers of epochs of up to 120 records. "curves": the unit of each curve, and at each of the
         records the median over seeds and the 10th and 90th percentile; a seed that has stopped keeps its last value.
         "tables": the same three for a row of numbers (n, P), the mean for a matrix (n, …). "diverged": the seeds whose
-        training raised an exception that counts as divergence, with the error.
+        training raised an exception that counts as divergence, with the error. "others": the median over seeds of each
+        metric that is not among `compared`; a value that is not finite counts as infinite.
     """
+    others = {name: values[:, None] for name, values in trials.metrics.items() if name not in compared}
     return {
         **_curves(trials, unit),
         "tables": {name: _table(table) for name, table in trials.tables.items()},
         "diverged": [{"seed": first + index, "error": error} for index, error in sorted(trials.diverged.items())],
+        "others": {name: spread(column)["median"][0] for name, column in sorted(others.items())},
     }
 
 
 def add_summaries(check: Check, result: CheckResult) -> None:
-    """Add the summary of each measured arm to the result of a check."""
+    """Add the summary of each measured arm, and the source code of a function as lab, to the result of a check."""
     experiment = check.experiment
+    if code := source_code(experiment.claim.lab):
+        result.result.claim["code"] = code
     for arm in result.result.current.arms:
         unit, first = experiment.labs[arm].unit, experiment.seeds.start
-        result.result.summaries[arm] = summarize(result.trials[arm], unit, first)
+        compared = [metric.name for metric in experiment.claim.metrics(arm) if not metric.reduction]
+        result.result.summaries[arm] = summarize(result.trials[arm], unit, first, compared)
+
+
+def source_code(lab: type[Lab]) -> str:
+    """Return the source code of a lab that is a function; "" for other labs, or if it cannot be found."""
+    if issubclass(lab, TrainerLab):
+        with suppress(OSError):
+            return inspect.getsource(lab.function)
+    return ""
 
 
 def spread(values: Floats) -> dict[str, list[Any]]:

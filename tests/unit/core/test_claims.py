@@ -109,17 +109,6 @@ def test_invalid_lab_is_named_even_if_id_is_missing(lab: Any, expected: str):
     assert refusal(valid(id="", lab=lab).named("test_boil", "claim")).startswith(expected)
 
 
-def test_arms_with_equal_settings_are_refused_if_compared():
-    same = claim(beats("a", "b", ERROR), a=Arm({"liters": 3}), b=Arm({"liters": 3}))
-    with pytest.raises(ClaimError) as caught:
-        same.configure(Scale.QUICK)
-    assert str(caught.value) == (
-        "kettle/c: arms 'a' and 'b' have the same settings, so every seed is a tie for 'a beats b on x'; give one of "
-        "them another setting"
-    )
-    claim(beats("a", "b", ERROR, other=SCORE), a=Arm(), b=Arm({"liters": 3})).configure(Scale.QUICK)
-
-
 def test_arm_without_relation_has_metrics_of_all_relations():
     other = Metric("y", higher_is_better=True)
     made = claim(beats("a", "b", ERROR), reaches("a", 1, other), a=Arm({"liters": 3}), b=Arm(), c=Arm({"liters": 4}))

@@ -1,8 +1,13 @@
 """Trials: selecting and joining seeds. What a lab may return is tested with `labcheck.engine.results`."""
 
+from typing import Any
+
 import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
 
 from labcheck import Trials
+from tests.helpers.claims import NAN
 
 
 def numbered(*seeds: int) -> Trials:
@@ -17,6 +22,30 @@ def are_equal(a: Trials, b: Trials) -> bool:
         arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
         for arrays, others in ((a.metrics, b.metrics), (a.curves, b.curves))
     )
+
+
+def test_frame_has_metrics_and_ends_of_curves():
+    frame = numbered(5, 3).to_frame()
+    assert {name: list(values) for name, values in frame.items()} == {"loss": [5, 3], "epochs": [6, 4], "mse": [50, 30]}
+    late = Trials({"epochs": np.array([20, 0])}, {"loss": np.array([[5, 4], [NAN, NAN]])}, np.array([3, 20]))
+    assert_array_equal(late.to_frame()["loss"], [4, NAN])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "curves", "expected"),
+    [
+        ({"x": [1, 1, 1]}, {}, True),
+        ({"x": [1, 1, 1 + 1e-15]}, {}, False),
+        ({"x": [1, NAN, 1]}, {}, False),
+        ({"x": [1, 1, 1], "y": [NAN] * 3}, {"l": [[2, NAN]] * 3}, True),
+        ({"x": [1, 1, 1]}, {"l": [[2, 3], [2, 3], [2, 4]]}, False),
+        ({"x": [NAN] * 3}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_trials_are_constant_if_all_seeds_are_equal(metrics: Any, curves: Any, expected: bool):
+    one, two = ({name: np.array(values, float) for name, values in part.items()} for part in (metrics, curves))
+    assert Trials(one, two).is_constant is expected
 
 
 def test_trials_first_selects_first_seeds():

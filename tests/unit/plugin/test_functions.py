@@ -2,9 +2,11 @@
 
 import json
 
+import jsonschema
 import pytest
 
 from tests.helpers.project import Project, assert_no_internals, count_lines, is_in_one_line, output
+from tests.helpers.report import SCHEMA
 
 FUNCTION = """
 import numpy as np
@@ -62,7 +64,13 @@ def test_page_shows_function_and_its_unstated_setting(function: Project):
     assert [(one["setting"], one["value"], one["reason"]) for one in entry["unstated"]] == [
         ("noise", 0.1, "not stated")
     ]
-    assert "The logistic loss is better." in function.page_text()
+    assert [arm["others"] for arm in entry["arms"]] == [{"epochs": 3.0}, {"epochs": 3.0}]
+    assert entry["code"].startswith('@lab("digits", data="digits")\ndef train(seed')
+    jsonschema.validate(function.report(), SCHEMA)
+    text = function.page_text()
+    assert "The logistic loss is better." in text
+    assert "Other numbers that the lab returned median hinge log epochs 3 3" in text
+    assert "rng = np.random.default_rng(seed)" in text
 
 
 def test_prints_of_function_are_not_printed(function: Project):
@@ -124,6 +132,7 @@ def test_seed_that_diverges_is_worst_and_others_are_errors(function: Project):
         ('return {"test_accuracy"', 'return {"name": "x", "test_accuracy"', "seed 0: 'name' must be numbers, got str"),
         ('return {"test_accuracy": rng.random() + (loss == "log")}', "return 0.5", "must return a dict of numbers by"),
         ('"log": Arm({"loss": "log"})', '"log": {"loss": "log"}', "arms must be a dict from names to Arms"),
+        ('{"loss": "log"}', '{"loss": "hinge"}', "arms 'log' and 'hinge' have equal settings, so 'log beats hinge on"),
         ("statement=", 'id="loss", statement=', "'loss': an id must be <lab>/<claim>"),
         ("statement=", 'id="mnist/loss", statement=', "the first half of an id must be the lab's name, 'digits'"),
     ],

@@ -14,10 +14,10 @@ from tests.helpers.report import visible_text
 
 
 @lab("coin", data="drawn", scales={"full": {"bias": 0.2}})
-def toss(seed: int, *, bias: float = 0.1, tosses: int = 5, fails: bool = False) -> Any:
+def toss(seed: int, *, bias: float = 0.1, tosses: int = 5, fails: bool = False, loaded: bool = False) -> Any:
     if fails:
         raise OSError("no coin")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0 if loaded else seed)
     return {"share": bias + rng.random(), "shares": rng.random(tosses)}
 
 
@@ -41,6 +41,18 @@ def test_claim_is_judged_until_decided():
     assert checked.trials["fair"].metrics["share"][3] == toss(3)["share"]
 
 
+def test_claim_without_id_is_named_after_its_variable():
+    biased_wins = coin()
+    assert check(biased_wins, seeds=2).report["claims"][0]["id"] == "coin/biased-wins"
+
+
+def test_notes_are_below_table():
+    settings = {"biased": Arm({"bias": 1.5, "loaded": True}), "fair": Arm({"loaded": True})}
+    checked = check(coin(arms=settings), seeds=3)
+    assert [line.partition(":")[0] for line in checked.table[-2:]] == ["coin/claim (quick)"] * 2
+    assert "arm 'fair' gives equal results for all 3 seeds" in checked.table[-1]
+
+
 def test_number_of_seeds_and_scale_can_be_stated():
     checked = check(coin(), seeds=3)
     assert (checked.verdict, len(checked.trials["biased"])) == (Verdict.INCONCLUSIVE, 3)
@@ -58,6 +70,7 @@ def test_trials_are_data_frame():
     frame = check(coin(), seeds=3).trials["fair"].to_frame()
     assert list(frame.index) == [0, 1, 2]
     assert frame["share"][2] == toss(2)["share"]
+    assert frame["shares"][1] == toss(1)["shares"][-1]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +78,13 @@ def test_trials_are_data_frame():
     [
         (coin(), {"scale": "half"}, ValueError, "scale must be one of quick, full, got 'half'"),
         (coin(), {"seeds": 0}, ValueError, "seeds must be a positive number, got 0"),
+        (
+            coin(arms={"biased": Arm({"bias": 0.1}), "fair": Arm()}),
+            {},
+            ClaimError,
+            "coin/claim: arms 'biased' and 'fair' have equal settings, so 'biased beats fair on share' is a tie in "
+            "every seed; give one of them another setting",
+        ),
         (coin(arms={}), {}, ClaimError, "needs arm 'biased'"),
         (coin(arms={**coin().arms, "fair": Arm({"fails": True})}), {}, NotMeasuredError, "OSError: no coin"),
         (

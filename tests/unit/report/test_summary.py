@@ -86,7 +86,8 @@ def test_non_finite_seed_is_largest_in_quantiles(values: list[float], expected: 
 
 def test_row_has_quantiles_and_matrix_has_mean() -> None:
     tables = {"fit": np.array([[1.0, NAN], [3.0, 4.0]]), "confusion": np.array([[[3, 1]], [[4, 0]]])}
-    assert summary(Trials({"epochs": np.array([1, 1])}, {}, None, tables)) == {
+    metrics = {"epochs": np.array([1, 1]), "mse": np.array([2.0, 3.0]), "gap": np.array([NAN, NAN])}
+    assert summarize(Trials(metrics, {}, None, tables), str, compared=["epochs"]) == {
         "after": [],
         "curves": {},
         "tables": {
@@ -94,6 +95,7 @@ def test_row_has_quantiles_and_matrix_has_mean() -> None:
             "confusion": {"mean": [[3.5, 0.5]]},
         },
         "diverged": [],
+        "others": {"mse": 2.5, "gap": None},
     }
 
 
