@@ -5,12 +5,8 @@ from collections.abc import Container
 from pathlib import Path
 from types import TracebackType
 
-from labcheck.data import DataError
-
 GENERATED = ("dataclasses", "inspect", "typing")
 """Modules of the standard library between a user's call and the function of labcheck that refuses it."""
-REFUSING = (TypeError, ValueError, LookupError, DataError)
-"""The exceptions by which functions of labcheck refuse arguments."""
 CALLED = re.compile(r"(\w+)(?:\.__init__|\.__new__)?\(\) ")
 """The start of Python's message about arguments that do not fit a function."""
 
@@ -23,14 +19,17 @@ def line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def refused_call(error: BaseException, public: Container[str]) -> tuple[str, int] | None:
+def refused_call(
+    error: BaseException, public: Container[str], kinds: tuple[type[Exception], ...] = (TypeError, ValueError)
+) -> tuple[str, int] | None:
     """Return the file and line of the user's call that labcheck refused with an error; None if it did not.
 
     Args:
         error: The error, with its traceback.
         public: The names of labcheck's functions and classes, which may not fit the arguments of a call.
+        kinds: The exceptions by which labcheck refuses arguments.
     """
-    if not isinstance(error, REFUSING) or isinstance(error, UnicodeError):
+    if not isinstance(error, kinds) or isinstance(error, UnicodeError):
         return None
     place, refused = None, False
     traceback: TracebackType | None = error.__traceback__

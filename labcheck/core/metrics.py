@@ -96,11 +96,11 @@ class Metric:
         after = trials.after(self.name)
         if missing := self.requires(after) if self.requires else "":
             raise MetricError(f"no {self}: {self.name} {missing}")
-        values = np.full(len(trials), np.nan)
+        values, records = np.full(len(trials), np.nan), trials.records(self.name)
         for seed, curve in enumerate(trials.curves[self.name].astype(np.float64)):
             if seed not in trials.diverged:
-                records = np.searchsorted(after, trials.metrics["epochs"][seed], "right")
-                values[seed] = self._reduce(seed, curve[:records], after[:records]) if records else np.nan
+                end = records[seed]
+                values[seed] = self._reduce(seed, curve[:end], after[:end]) if end else np.nan
         return round_to_float32(values)
 
     @property

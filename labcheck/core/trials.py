@@ -1,5 +1,6 @@
 """Trials: the results of training one arm with several seeds."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,19 @@ class MetricError(LookupError):
     """A metric that the trials do not provide; the message is one line."""
 
 
+def own_epochs(curve: str) -> str:
+    """Return the name of the metric with the number of records of a curve that is shorter than others of its seed."""
+    return f"epochs of {curve}"
+
+
 @dataclass(frozen=True)
 class Trials:
     """The results of one arm, trained once with each of n seeds.
 
     Attributes:
         metrics: One number per seed, (n,), by name, such as "test_mse". Trials with curves also have "epochs", the
-            number of epochs that each seed trained.
+            number of epochs that each seed trained. A curve that has fewer records than that, such as one per epoch
+            beside one per step, has a metric of its own for them; see `own_epochs`.
         curves: One number per seed and record, (n, E), by name. Values after a seed's last epoch are NaN.
         recorded: The number of epochs completed at each record, (E,); None if there is a record after every epoch.
         tables: Several numbers per seed, (n, …), by name, such as "test_confusion" (n, true class, predicted class).
@@ -42,10 +49,14 @@ class Trials:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all seeds have the same numbers to the bit, of which at least one is finite."""
+        """Whether all seeds have the same numbers to the bit.
+
+        Seeds of which a metric is not finite have diverged. They are equal, too, but prove nothing.
+        """
         arrays = [*self.metrics.values(), *self.curves.values(), *self.tables.values()]
         equal = all(np.array_equal(array, np.broadcast_to(array[:1], array.shape), equal_nan=True) for array in arrays)
-        return equal and any(np.isfinite(array).any() for array in arrays)
+        measured = self.metrics or self.curves
+        return equal and bool(measured) and all(np.isfinite(array).all() for array in measured.values())
 
     def to_frame(self) -> Any:
         """Return the metrics as a pandas DataFrame with a row for each seed, from the first one on.
@@ -61,9 +72,9 @@ class Trials:
         return pandas.DataFrame({**ends, **self.metrics}, index=pandas.RangeIndex(len(self), name="seed"))
 
     def records(self, curve: str) -> Ints:
-        """Return the number of records of a curve up to each seed's last epoch, (n,)."""
-        epochs = np.nan_to_num(self.metrics["epochs"])
-        return np.searchsorted(self.after(curve), epochs, "right").astype(np.int64)
+        """Return the number of records of a curve up to its last one for each seed, (n,)."""
+        last = self.metrics.get(own_epochs(curve), self.metrics["epochs"])
+        return np.searchsorted(self.after(curve), np.nan_to_num(last), "right").astype(np.int64)
 
     def after(self, curve: str) -> Ints:
         """Return the number of epochs completed at each record of a curve, (E,)."""
@@ -86,7 +97,15 @@ class Trials:
         metrics = {name: value for name, value in self.metrics.items() if name not in moved}
         curves = {**self.curves, **{name: value.reshape(-1, 1) for name, value in moved.items()}}
         epochs = np.full(len(self), 1.0 if self.recorded is None else self.recorded[0])
+        if "epochs" in metrics and not np.array_equal(metrics["epochs"], epochs):  # other curves are longer
+            metrics |= {own_epochs(name): epochs for name in moved}
         return Trials({"epochs": epochs, **metrics}, curves, self.recorded, self.tables, self.diverged)
+
+    def with_own_epochs(self, names: set[str]) -> "Trials":
+        """Return trials in which each curve has a metric for its number of records, if it is among these names."""
+        own = {name: own_epochs(name) for name in self.curves}
+        missing = {name: self.metrics["epochs"] for name in own.values() if name in names - self.metrics.keys()}
+        return dataclasses.replace(self, metrics={**self.metrics, **missing}) if missing else self
 
     @staticmethod
     def join(blocks: Sequence["Trials"]) -> "Trials":
@@ -95,6 +114,7 @@ class Trials:
         Raises:
             MetricError: The blocks provide different metrics, or their curves have records after different epochs.
         """
+        blocks = [block.with_own_epochs({name for other in blocks for name in other.metrics}) for block in blocks]
         curves_of_any = {name for block in blocks for name in block.curves}
         blocks = [block.with_curves(curves_of_any) if len(block) == 1 else block for block in blocks]
         diverged: dict[int, str] = {}

@@ -190,7 +190,7 @@ class Check(ABC):
             raise NotMeasuredError(str(error)) from None
         check_result = CheckResult(result, trials)
         self._compare(check_result)
-        check_result.notes.extend(note for arm in trials if (note := self._note_on_seeds(arm, trials[arm])))
+        check_result.notes.extend(filter(None, [self._note_on_seeds(arm, trials[arm]) for arm in result.current.arms]))
         if session.strict:
             check_result.failures.extend(
                 f"{name}: {judged['verdict']}, {verdicts.tally(judged)}"

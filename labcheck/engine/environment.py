@@ -8,8 +8,8 @@ import random
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ Fingerprint = dict[str, str | int]
 
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 """The environment variable that lists the GPUs that a process may use."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+"""The environment variables from which libraries read their number of threads when they are loaded."""
 THREADS = 1
 """The number of threads of each process that trains, on which the rounding of sums depends."""
 
@@ -109,6 +111,48 @@ def _forbid_low_precision() -> None:
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     cudnn.allow_tf32 = False
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Limit the threads of BLAS and OpenMP, on which the rounding of sums depends, and restore them afterwards.
+
+    Libraries that are loaded within the context read the environment, once. Those that are loaded already are limited
+    by threadpoolctl, which comes with scikit-learn, if it is installed.
+    """
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(THREADS)))
+    try:
+        with _thread_pools(len(sys.modules)).limit(limits=THREADS):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> Any:
+    """Return what limits the thread pools of loaded libraries, which are looked up again after an import.
+
+    Args:
+        modules: The number of imported modules.
+    """
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return _NoThreadPools()
+    return ThreadpoolController()
+
+
+class _NoThreadPools:
+    """A replacement for threadpoolctl where it is not installed."""
+
+    def limit(self, *, limits: int) -> AbstractContextManager[None]:
+        """Return a context that limits nothing."""
+        return nullcontext()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from labcheck.core.errors import line
 from labcheck.core.lab import Lab
 from labcheck.core.trainers import TrainerLab
-from labcheck.core.trials import Floats, Ints, Trials
+from labcheck.core.trials import Floats, Ints, Trials, own_epochs
 from labcheck.data import DataError
 from labcheck.engine import environment
 from labcheck.engine.progress import report_progress
@@ -43,7 +43,7 @@ def train(lab: Lab, seeds: Sequence[int], device: str = "cpu") -> Trials:
         Exception: Any other exception of the lab.
     """
     before = environment.has_imported_torch()
-    with environment.deterministic(device, seeds[0]):
+    with environment.deterministic(device, seeds[0]), environment.single_threaded():
         try:
             returned = _collected(lab.train(seeds, device), seeds, getattr(lab, "epochs", None))
         except lab.diverged as error:
@@ -118,7 +118,8 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
 
     A dict is accepted, too: an array of one number per seed (n,) is a metric, one row per seed (n, E) or a list of rows
     of different lengths is a curve, and an array with more axes is a table. For a single seed, a number is a metric and
-    a row is a curve. `recorded`, the numbers of epochs completed at each record, is the same for all seeds.
+    a row is a curve. `recorded`, the numbers of epochs completed at each record, is the same for all seeds and curves.
+    Without it, and without `epochs`, curves of one seed may have different numbers of records.
 
     Raises:
         ResultError: There is not one result for each seed; the message names the seed and what is wrong.
@@ -140,8 +141,17 @@ def checked(returned: Any, seeds: Sequence[int]) -> Trials:
         return Trials(metrics, {}, recorded, tables)
     recorded = _recorded(returned.recorded, rows)
     epochs = _epochs(metrics.get("epochs"), returned.curves, rows, recorded, seeds)
+    own = {} if "epochs" in metrics or recorded is not None else _own_epochs(rows, epochs)
+    if both := sorted(own.keys() & metrics.keys()):
+        raise ResultError(f"'{both[0]}' is the name of what labcheck derives from a curve; give it another name")
     curves = {name: _padded(curve, epochs, recorded) for name, curve in rows.items()}
-    return Trials({**metrics, "epochs": epochs}, curves, recorded, tables)
+    return Trials({**metrics, "epochs": epochs, **own}, curves, recorded, tables)
+
+
+def _own_epochs(rows: Mapping[str, Sequence[Floats]], epochs: Floats) -> dict[str, Floats]:
+    """Return the numbers of records (n,) of each curve that is shorter than the longest one of some seed."""
+    lengths = {name: np.array([len(row) for row in curve], dtype=np.float64) for name, curve in rows.items()}
+    return {own_epochs(name): length for name, length in lengths.items() if (length < epochs).any()}
 
 
 def _sorted(returned: Mapping[Any, Any], seeds: Sequence[int]) -> Trials:
@@ -225,21 +235,24 @@ def _epochs(
     recorded: Ints | None,
     seeds: Sequence[int],
 ) -> Floats:
-    """Return the number of epochs that each seed trained, (n,), as stated or from the lengths of its curves."""
+    """Return the number of epochs that each seed trained, (n,), as stated or the length of its longest curve."""
     epochs = np.empty(len(seeds))
     for index, seed in enumerate(seeds):
         lengths = {name: len(curve[index]) for name, curve in rows.items()}
         if stated is None:
-            if len({*lengths.values()}) > 1:
+            if len({*lengths.values()}) > 1 and recorded is not None:
                 got = ", ".join(f"'{name}' {length}" for name, length in sorted(lengths.items()))
-                raise ResultError(f"curves of seed {seed} must have the same number of records, got {got}")
+                raise ResultError(
+                    f"curves of seed {seed} must have the same number of records, since `recorded` is that of all, "
+                    f"got {got}"
+                )
             for name, curve in rows.items():
                 if np.isnan(curve[index][-1:]).any() and hasattr(returned[name], "shape") and len(seeds) > 1:
                     raise ResultError(
                         f"curve '{name}' of seed {seed} ends with NaN, and `epochs` is missing: return `epochs`, or "
                         "lists that end where a seed stopped"
                     )
-            records = lengths.popitem()[1]
+            records = max(lengths.values())
             epochs[index] = records if recorded is None or not records else recorded[records - 1]
         elif np.isnan(stated[index]) and all(np.isnan(curve[index]).all() for curve in rows.values()):
             epochs[index] = 0  # it diverged immediately

@@ -18,7 +18,7 @@ import pytest
 
 from labcheck.core.errors import is_own, refused_call
 from labcheck.core.errors import line as line_of
-from labcheck.data import ROOT
+from labcheck.data import ROOT, DataError
 from labcheck.engine.files import portable
 from labcheck.engine.progress import CollectedTest, ProgressFiles
 from labcheck.engine.workspace import Workspace
@@ -39,6 +39,8 @@ TRIALS: pytest.StashKey[Path | None] = pytest.StashKey()
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 COLLECTED: pytest.StashKey[list[ClaimItem]] = pytest.StashKey()
+REFUSING = (TypeError, ValueError, LookupError, DataError)
+"""The exceptions by which labcheck refuses the arguments of a call."""
 NO_GPU = "claims at full size need a GPU, and none is available; --claims-device cpu runs them on the CPU"
 
 
@@ -327,14 +329,11 @@ def pytest_make_collect_report(
 
 def _refusal(collector: pytest.Collector, report: pytest.CollectReport) -> str | None:
     """Return the place and message of an error by which labcheck refused a call in a module; None if it did not."""
-    if not report.failed or "labcheck.core" not in sys.modules:
+    if not report.failed:
         return None
-    import labcheck
-
-    call: pytest.CallInfo[Any] = vars(report)["call"]  # as pytest's own collect_one_node uses it
-    error = call.excinfo.value if call.excinfo is not None else None
-    place = refused_call(error, dir(labcheck)) if error is not None else None
-    if error is None or place is None:
+    call = vars(report).get("call")  # as pytest's own collect_one_node uses it
+    error = call.excinfo.value if call is not None and call.excinfo is not None else None
+    if error is None or (place := refused_call(error, dir(sys.modules["labcheck"]), REFUSING)) is None:
         return None
     file = os.path.relpath(place[0], collector.config.invocation_params.dir)
     return str(portable(f"{file}:{place[1]}: {line_of(error)}"))

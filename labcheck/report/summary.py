@@ -31,7 +31,8 @@ def summarize(
 
     Returns:
         "after": the numbers of epochs of up to 120 records. "curves": the unit of each curve, and at each of the
-        records the median over seeds and the 10th and 90th percentile; a seed that has stopped keeps its last value.
+        records the median over seeds and the 10th and 90th percentile; a seed that has stopped keeps its last value,
+        and a curve with fewer records than others, such as one per epoch beside one per step, is stretched.
         "tables": the same three for a row of numbers (n, P), the mean for a matrix (n, …). "diverged": the seeds whose
         training raised an exception that counts as divergence, with the error. "others": the median over seeds of each
         metric that is not among `compared`; a value that is not finite counts as infinite.
@@ -89,13 +90,15 @@ def _curves(trials: Trials, unit: Callable[[str], str]) -> dict[str, Any]:
     if not trials.curves:
         return {"after": [], "curves": {}}
     after = trials.after(next(iter(trials.curves)))
-    lasts = np.maximum(np.searchsorted(after, trials.metrics["epochs"], "right") - 1, 0)
-    columns = np.unique(np.linspace(0, lasts.max(), MAX_RECORDS).round().astype(int))
-    shown = np.minimum(columns, lasts[:, None])
-    curves = {
-        name: {"unit": unit(name), **spread(np.take_along_axis(curve, shown, 1))}
-        for name, curve in trials.curves.items()
-    }
+    records = {name: np.maximum(trials.records(name), 1) for name in trials.curves}
+    longest = np.max([*records.values()], axis=0)
+    columns = np.unique(np.linspace(0, longest.max() - 1, MAX_RECORDS).round().astype(int))
+    shown = np.minimum(columns + 1, longest[:, None])
+    curves = {}
+    for name, curve in trials.curves.items():
+        # a curve that is shorter than others of its seed is stretched to their length
+        index = np.maximum(shown * records[name][:, None] // longest[:, None], 1) - 1
+        curves[name] = {"unit": unit(name), **spread(np.take_along_axis(curve, index, 1))}
     return {"after": after[columns].tolist(), "curves": curves}
 
 

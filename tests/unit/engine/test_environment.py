@@ -1,6 +1,8 @@
 """The global state of a process: training has equal results in any state, and restores it."""
 
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -199,6 +201,28 @@ def test_deterministic_can_be_nested():
 
 
 @pytest.mark.usefixtures("_changed_state")
+def test_training_has_one_thread_of_blas(monkeypatch: pytest.MonkeyPatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+
+    def blas() -> list[int]:
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+    with threadpoolctl.threadpool_limits(2):
+        assert 2 in blas()
+        with environment.single_threaded():
+            assert set(blas()) == {1}
+            assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+        assert 2 in blas()
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_training_needs_no_threadpoolctl(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with environment.single_threaded():
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
 def test_deterministic_seeds_random_generators():
     def draws(seed: int) -> tuple[float, ...]:
         with environment.deterministic("cpu", seed):

@@ -267,8 +267,12 @@ def test_curve_is_refused_unless_one_row_per_seed(curve: Any, got: str):
     ("returned", "message"),
     [
         (
-            {"l": [[1, 2], [1]], "m": [[1, 2], [1, 2]]},
-            "curves of seed 5 must have the same number of records, got 'l' 1, 'm' 2",
+            {"l": [[1, 2], [1]], "m": [[1, 2], [1, 2]], "recorded": [1, 5]},
+            "curves of seed 5 must have the same number of records, since `recorded` is that of all, got 'l' 1, 'm' 2",
+        ),
+        (
+            {"l": [[1, 2], [1]], "m": [[1, 2], [1, 2]], "epochs of l": [1, 2]},
+            "'epochs of l' is the name of what labcheck derives from a curve; give it another name",
         ),
         (
             {"l": np.array([[1, 2], [1, NAN]])},
@@ -298,6 +302,25 @@ def test_curve_is_refused_unless_one_row_per_seed(curve: Any, got: str):
 def test_epochs_are_refused_unless_they_match_records(returned: Any, message: str):
     with pytest.raises(results.ResultError, match=f"^{re.escape(message)}$"):
         results.checked(returned, SEEDS)
+
+
+def test_curves_of_one_seed_may_have_different_lengths():
+    trials = results.checked({"step": [[6, 5, 4, 3], [6, 5]], "epoch": [[5, 3], [NAN]]}, SEEDS)
+    assert content(trials) == {
+        "step": [[6, 5, 4, 3], [6, 5, None, None]], "epoch": [[5, 3], [None, None]],
+        "epochs": [4, 2], "epochs of epoch": [2, 1],
+    }  # fmt: skip
+    assert last_value("step", rising=False).of(trials).tolist() == [3, 5]
+    np.testing.assert_array_equal(last_value("epoch", rising=False).of(trials), [3, NAN])
+    assert value_at("epoch", 1, rising=False).of(trials).tolist()[0] == 5
+
+
+def test_curves_of_different_lengths_are_joined_with_equal_ones():
+    parts = [{"step": [6, 5, 4], "epoch": [5, 3]}, {"step": [6, 5], "epoch": [5, 2]}, {"step": [6, 5], "epoch": [7]}]
+    trials = Trials.join([results.checked(part, [seed]) for seed, part in enumerate(parts)])
+    assert content(trials)["epochs of epoch"] == [2, 2, 1]
+    assert last_value("epoch", rising=False).of(trials).tolist() == [3, 2, 7]
+    assert last_value("step", rising=False).of(trials).tolist() == [4, 5, 5]
 
 
 def test_records_after_last_epoch_are_removed():

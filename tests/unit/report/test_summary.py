@@ -44,6 +44,17 @@ def test_stopped_seed_keeps_last_value() -> None:
     assert content["curves"]["loss"]["median"] == [7, 6, 6]
 
 
+def test_shorter_curve_is_stretched_to_longest() -> None:
+    content = summary(
+        Trials(
+            {"epochs": np.array([6.0]), "epochs of epoch": np.array([2.0])},
+            {"step": np.arange(6.0)[None], "epoch": np.array([[8, 9, NAN, NAN, NAN, NAN]])},
+        )
+    )
+    assert content["curves"]["step"]["median"] == [0, 1, 2, 3, 4, 5]
+    assert content["curves"]["epoch"]["median"] == [8, 8, 8, 8, 8, 9]
+
+
 def test_curve_ends_with_last_seed() -> None:
     content = summary(trials([[5, 4, NAN, NAN], [9, NAN, NAN, NAN]], epochs=[2, 1]))
     assert content["after"] == [1, 2]
