@@ -5,11 +5,13 @@ of which we have a sample in each universe. If all universes were equally probab
 posterior. It states which of the universes that were tried fits best, not that any of them is the report's; whether one
 fits at all is shown by the p-value.
 
-The distribution of one more draw is a kernel density around our seeds: with n seeds, each has a share of 1/(n + 1), and
-the last share is that of an unseen draw, from a wide distribution around the values of all universes, so that one odd
-run cannot exclude a universe. All numbers of a run belong to the same draw, and those that an earlier one determines
-are left out, so that nothing counts twice. Runs are independent, which is only approximately true if they share data. A
-report that chose the best of k tries prints a draw in which better seeds have larger shares.
+The distribution of one more draw is a kernel density around our seeds: with n seeds, each has a share of 1/(n + 1),
+and the last share is that of an unseen draw. Half of it is distributed like the seeds of the other universes, since
+settings often share the basins in which trainings end, and a basin that few seeds reach may be missing among ours. The
+other half is a wide distribution around all values, so that one odd run cannot exclude a universe. All numbers of a run
+belong to the same draw, and those that an earlier one determines are left out, so that nothing counts twice. Runs are
+independent, which is only approximately true if they share data. A report that chose the best of k tries prints a draw
+in which better seeds have larger shares.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,8 @@ from labcheck.core.verdicts import Verdict
 
 TRIES = (1, 3, 10)
 """The numbers of tries of which a report may have printed the best."""
+UNSEEN = 1.0
+"""The number of seeds whose share an unseen draw has."""
 FREEDOM = 3
 """The degrees of freedom of the kernels, Student's t."""
 DRAWS = 2000
@@ -139,7 +143,7 @@ def _log_density(kernels: Floats, unseen: Floats, weights: Floats, seeds: int) -
     """Return the log density of draws (M,), given those around each seed and as unseen draws, and weights of seeds."""
     with np.errstate(divide="ignore"):  # the logarithm of a weight of 0
         seen = scipy.special.logsumexp(kernels + np.log(weights * seeds), axis=1)
-    return np.asarray(np.logaddexp(seen, unseen) - np.log(seeds + 1))
+    return np.asarray(np.logaddexp(seen, unseen + np.log(UNSEEN)) - np.log(seeds + UNSEEN))
 
 
 def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
@@ -162,15 +166,23 @@ def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
     units = np.where(np.isfinite(units), units, 0.0)
     low, center, high = (_quantile(np.concatenate([*samples, printed]), share) for share in (0.05, 0.5, 0.95))
     spread = np.maximum((high - low) / 2, units) + 1e-12
-    fits = []
-    for sample in samples:
-        widths = _bandwidth(sample, units)
+    widths = [_bandwidth(sample, units) for sample in samples]
 
-        def density(numbers: Floats, sample: Floats = sample, widths: Floats = widths) -> tuple[Floats, Floats]:
-            return _log_kernels(numbers, sample, widths), _log_unseen(numbers, center, spread)
+    def density(numbers: Floats, universe: int) -> tuple[Floats, Floats]:
+        """Return the log density of numbers (M, Q) around each seed of a universe, and as an unseen draw."""
+        kernels = [_log_kernels(numbers, *pair) for pair in zip(samples, widths, strict=True)]
+        others = [other for place, other in enumerate(kernels) if place != universe and other.shape[1]]
+        unseen = _log_unseen(numbers, center, spread)
+        if others:
+            means = [scipy.special.logsumexp(other, axis=1) - np.log(other.shape[1]) for other in others]
+            elsewhere = scipy.special.logsumexp(means, axis=0) - np.log(len(others))
+            unseen = np.logaddexp(elsewhere, unseen) - np.log(2)
+        return kernels[universe], unseen
 
-        fits.append(_Sample(sample[:, 0], density(printed), density(sample), run.higher_is_better))
-    return fits
+    return [
+        _Sample(sample[:, 0], density(printed, place), density(sample, place), run.higher_is_better)
+        for place, sample in enumerate(samples)
+    ]
 
 
 def _not_determined(samples: Sequence[Floats]) -> list[int]:

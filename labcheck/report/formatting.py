@@ -8,6 +8,8 @@ from labcheck.core.verdicts import NEEDED
 
 INCOMPLETE = "INCOMPLETE"
 """The text in place of a verdict while a relation that could change it is missing."""
+MAX_FACTOR = 1000
+"""The Bayes factor above which, or below whose inverse, no number is shown."""
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -48,6 +50,13 @@ def evidence_share(relation: Mapping[str, Any]) -> float:
 def evidence_needed(relation: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return the evidence that decides for a relation, and against it."""
     return [("for", NEEDED), ("against", NEEDED * relation["relations"])]
+
+
+def format_bayes_factor(factor: float) -> str:
+    """Return a Bayes factor; beyond a factor of 1000, it depends on the tails of distributions and not on our seeds."""
+    if factor > MAX_FACTOR:
+        return f"more than {MAX_FACTOR}"
+    return f"less than 1/{MAX_FACTOR}" if factor < 1 / MAX_FACTOR else format_number(factor)
 
 
 def format_effect(effect: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from labcheck.core.trials import Floats
 from labcheck.core.universes import Grid, Levels
 from labcheck.engine.baselines import Numbers, floats
 from labcheck.engine.multiverse import Multiverse
-from labcheck.report.formatting import format_setting
+from labcheck.report.formatting import format_bayes_factor, format_setting
 
 MAX_SHOWN = 5
 """The largest number of universes that are listed."""
@@ -155,5 +155,5 @@ def sentence(described: Mapping[str, Any]) -> str:
         return text
     worst = min(doubtful, key=lambda one: one["bayes_factor"])
     value = format_setting(worst["values"][int(np.argmax(worst["probabilities"]))])
-    factor = f"Bayes factor {1 / worst['bayes_factor']:.3g}"
+    factor = f"Bayes factor {format_bayes_factor(1 / max(worst['bayes_factor'], 1e-9))}"
     return f"{text}; {worst['setting']}={value} is more compatible than the assumed value ({factor})"

@@ -16,6 +16,7 @@ from labcheck.report import figures
 from labcheck.report.formatting import (
     INCOMPLETE,
     evidence_share,
+    format_bayes_factor,
     format_effect,
     format_evidence,
     format_number,
@@ -87,6 +88,7 @@ def _template() -> Any:
     environment.filters |= {
         "number": format_number,
         "effect": format_effect,
+        "bayes_factor": format_bayes_factor,
         "setting": format_setting,
         "tally": tally,
         "evidence": format_evidence,

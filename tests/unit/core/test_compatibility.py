@@ -123,7 +123,7 @@ def test_best_of_several_tries_is_recognized():
 def test_equal_seeds_and_untrained_universes_are_allowed():
     same = np.full((8, 1), 0.512)
     result = compatibility([run([0.512], [same, same + 0.1, np.empty((0, 1))])], 3)
-    assert result.posterior[0] > 0.8
+    assert result.posterior[0] > 0.7  # one number of eight seeds is limited evidence
     assert np.isfinite(result.posterior).all()
 
 

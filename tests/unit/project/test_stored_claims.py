@@ -54,6 +54,9 @@ UNIVERSES = {
     for lab, names in {
         "boston": "activation depth learning-rate optimizer",
         "curve": "custom-function epochs learning-rate",
+        "sine": "activation learning-rate scheduler",
+        "trig": "activation depth generalization input-powers learning-rate learning-rate-text loss-curve momentum "
+        "norm-and-init optimizer printed-log schedule width",
     }.items()
     for name in names.split()
 }

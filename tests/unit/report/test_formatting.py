@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from labcheck.core.verdicts import judge
-from labcheck.report.formatting import evidence_share, format_effect, format_evidence, format_number, format_setting
+from labcheck.report.formatting import (
+    evidence_share,
+    format_bayes_factor,
+    format_effect,
+    format_evidence,
+    format_number,
+    format_setting,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +80,11 @@ def test_effect_has_interval_if_finite(low: float | None, high: float | None, in
 )  # fmt: skip
 def test_setting_is_written_as_on_command_line(value: Any, text: str) -> None:
     assert format_setting(value) == text
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(30.0, "30"), (0.0166, "0.0166"), (1e12, "more than 1000"), (1e-9, "less than 1/1000"), (0.0, "less than 1/1000")],
+)
+def test_bayes_factors_are_bounded(factor: float, text: str):
+    assert format_bayes_factor(factor) == text
