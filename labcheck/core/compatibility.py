@@ -12,6 +12,9 @@ other half is a wide distribution around all values, so that one odd run cannot 
 belong to the same draw, and those that an earlier one determines are left out, so that nothing counts twice. Runs are
 independent, which is only approximately true if they share data. A report that chose the best of k tries prints a draw
 in which better seeds have larger shares.
+
+The densities of a few seeds are uncertain, and their errors add up over many runs. So the likelihood is raised to a
+power of at most 1, which is chosen by reports that are simulated from our seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +32,10 @@ UNSEEN = 1.0
 """The number of seeds whose share an unseen draw has."""
 FREEDOM = 3
 """The degrees of freedom of the kernels, Student's t."""
+SHARPNESS = np.linspace(1, 0.02, 50)
+"""The powers of the likelihood that are tried."""
+REPORTS = 500
+"""The number of simulated reports by which the power is chosen."""
 DRAWS = 2000
 """The number of draws by which a p-value is computed."""
 DETERMINED = 0.9
@@ -104,7 +111,7 @@ def compatibility(runs: Sequence[PrintedRun], universes: int) -> Compatibility:
             likelihood[:, place] += np.where(known, logs, logs[known].mean() if known.any() else 0.0)
         for universe in range(universes):
             p_values[universe, place] = _p_value([samples[universe] for samples in fits], tries)
-    joint = scipy.special.softmax(likelihood)
+    joint = scipy.special.softmax(_sharpness(fits, universes) * likelihood)
     return Compatibility(joint.sum(1), joint.sum(0), p_values.max(1))
 
 
@@ -116,12 +123,15 @@ class _Sample:
         first: The first number of each of our seeds (n,).
         printed: The log density of the printed numbers around each seed, and as an unseen draw, (1, n) and (1,).
         seeds: The same for each seed instead of the printed numbers, (n, n) and (n,).
+        everywhere: The log density of each of our seeds in each universe (n, U), without this seed; NaN in a universe
+            in which the run was not trained.
         higher_is_better: Whether a larger first number is better.
     """
 
     first: Floats
     printed: tuple[Floats, Floats]
     seeds: tuple[Floats, Floats]
+    everywhere: Floats
     higher_is_better: bool
 
     def log_likelihood(self, tries: int) -> float:
@@ -134,16 +144,47 @@ class _Sample:
     def left_out(self, tries: int) -> tuple[Floats, Floats]:
         """Return the log-likelihood of each of our seeds (n,) by the others, and the share of each (n,)."""
         shares = _shares(self.first, tries, self.higher_is_better)
-        weights = shares * (1 - np.eye(len(shares)))
-        weights /= np.maximum(weights.sum(1, keepdims=True), 1e-300)
+        weights = shares * _others((len(shares), len(shares)))
         return _log_density(*self.seeds, weights, len(shares) - 1), shares
 
 
-def _log_density(kernels: Floats, unseen: Floats, weights: Floats, seeds: int) -> Floats:
-    """Return the log density of draws (M,), given those around each seed and as unseen draws, and weights of seeds."""
+def _log_density(kernels: Floats, unseen: Floats, weights: Floats, seeds: Floats | int) -> Floats:
+    """Return the log density of draws (M,).
+
+    Args:
+        kernels: The log density around each seed (M, n).
+        unseen: The log density as unseen draws (M,).
+        weights: The weight of each seed (M, n), 0 for one that is left out.
+        seeds: The number of seeds that are not left out, (M,) or the same for all draws.
+    """
     with np.errstate(divide="ignore"):  # the logarithm of a weight of 0
-        seen = scipy.special.logsumexp(kernels + np.log(weights * seeds), axis=1)
+        shares = np.log(weights / np.maximum(weights.sum(1, keepdims=True), 1e-300))
+        seen = scipy.special.logsumexp(kernels + shares, axis=1) + np.log(seeds)
     return np.asarray(np.logaddexp(seen, unseen + np.log(UNSEEN)) - np.log(seeds + UNSEEN))
+
+
+def _others(shape: tuple[int, ...]) -> Floats:
+    """Return weights (M, n) that leave out the seed with the number of the row."""
+    return np.asarray(1 - np.eye(shape[0], shape[1]))
+
+
+def _sharpness(fits: Sequence[Sequence[_Sample]], universes: int) -> float:
+    """Return the power of the likelihood with which simulated reports are explained best.
+
+    Each simulated report comes from a known universe: its runs are our seeds there, one each. The power maximizes the
+    mean logarithm of the posterior probability of this universe.
+    """
+    rng = np.random.default_rng(0)
+    truths = rng.integers(universes, size=REPORTS)
+    logs = np.zeros((REPORTS, universes))
+    for samples in fits:
+        for report, truth in enumerate(truths):
+            everywhere = samples[truth].everywhere
+            if len(everywhere) > 1:
+                row = everywhere[rng.integers(len(everywhere))]
+                logs[report] += np.where(np.isnan(row), np.nanmean(row), row)
+    scores = [scipy.special.log_softmax(power * logs, axis=1)[np.arange(REPORTS), truths].mean() for power in SHARPNESS]
+    return float(SHARPNESS[int(np.argmax(scores))])
 
 
 def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
@@ -168,21 +209,44 @@ def _samples(run: PrintedRun, universes: int) -> list[_Sample]:
     spread = np.maximum((high - low) / 2, units) + 1e-12
     widths = [_bandwidth(sample, units) for sample in samples]
 
-    def density(numbers: Floats, universe: int) -> tuple[Floats, Floats]:
-        """Return the log density of numbers (M, Q) around each seed of a universe, and as an unseen draw."""
-        kernels = [_log_kernels(numbers, *pair) for pair in zip(samples, widths, strict=True)]
-        others = [other for place, other in enumerate(kernels) if place != universe and other.shape[1]]
-        unseen = _log_unseen(numbers, center, spread)
-        if others:
-            means = [scipy.special.logsumexp(other, axis=1) - np.log(other.shape[1]) for other in others]
-            elsewhere = scipy.special.logsumexp(means, axis=0) - np.log(len(others))
-            unseen = np.logaddexp(elsewhere, unseen) - np.log(2)
-        return kernels[universe], unseen
+    def densities(numbers: Floats, *, ours: bool = False) -> tuple[list[Floats], Floats]:
+        """Return the log density of numbers (M, Q) around each seed of each universe, and as unseen draws (M, U).
 
-    return [
-        _Sample(sample[:, 0], density(printed, place), density(sample, place), run.higher_is_better)
-        for place, sample in enumerate(samples)
-    ]
+        If the numbers are our own, each belongs to the seed of its row, which is left out in all universes.
+        """
+        kernels = [_log_kernels(numbers, *pair) for pair in zip(samples, widths, strict=True)]
+        means = []
+        for kernel in kernels:
+            weights = _others(kernel.shape) if ours else np.ones(kernel.shape)
+            with np.errstate(divide="ignore", invalid="ignore"):  # no seed, or none that is not left out
+                means.append(scipy.special.logsumexp(kernel, axis=1, b=weights) - np.log(weights.sum(1)))
+        wide = _log_unseen(numbers, center, spread)
+        unseen = []
+        for place in range(universes):
+            others = [mean for other, mean in enumerate(means) if other != place and len(samples[other]) > 1]
+            elsewhere = scipy.special.logsumexp(others, axis=0) - np.log(len(others)) if others else wide
+            unseen.append(np.logaddexp(elsewhere, wide) - np.log(2))
+        return kernels, np.stack(unseen, axis=1)
+
+    around_printed, unseen_printed = densities(printed)
+    fits = []
+    for place, sample in enumerate(samples):
+        kernels, unseen = densities(sample, ours=True)
+        everywhere = np.full((len(sample), universes), np.nan)
+        for other, kernel in enumerate(kernels):
+            if kernel.shape[1] > 1:
+                weights = _others(kernel.shape)
+                everywhere[:, other] = _log_density(kernel, unseen[:, other], weights, weights.sum(1))
+        fits.append(
+            _Sample(
+                sample[:, 0],
+                (around_printed[place], unseen_printed[:, place]),
+                (kernels[place], unseen[:, place]),
+                everywhere,
+                run.higher_is_better,
+            )
+        )
+    return fits
 
 
 def _not_determined(samples: Sequence[Floats]) -> list[int]:
