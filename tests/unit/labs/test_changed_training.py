@@ -45,7 +45,7 @@ DIGITS = {
 PHOTOGRAPHS = {"epochs": 2, "drop": 1, "train_size": 8, "test_size": 8, "batch": 4, "arithmetic": "float32"}
 PROJECTS: dict[str, dict[str, Any]] = {
     "trig": {"metric": "val_mse", "base": TRIG, "other": {**TRIG, "powers": 1}, "seeds": 20},
-    "sine": {"metric": "val_mse", "base": SINE, "other": {**SINE, "net": "shallow"}, "seeds": 20},
+    "sine": {"metric": "val_mse", "base": SINE, "other": {**SINE, "net": "deep"}, "seeds": 20},
     "curve": {"metric": "grid_mse", "base": {"epochs": 20}, "other": {"epochs": 15}, "seeds": 20},
     "mnist": {"metric": "val_loss", "base": DIGITS, "other": {**DIGITS, "kernel": 3}, "seeds": 3},
     "fashion": {

@@ -185,9 +185,9 @@ def test_setting_of_another_type_is_collection_error(project: Project, setting: 
         (LAB.replace("epochs: int = 9", "epochs: int\n    must: int"), "toy.must has no default: each arm must set it"),
         (
             LAB + "\ndef train(seed): pass\nToy = train\n",
-            'a function decorated with @lab(name), such as @lab("digits"), got the function train',
+            "or a subclass of labcheck.Lab, got the function train without it",
         ),
-        (LAB + "\nToy = Toy()\n", "lab must be a subclass of labcheck.Lab, or a function"),
+        (LAB + "\nToy = Toy()\n", "or a subclass of labcheck.Lab, got Toy(level=1.0"),
         (LAB.replace("return 6", "return 0"), "toy.stack must return a positive whole number, got 0"),
         (LAB.replace("return 6", "return 2.0"), "toy.stack must return a positive whole number, got 2.0"),
         (
@@ -587,7 +587,7 @@ claim = Claim(
 """
 SMALL_LABS = {
     "boston": ("Boston", {"epochs": 2}, {"activation": "tanh"}, "test_mse"),
-    "sine": ("Sine", {"epochs": 2}, {"net": "shallow"}, "val_mse"),
+    "sine": ("Sine", {"epochs": 2}, {"net": "deep"}, "val_mse"),
     "mnist": (
         "Mnist",
         {"epochs": 1, "train_size": 64, "val_size": 32, "test_size": 32, "channels": (2, 3)},
